@@ -1,0 +1,85 @@
+/*
+ * quorum.h -- which acknowledgements count, and which promises a promotion needs (I5).
+ *
+ * V voters, one of them primary; a write is acknowledged when k of the other V-1 have it. A
+ * promotion captures voters: their durable promise to apply nothing older. Any k of V-1 must meet
+ * the captured ones, whoever was primary, and that is so exactly when V-k voters are captured: a
+ * primary that is not among them can reach at most k-1 others, and one that is among them has told
+ * its last revision. With k = 0 nothing is promised to anybody, and only the old primary itself
+ * knows what it wrote.
+ *
+ * While the set changes, the record in the shared log names the old and the new set; then both
+ * must be satisfied ("joint"). Order of a change: record joint, acknowledged by the old set; the
+ * new synchronous_standby_names, read back; record the new set alone, acknowledged by the new set.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "controller/base/err.h"
+#include "sites/epoch.h"
+
+#define QUORUM_VOTERS_MAX 16
+
+struct quorum_set {
+    unsigned k;                                     /* acknowledgements a write needs; 0: async */
+    size_t count;                                   /* voters, the primary included */
+    char voters[QUORUM_VOTERS_MAX][NODE_NAME_SIZE]; /* sorted by bytes */
+};
+
+struct quorum_record {
+    bool joint;            /* 'old' counts as well as 'now' */
+    struct quorum_set old; /* meaningless unless joint */
+    struct quorum_set now;
+};
+
+bool quorum_has(const struct quorum_set *set, const char *node);
+/* Adds in order; a name that is there already is left. ERR_LIMIT beyond QUORUM_VOTERS_MAX. */
+MUST_CHECK enum err_code quorum_add(struct quorum_set *set, const char *node, struct err *err);
+void quorum_remove(struct quorum_set *set, const char *node);
+bool quorum_equal(const struct quorum_set *a, const struct quorum_set *b);
+
+/* How many voters a promotion must capture under this one set. */
+size_t quorum_needed(const struct quorum_set *set);
+
+/*
+ * Whether 'captured' (names, with or without voters, no name twice) is enough under the whole
+ * record. 'old_primary' is the holder of the newest epoch that any answer showed, or NULL.
+ */
+bool quorum_captured(const struct quorum_record *record, const char *const *captured,
+                     size_t captured_count, const char *old_primary);
+
+/*
+ * Whether a restarted holder of an epoch may go on under it, when the 'confirmed' other nodes have
+ * answered that they promised nothing later: its own row proves nothing (I11). No capture can have
+ * passed by k others; without acknowledgements (k = 0) every other voter has to be heard.
+ */
+bool quorum_confirmed(const struct quorum_record *record, const char *self,
+                      const char *const *confirmed, size_t confirmed_count);
+
+/*
+ * The value of synchronous_standby_names for 'primary' under this record: "ANY k (a, b)" with
+ * quoted names, or "" for none. During a joint record it is still the old set's.
+ */
+struct buf;
+void quorum_standby_names(const struct quorum_set *set, const char *primary, struct buf *into);
+
+/* What the primary does next to come from the record in force to the wanted set. */
+enum quorum_step {
+    QUORUM_STEP_NONE,   /* record and names are as wanted */
+    QUORUM_STEP_RECORD, /* write '*ret_record' and wait for its acknowledgement */
+    QUORUM_STEP_NAMES,  /* set synchronous_standby_names for '*ret_set' and read it back */
+};
+
+/* 'names_in_force' is the set whose names PostgreSQL has read back. */
+enum quorum_step quorum_next(const struct quorum_record *record,
+                             const struct quorum_set *names_in_force,
+                             const struct quorum_set *wanted, struct quorum_record *ret_record,
+                             struct quorum_set *ret_set);
+
+/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..}}. */
+struct json_object;
+MUST_CHECK enum err_code quorum_from_json(struct json_object *value, struct quorum_record *ret,
+                                          struct err *err);
+struct json_object *quorum_to_json(const struct quorum_record *record); /* owned by the caller */
