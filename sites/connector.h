@@ -1,0 +1,97 @@
+/*
+ * connector.h -- the document behind connector/NAME: checked, then read into structs.
+ *
+ *     {"main":      {"url": "https://tcf1.east:8443/", "ca": PEM, "pin": "sha256//...",
+ *                    "credential": "secret/pam-main"},
+ *      "alternate": {...},
+ *      "target_connectors": ["active-directory"],      every one on both servers (P5)
+ *      "probe":     {"path": "/health", "interval_ms": 10000, "timeout_ms": 2000,
+ *                    "expect_status": 200},
+ *      "activation": [{"driver": "file", "path": "/etc/x.json", "format": "json", "mode": "0640"},
+ *                     {"driver": "exec", "command": ["/usr/bin/x"], "timeout_ms": 5000}]}
+ *
+ * 'credential' names a secret that the driver looks up; Baton never holds the secret. All members
+ * but the drivers' own may be missing: an empty document is a connector with no server yet (P6).
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sites/fault.h"
+#include "sites/shape.h"
+
+#define CONNECTOR_URL_SIZE_MAX      1024
+#define CONNECTOR_HOST_SIZE         256 /* a DNS name or an address, with its NUL */
+#define CONNECTOR_CA_SIZE_MAX       65536
+#define CONNECTOR_TARGET_COUNT_MAX  256
+#define CONNECTOR_ACTION_COUNT_MAX  16
+#define CONNECTOR_COMMAND_COUNT_MAX 64
+#define CONNECTOR_ENV_COUNT_MAX     64
+#define CONNECTOR_TEMPLATE_SIZE_MAX 65536
+
+struct connector_server {
+    bool set;                       /* false: all else is empty */
+    const char *url;                /* borrowed from the document, as are the texts below */
+    char host[CONNECTOR_HOST_SIZE]; /* without brackets */
+    uint16_t port;                  /* 443 when the URL has none */
+    const char *ca;                 /* PEM; NULL: the system's */
+    const char *pin;                /* "sha256//" + base64 of the public key's hash, or NULL */
+    const char *credential;         /* "secret/NAME", or NULL */
+};
+
+struct connector_probe {
+    const char *path;       /* "/" when not set */
+    uint64_t interval_ms;   /* 0: setting probe.interval_ms */
+    uint64_t timeout_ms;    /* 0: setting probe.timeout_ms */
+    unsigned expect_status; /* 0: any of 200-399 */
+};
+
+enum connector_driver { CONNECTOR_DRIVER_FILE, CONNECTOR_DRIVER_EXEC };
+enum connector_format { CONNECTOR_FORMAT_JSON, CONNECTOR_FORMAT_ENV, CONNECTOR_FORMAT_TEMPLATE };
+
+struct connector_action {
+    enum connector_driver driver;
+    /* file */
+    const char *path; /* absolute */
+    enum connector_format format;
+    const char *template; /* CONNECTOR_FORMAT_TEMPLATE only */
+    unsigned mode;        /* 0640 when not set */
+    const char *owner;    /* "user" or "user:group"; NULL: batond's own */
+    /* exec */
+    const char **command;    /* owned array, ends with NULL; the first is an absolute path */
+    struct json_object *env; /* borrowed; object of texts, or NULL */
+    uint64_t timeout_ms;     /* 0: setting activation.timeout_ms */
+};
+
+struct connector {
+    char *name;                   /* owned */
+    struct json_object *document; /* owned reference */
+    struct connector_server main;
+    struct connector_server alternate;
+    struct connector_probe probe;
+    const char **targets; /* owned array */
+    size_t target_count;
+    struct connector_action *actions; /* owned */
+    size_t action_count;
+};
+
+/* Adds every fault of the document; adds nothing when it is fine. */
+void connector_faults(struct json_object *document, struct fault_list *faults);
+/* '*ret' is the caller's. ERR_INVALID "bad_value" with the faults when the document has any. */
+MUST_CHECK enum err_code connector_read(const char *name, struct json_object *document,
+                                        struct connector **ret, struct err *err);
+void connector_free(struct connector *connector);
+void connector_freep(struct connector **holder);
+
+const char *connector_driver_name(enum connector_driver driver);
+const char *connector_format_name(enum connector_format format);
+
+/* NAME of "connector/NAME" or "connector/NAME/use_alternate_server", copied to 'to'; false for any
+ * other key. */
+#define CONNECTOR_NAME_SIZE 64
+MUST_CHECK bool connector_name_of_key(const char *key, char to[CONNECTOR_NAME_SIZE]);
+
+/* For help, manual and docs. */
+extern const struct shape connector_shape;
