@@ -1,0 +1,87 @@
+/*
+ * template.h -- what a driver may say about an activation, and how it is written into text.
+ *
+ * One table holds the names. Each is '${name}' in a template, "name" in the JSON that the file
+ * driver renders and BATON_NAME in an environment, so that the three cannot disagree.
+ *
+ * Escaping belongs to the format: JSON and env content is built from values, never by pasting text
+ * into text. Only a free template is pasted into, so a value that could break out of a line
+ * (a control character) is refused there and everywhere.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <json-c/json.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/err.h"
+
+#define TEMPLATE_TEXT_MAX    65536 /* bytes of one rendered text */
+#define TEMPLATE_ENTRIES_MAX 256   /* variables of an env file */
+
+/*    symbol        name           meaning; "" where no server is in use */
+#define TEMPLATE_TABLE(X)                                                                          \
+    X(CONNECTOR, "connector", "name of the connector")                                             \
+    X(KIND, "kind", "activate or deactivate")                                                      \
+    X(SERVER, "server", "main, alternate or none")                                                 \
+    X(URL, "url", "address of the server")                                                         \
+    X(HOST, "host", "host name in the url")                                                        \
+    X(PORT, "port", "port in the url")                                                             \
+    X(EPOCH, "epoch", "number of the epoch")                                                       \
+    X(EPOCH_HOLDER, "epoch_holder", "node that holds the epoch")                                   \
+    X(ACTION_ID, "action_id", "the same for every try of one change, never for two")               \
+    X(NODE, "node", "node that acts")                                                              \
+    X(SITE, "site", "site of that node")
+
+enum template_name {
+#define X(symbol, name, text) TEMPLATE_##symbol,
+    TEMPLATE_TABLE(X)
+#undef X
+        TEMPLATE_COUNT
+};
+
+/* Borrowed texts, one for each name; none is NULL. */
+struct template_values {
+    const char *text[TEMPLATE_COUNT];
+};
+
+/* "connector", "server", ...; borrowed for ever. */
+const char *template_name_text(enum template_name name);
+
+/* ERR_INVALID: a value is not UTF-8 or holds a control character. */
+MUST_CHECK enum err_code template_values_check(const struct template_values *values,
+                                               struct err *err);
+
+/*
+ * Appends 'text' to 'into' with every '${name}' replaced; '$${' gives '${'; any other '$' stays.
+ * With 'values' NULL it only checks, and adds nothing.
+ *
+ * ERR_INVALID, slug "template": an unknown name or a missing '}', and at which byte.
+ * ERR_LIMIT: the result would be larger than TEMPLATE_TEXT_MAX.
+ */
+MUST_CHECK enum err_code template_text(const char *text, const struct template_values *values,
+                                       struct buf *into, struct err *err);
+
+/*
+ * Appends a JSON document. 'content' is any JSON value whose strings may hold placeholders (member
+ * names may not); a string that is exactly "${epoch}" or "${port}" becomes a number, or null where
+ * it is empty. Without content (NULL): an object with every name of the table.
+ */
+MUST_CHECK enum err_code template_json(struct json_object *content,
+                                       const struct template_values *values, struct buf *into,
+                                       struct err *err);
+
+/*
+ * Appends NAME="value" lines that a POSIX shell, systemd's EnvironmentFile= and Docker Compose read
+ * alike. 'content' is an object of strings with placeholders; NULL gives every name as BATON_NAME.
+ */
+MUST_CHECK enum err_code template_env(struct json_object *content,
+                                      const struct template_values *values, struct buf *into,
+                                      struct err *err);
+
+/* [A-Za-z_][A-Za-z0-9_]*, at most 128 bytes. */
+bool template_is_variable(const char *name);
+/* "BATON_EPOCH_HOLDER"; owned by the caller. */
+char *template_variable(enum template_name name);

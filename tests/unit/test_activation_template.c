@@ -1,0 +1,240 @@
+/* What the drivers write: placeholders, JSON and env content, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/activation/template.h"
+#include "controller/base/json.h"
+#include "controller/base/str.h"
+
+static const struct template_values values = { .text = {
+                                                   [TEMPLATE_CONNECTOR] = "pam",
+                                                   [TEMPLATE_KIND] = "activate",
+                                                   [TEMPLATE_SERVER] = "alternate",
+                                                   [TEMPLATE_URL] =
+                                                       "https://tcf2.west:8443/a\"b$c`d\\e",
+                                                   [TEMPLATE_HOST] = "tcf2.west",
+                                                   [TEMPLATE_PORT] = "8443",
+                                                   [TEMPLATE_EPOCH] = "9223372036854775807",
+                                                   [TEMPLATE_EPOCH_HOLDER] = "west-1",
+                                                   [TEMPLATE_ACTION_ID] =
+                                                       "pam.3.west-1.1.alternate.1",
+                                                   [TEMPLATE_NODE] = "west-1",
+                                                   [TEMPLATE_SITE] = "west",
+                                               } };
+
+static void
+placeholders_are_replaced(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *expect;
+    } rows[] = {
+        { "", "" },
+        { "plain", "plain" },
+        { "${host}:${port}", "tcf2.west:8443" },
+        { "a${connector}b${server}c", "apambalternatec" },
+        { "$${host} $$ $ $x {} }", "${host} $$ $ $x {} }" },
+        { "$$${host}", "$${host}" },
+        { "${epoch}/${epoch_holder}", "9223372036854775807/west-1" },
+        { "${kind} ${node} ${site} ${action_id}",
+          "activate west-1 west pam.3.west-1.1.alternate.1" },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct buf buf = { 0 };
+        struct err err;
+        assert_int_equal(template_text(rows[i].text, &values, &buf, &err), ERR_NONE);
+        assert_string_equal(buf_text(&buf), rows[i].expect);
+        buf_done(&buf);
+    }
+}
+
+static void
+mistakes_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *expect;
+    } rows[] = {
+        { "ab${passwort}", "unknown placeholder '${passwort}' at byte 2" },
+        { "${}", "unknown placeholder '${}' at byte 0" },
+        { "${HOST}", "unknown placeholder '${HOST}' at byte 0" },
+        { "${ host}", "unknown placeholder '${ host}' at byte 0" },
+        { "x${host", "'${' at byte 1 has no '}'" },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct buf buf = { 0 };
+        struct err err;
+        assert_int_equal(template_text(rows[i].text, NULL, &buf, &err), ERR_INVALID);
+        assert_string_equal(err.text, rows[i].expect);
+        assert_string_equal(err.slug, "template");
+        assert_true(err.mend[0] != '\0');
+        assert_int_equal(template_text(rows[i].text, &values, &buf, &err), ERR_INVALID);
+        buf_done(&buf);
+    }
+}
+
+static void
+the_result_is_bounded(void **state)
+{
+    (void)state;
+    struct buf text = { 0 };
+    for (unsigned i = 0; i < TEMPLATE_TEXT_MAX / 8; i++)
+        buf_add_text(&text, "${url}");
+    struct buf buf = { 0 };
+    struct err err;
+    assert_int_equal(template_text(buf_text(&text), &values, &buf, &err), ERR_LIMIT);
+    assert_true(buf.size <= TEMPLATE_TEXT_MAX);
+    buf_done(&buf);
+    buf_done(&text);
+}
+
+static struct json_object *
+parse(const char *text)
+{
+    struct json_object *object = NULL;
+    struct err err;
+    assert_int_equal(json_read(text, strlen(text), &object, &err), ERR_NONE);
+    return object;
+}
+
+static void
+json_is_built_and_not_pasted(void **state)
+{
+    (void)state;
+    struct json_object *content =
+        parse("{\"a\":[\"${url}\",true,null,1.5],\"epoch\":\"${epoch}\",\"p\":\"${port}\","
+              "\"q\":\"x${port}\",\"${host}\":\"\"}");
+    struct buf buf = { 0 };
+    struct err err;
+    assert_int_equal(template_json(content, &values, &buf, &err), ERR_NONE);
+    json_object_put(content);
+
+    struct json_object *back = parse(buf_text(&buf));
+    const char *text;
+    uint64_t number;
+    struct json_object *array = json_get(back, "a");
+    assert_string_equal(json_object_get_string(json_object_array_get_idx(array, 0)),
+                        values.text[TEMPLATE_URL]);
+    assert_null(json_object_array_get_idx(array, 2));
+    assert_true(strstr(buf_text(&buf), "\"epoch\": 9223372036854775807") != NULL ||
+                strstr(buf_text(&buf), "\"epoch\":9223372036854775807") != NULL);
+    assert_true(json_get_u64(back, "p", &number) && number == 8443);
+    assert_true(json_get_string(back, "q", &text));
+    assert_string_equal(text, "x8443");
+    assert_non_null(json_get(back, "${host}"));
+    json_object_put(back);
+    buf_done(&buf);
+}
+
+static void
+json_without_content_says_everything(void **state)
+{
+    (void)state;
+    struct template_values none = values;
+    none.text[TEMPLATE_PORT] = "";
+    none.text[TEMPLATE_URL] = "";
+    none.text[TEMPLATE_EPOCH] = "7";
+    struct buf buf = { 0 };
+    struct err err;
+    assert_int_equal(template_json(NULL, &none, &buf, &err), ERR_NONE);
+    struct json_object *back = parse(buf_text(&buf));
+    assert_int_equal(json_object_object_length(back), TEMPLATE_COUNT);
+    uint64_t number;
+    const char *text;
+    assert_true(json_get_u64(back, "epoch", &number) && number == 7);
+    assert_true(json_get_string(back, "url", &text) && text[0] == '\0');
+    assert_true(json_object_object_get_ex(back, "port", NULL));
+    assert_null(json_get(back, "port"));
+    json_object_put(back);
+    buf_done(&buf);
+}
+
+/* The shell is the judge: what it reads back is the value, byte for byte. */
+static void
+env_is_read_back_by_a_shell(void **state)
+{
+    (void)state;
+    struct json_object *content = parse("{\"TCF_URL\":\"${url}\",\"_x\":\"it's $${HOME} $(id)\"}");
+    struct buf buf = { 0 };
+    struct err err;
+    assert_int_equal(template_env(content, &values, &buf, &err), ERR_NONE);
+    json_object_put(content);
+    char path[] = "/tmp/baton-env-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    FILE *stream = fdopen(file, "w");
+    assert_int_equal(fwrite(buf.data, 1, buf.size, stream), buf.size);
+    assert_int_equal(fclose(stream), 0);
+    buf_done(&buf);
+
+    char *command = str_printf(". %s && printf '%%s|%%s' \"$TCF_URL\" \"$_x\"", path);
+    FILE *shell = popen(command, "r");
+    char line[512] = "";
+    assert_non_null(fgets(line, sizeof line, shell));
+    assert_int_equal(pclose(shell), 0);
+    free(command);
+    assert_int_equal(remove(path), 0);
+    assert_string_equal(line, "https://tcf2.west:8443/a\"b$c`d\\e|it's ${HOME} $(id)");
+}
+
+static void
+env_refuses_what_breaks_out(void **state)
+{
+    (void)state;
+    static const char *const rows[] = { "{\"A B\":\"x\"}",   "{\"1A\":\"x\"}", "{\"A\":1}",
+                                        "{\"A\":\"x\\ny\"}", "{\"\":\"x\"}",   "[]",
+                                        "{\"A\":\"${no}\"}" };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct json_object *content = parse(rows[i]);
+        struct buf buf = { 0 };
+        struct err err;
+        assert_int_equal(template_env(content, &values, &buf, &err), ERR_INVALID);
+        buf_done(&buf);
+        json_object_put(content);
+    }
+    struct template_values bad = values;
+    struct err err;
+    assert_int_equal(template_values_check(&bad, &err), ERR_NONE);
+    bad.text[TEMPLATE_URL] = "https://x/\nX-Evil: 1";
+    assert_int_equal(template_values_check(&bad, &err), ERR_INVALID);
+    bad.text[TEMPLATE_URL] = "https://x/\xff";
+    assert_int_equal(template_values_check(&bad, &err), ERR_INVALID);
+}
+
+static void
+env_without_content_names_everything(void **state)
+{
+    (void)state;
+    struct buf buf = { 0 };
+    struct err err;
+    assert_int_equal(template_env(NULL, &values, &buf, &err), ERR_NONE);
+    assert_non_null(strstr(buf_text(&buf), "BATON_EPOCH_HOLDER=\"west-1\"\n"));
+    assert_non_null(
+        strstr(buf_text(&buf), "BATON_URL=\"https://tcf2.west:8443/a\\\"b\\$c\\`d\\\\e\"\n"));
+    buf_done(&buf);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(placeholders_are_replaced),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(the_result_is_bounded),
+        cmocka_unit_test(json_is_built_and_not_pasted),
+        cmocka_unit_test(json_without_content_says_everything),
+        cmocka_unit_test(env_is_read_back_by_a_shell),
+        cmocka_unit_test(env_refuses_what_breaks_out),
+        cmocka_unit_test(env_without_content_names_everything),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
