@@ -1,12 +1,11 @@
 #include "controller/activation/template.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "controller/base/check.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
-
-#define TEMPLATE_VARIABLE_MAX 128
 
 static const char *const template_names[] = {
 #define X(symbol, name, text) [TEMPLATE_##symbol] = name,
@@ -144,164 +143,39 @@ value_of(enum template_name name, const struct template_values *values)
     return json_object_new_string(values->text[name]);
 }
 
-static enum err_code
-copy_string(const char *text, const struct template_values *values, struct json_object **ret,
-            struct err *err)
+void
+template_json(const struct template_values *values, struct buf *into)
 {
-    if (strcmp(text, "${epoch}") == 0 || strcmp(text, "${port}") == 0) {
-        *ret = value_of(text[2] == 'e' ? TEMPLATE_EPOCH : TEMPLATE_PORT, values);
-        return ERR_NONE;
-    }
-    CLEANUP(buf_done) struct buf buf = { 0 };
-    enum err_code code = template_text(text, values, &buf, err);
-    if (code != ERR_NONE)
-        return code;
-    *ret = json_object_new_string_len(buf_text(&buf), (int)buf.size);
-    return ERR_NONE;
-}
-
-/* Copies 'from' with its strings rendered. Depth is bounded: 'from' came through json_read(). */
-static enum err_code
-copy_rendered(struct json_object *from, const struct template_values *values,
-              struct json_object **ret, struct err *err)
-{
-    enum err_code code = ERR_NONE;
-    CLEANUP(json_putp) struct json_object *copy = NULL;
-    if (json_object_is_type(from, json_type_string)) {
-        code = copy_string(json_object_get_string(from), values, &copy, err);
-    } else if (json_object_is_type(from, json_type_array)) {
-        copy = json_object_new_array();
-        for (size_t i = 0; code == ERR_NONE && i < json_object_array_length(from); i++) {
-            struct json_object *item = NULL;
-            code = copy_rendered(json_object_array_get_idx(from, i), values, &item, err);
-            if (code == ERR_NONE)
-                json_object_array_add(copy, item);
-        }
-    } else if (json_object_is_type(from, json_type_object)) {
-        copy = json_object_new_object();
-        struct json_object_iterator at = json_object_iter_begin(from);
-        struct json_object_iterator end = json_object_iter_end(from);
-        for (; code == ERR_NONE && !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-            struct json_object *item = NULL;
-            code = copy_rendered(json_object_iter_peek_value(&at), values, &item, err);
-            if (code == ERR_NONE)
-                json_add(copy, json_object_iter_peek_name(&at), item);
-        }
-    } else {
-        copy = json_object_get(from);
-    }
-    if (code == ERR_NONE)
-        *ret = take_ptr(&copy);
-    return code;
-}
-
-enum err_code
-template_json(struct json_object *content, const struct template_values *values, struct buf *into,
-              struct err *err)
-{
-    CLEANUP(json_putp) struct json_object *document = NULL;
-    if (content == NULL) {
-        document = json_object_new_object();
-        for (unsigned i = 0; i < TEMPLATE_COUNT; i++)
-            json_add(document, template_names[i], value_of((enum template_name)i, values));
-    } else {
-        enum err_code code = copy_rendered(content, values, &document, err);
-        if (code != ERR_NONE)
-            return code;
-    }
-    const char *text = json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY |
-                                                                    JSON_C_TO_STRING_NOSLASHESCAPE);
-    size_t size = strlen(text);
-    if (size + 1 > TEMPLATE_TEXT_MAX)
-        return err_set(err, ERR_LIMIT, "template_too_large",
-                       "the rendered text has more than %d bytes", TEMPLATE_TEXT_MAX);
-    buf_add(into, text, size);
+    CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+    for (unsigned i = 0; i < TEMPLATE_COUNT; i++)
+        json_add(document, template_names[i], value_of((enum template_name)i, values));
+    buf_add_text(into, json_object_to_json_string_ext(
+                           document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
     buf_add_text(into, "\n");
-    return ERR_NONE;
 }
 
-bool
-template_is_variable(const char *name)
+void
+template_variable(enum template_name name, char to[TEMPLATE_VARIABLE_SIZE])
 {
-    size_t length = strlen(name);
-    if (length == 0 || length > TEMPLATE_VARIABLE_MAX || (name[0] >= '0' && name[0] <= '9'))
-        return false;
-    for (const char *at = name; *at != '\0'; at++) {
-        if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
-              (*at >= '0' && *at <= '9') || *at == '_'))
-            return false;
-    }
-    return true;
-}
-
-char *
-template_variable(enum template_name name)
-{
-    char *variable = str_printf("BATON_%s", template_name_text(name));
-    for (char *at = variable; *at != '\0'; at++) {
+    (void)snprintf(to, TEMPLATE_VARIABLE_SIZE, "BATON_%s", template_name_text(name));
+    for (char *at = to; *at != '\0'; at++) {
         if (*at >= 'a' && *at <= 'z')
             *at = (char)(*at - 'a' + 'A');
     }
-    return variable;
 }
 
-/* Double quotes with a backslash before what a shell would expand. */
-static enum err_code
-add_variable(struct buf *into, size_t start, const char *name, const char *value, struct err *err)
+void
+template_env(const struct template_values *values, struct buf *into)
 {
-    if (!is_printable(value))
-        return err_set(err, ERR_INVALID, "template",
-                       "the value of variable '%s' holds a control character", name);
-    buf_printf(into, "%s=\"", name);
-    for (const char *at = value; *at != '\0'; at++) {
-        if (strchr("\"\\$`", *at) != NULL)
-            buf_add(into, "\\", 1);
-        buf_add(into, at, 1);
-    }
-    buf_add_text(into, "\"\n");
-    if (into->size - start > TEMPLATE_TEXT_MAX)
-        return err_set(err, ERR_LIMIT, "template_too_large",
-                       "the rendered text has more than %d bytes", TEMPLATE_TEXT_MAX);
-    return ERR_NONE;
-}
-
-static enum err_code
-add_content_variable(struct buf *into, size_t start, const char *name, struct json_object *text,
-                     const struct template_values *values, struct err *err)
-{
-    if (!template_is_variable(name))
-        return err_set(err, ERR_INVALID, "template", "'%s' is not a variable name", name);
-    if (!json_object_is_type(text, json_type_string))
-        return err_set(err, ERR_INVALID, "template", "the value of '%s' is not a text", name);
-    CLEANUP(buf_done) struct buf value = { 0 };
-    enum err_code code = template_text(json_object_get_string(text), values, &value, err);
-    if (code != ERR_NONE)
-        return err_wrap(err, "%s", name);
-    return add_variable(into, start, name, buf_text(&value), err);
-}
-
-enum err_code
-template_env(struct json_object *content, const struct template_values *values, struct buf *into,
-             struct err *err)
-{
-    size_t start = into->size;
-    enum err_code code = ERR_NONE;
-    if (content == NULL) {
-        for (unsigned i = 0; code == ERR_NONE && i < TEMPLATE_COUNT; i++) {
-            CLEANUP(freep) char *name = template_variable((enum template_name)i);
-            code = add_variable(into, start, name, values->text[i], err);
+    for (unsigned i = 0; i < TEMPLATE_COUNT; i++) {
+        char name[TEMPLATE_VARIABLE_SIZE];
+        template_variable((enum template_name)i, name);
+        buf_printf(into, "%s=\"", name);
+        for (const char *at = values->text[i]; *at != '\0'; at++) {
+            if (strchr("\"\\$`", *at) != NULL) /* what a shell would expand */
+                buf_add(into, "\\", 1);
+            buf_add(into, at, 1);
         }
-        return code;
+        buf_add_text(into, "\"\n");
     }
-    if (!json_object_is_type(content, json_type_object) ||
-        json_object_object_length(content) > TEMPLATE_ENTRIES_MAX)
-        return err_set(err, ERR_INVALID, "template",
-                       "the content of an env file is an object with at most %d variables",
-                       TEMPLATE_ENTRIES_MAX);
-    struct json_object_iterator at = json_object_iter_begin(content);
-    struct json_object_iterator end = json_object_iter_end(content);
-    for (; code == ERR_NONE && !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
-        code = add_content_variable(into, start, json_object_iter_peek_name(&at),
-                                    json_object_iter_peek_value(&at), values, err);
-    return code;
 }

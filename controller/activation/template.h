@@ -4,22 +4,16 @@
  * One table holds the names. Each is '${name}' in a template, "name" in the JSON that the file
  * driver renders and BATON_NAME in an environment, so that the three cannot disagree.
  *
- * Escaping belongs to the format: JSON and env content is built from values, never by pasting text
- * into text. Only a free template is pasted into, so a value that could break out of a line
- * (a control character) is refused there and everywhere.
+ * Escaping belongs to the format: JSON and env files are built from values, never by pasting text
+ * into text. Only a free template is pasted into, so a value that could leave its line (a control
+ * character) is refused there and everywhere.
  */
 #pragma once
-
-#include <stdbool.h>
-#include <stddef.h>
-
-#include <json-c/json.h>
 
 #include "controller/base/buf.h"
 #include "controller/base/err.h"
 
-#define TEMPLATE_TEXT_MAX    65536 /* bytes of one rendered text */
-#define TEMPLATE_ENTRIES_MAX 256   /* variables of an env file */
+#define TEMPLATE_TEXT_MAX 131072 /* bytes of one rendered text */
 
 /*    symbol        name           meaning; "" where no server is in use */
 #define TEMPLATE_TABLE(X)                                                                          \
@@ -64,24 +58,13 @@ MUST_CHECK enum err_code template_values_check(const struct template_values *val
 MUST_CHECK enum err_code template_text(const char *text, const struct template_values *values,
                                        struct buf *into, struct err *err);
 
-/*
- * Appends a JSON document. 'content' is any JSON value whose strings may hold placeholders (member
- * names may not); a string that is exactly "${epoch}" or "${port}" becomes a number, or null where
- * it is empty. Without content (NULL): an object with every name of the table.
- */
-MUST_CHECK enum err_code template_json(struct json_object *content,
-                                       const struct template_values *values, struct buf *into,
-                                       struct err *err);
+/* Appends a JSON object with every name of the table; epoch and port are numbers, or null. */
+void template_json(const struct template_values *values, struct buf *into);
 
-/*
- * Appends NAME="value" lines that a POSIX shell, systemd's EnvironmentFile= and Docker Compose read
- * alike. 'content' is an object of strings with placeholders; NULL gives every name as BATON_NAME.
- */
-MUST_CHECK enum err_code template_env(struct json_object *content,
-                                      const struct template_values *values, struct buf *into,
-                                      struct err *err);
+/* Appends BATON_NAME="value" lines that a POSIX shell, systemd's EnvironmentFile= and Docker
+ * Compose read alike. */
+void template_env(const struct template_values *values, struct buf *into);
 
-/* [A-Za-z_][A-Za-z0-9_]*, at most 128 bytes. */
-bool template_is_variable(const char *name);
-/* "BATON_EPOCH_HOLDER"; owned by the caller. */
-char *template_variable(enum template_name name);
+/* "BATON_EPOCH_HOLDER" */
+#define TEMPLATE_VARIABLE_SIZE 64
+void template_variable(enum template_name name, char to[TEMPLATE_VARIABLE_SIZE]);
