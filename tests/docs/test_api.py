@@ -1,0 +1,259 @@
+"""docs/api.yaml is well formed, its examples are true, and it names exactly the routes that batond serves."""
+
+import pathlib
+import re
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+METHODS = ("get", "put", "post", "delete")
+ROLES = ("none", "viewer", "operator", "admin", "node")
+
+# Members that an object of the description may have: one that is not here is a slip of the pen (in YAML
+# one comma too many makes a member), so it is refused.
+ALLOWED = {
+    "root": "openapi jsonSchemaDialect info servers security tags paths components",
+    "path": "parameters " + " ".join(METHODS),
+    "operation": "operationId tags summary description x-baton-role security parameters requestBody responses",
+    "parameter": "name in required description x-baton-rest schema example",
+    "body": "required content",
+    "response": "description headers content",
+    "media": "schema example",
+    "header": "description schema example",
+}
+KEYWORDS = set(
+    """$ref type enum const pattern format description properties required additionalProperties items oneOf
+    minLength maxLength minimum maximum minItems maxItems minProperties default example x-baton-codes""".split()
+)
+
+
+class NoDuplicates(yaml.SafeLoader):
+    pass
+
+
+def mapping_once(loader, node):
+    names = [key.value for key, _ in node.value]
+    doubled = {name for name in names if names.count(name) > 1}
+    assert not doubled, f"{node.start_mark}: twice: {doubled}"
+    return loader.construct_mapping(node, deep=True)
+
+
+NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping_once)
+
+
+@pytest.fixture(scope="module")
+def api():
+    with open(ROOT / "docs/api.yaml", encoding="utf-8") as file:
+        return yaml.load(file, NoDuplicates)  # a SafeLoader
+
+
+def resolve(api, item):
+    """Follows $ref; siblings of a $ref (OpenAPI 3.1 allows them) are kept."""
+    seen = 0
+    while isinstance(item, dict) and "$ref" in item:
+        ref = item["$ref"]
+        assert ref.startswith("#/"), ref
+        target = api
+        for part in ref[2:].split("/"):
+            assert part in target, f"{ref} leads nowhere"
+            target = target[part]
+        item = target
+        seen += 1
+        assert seen < 10, f"{ref} turns in a circle"
+    return item
+
+
+def operations(api):
+    for path, item in api["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method], item.get("parameters", []) + item[method].get("parameters", [])
+
+
+def check_members(kind, item, where):
+    extra = set(item) - set(ALLOWED[kind].split())
+    assert not extra, f"{where}: unknown {sorted(extra)}"
+    for name, value in item.items():
+        assert value is not None, f"{where}: {name} is empty"
+
+
+def check_schema(api, schema, where):
+    assert isinstance(schema, dict), where
+    extra = set(schema) - KEYWORDS
+    assert not extra, f"{where}: unknown keyword {sorted(extra)}"
+    if "$ref" in schema:
+        resolve(api, schema)
+    properties = schema.get("properties", {})
+    for name in schema.get("required", []):
+        assert name in properties or "oneOf" not in schema and not properties, f"{where}: requires unknown '{name}'"
+    if schema.get("type") == "object" and properties:
+        assert "additionalProperties" in schema, f"{where}: say additionalProperties"
+    for name, inner in properties.items():
+        check_schema(api, inner, f"{where}.{name}")
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            check_schema(api, schema[name], f"{where}.{name}")
+    for inner in schema.get("oneOf", []):
+        if set(inner) != {"required"}:
+            check_schema(api, inner, f"{where}.oneOf")
+
+
+def media_of(api):
+    """Every media object with its place: bodies and answers."""
+    for path, method, operation, _ in operations(api):
+        where = f"{method} {path}"
+        if "requestBody" in operation:
+            body = resolve(api, operation["requestBody"])
+            check_members("body", body, where)
+            for kind, media in body["content"].items():
+                yield f"{where} body", kind, media
+        for status, answer in operation["responses"].items():
+            for kind, media in resolve(api, answer)["content"].items():
+                yield f"{where} {status}", kind, media
+
+
+def validator(api, schema):
+    store = {"": api}
+    resolver = jsonschema.RefResolver(base_uri="", referrer=api, store=store)
+    return jsonschema.Draft202012Validator(
+        schema, resolver=resolver, format_checker=jsonschema.FormatChecker(formats=())
+    )
+
+
+def test_structure(api):
+    check_members("root", api, "api.yaml")
+    assert api["openapi"] == "3.1.0"
+    tags = [tag["name"] for tag in api["tags"]]
+    for path, item in api["paths"].items():
+        check_members("path", item, path)
+    for path, method, operation, parameters in operations(api):
+        where = f"{method} {path}"
+        check_members("operation", operation, where)
+        assert operation["x-baton-role"] in ROLES, where
+        assert operation["summary"], where
+        assert len(operation["tags"]) == 1 and operation["tags"][0] in tags, where
+        assert method == "get" or "requestBody" not in operation or method in ("put", "post"), where
+        for parameter in parameters:
+            check_members("parameter", resolve(api, parameter), where)
+
+
+def test_operation_ids_are_unique(api):
+    names = [operation["operationId"] for _, _, operation, _ in operations(api)]
+    assert sorted(names) == sorted(set(names))
+    assert all(re.fullmatch("[a-z][a-z_]+", name) for name in names)
+
+
+def test_path_parameters_are_declared(api):
+    for path, method, _, parameters in operations(api):
+        parameters = [resolve(api, parameter) for parameter in parameters]
+        named = [p["name"] for p in parameters if p["in"] == "path"]
+        assert re.findall(r"\{(\w+)\}", path) == named, f"{method} {path}"
+        keys = [(p["in"], p["name"]) for p in parameters]
+        assert len(keys) == len(set(keys)), f"{method} {path}"
+
+
+def test_every_operation_says_how_it_fails(api):
+    for path, method, operation, _ in operations(api):
+        where = f"{method} {path}"
+        failures = [status for status in operation["responses"] if status[0] in "45"]
+        assert any(status[0] == "4" for status in failures), where
+        assert any(status[0] == "2" for status in operation["responses"]), where
+        if operation["x-baton-role"] != "none":
+            assert {"401", "403"} <= set(failures), where
+        else:
+            assert operation["security"] == [], where
+        if operation["x-baton-role"] == "node":
+            assert operation["security"] == [{"certificate": []}], where
+        if "requestBody" in operation:
+            assert "400" in failures, where
+        for status, answer in operation["responses"].items():
+            answer = resolve(api, answer)
+            check_members("response", answer, f"{where} {status}")
+            if status[0] == "4":
+                assert list(answer["content"]) == ["application/problem+json"], f"{where} {status}"
+            for header in answer.get("headers", {}).values():
+                check_members("header", resolve(api, header), f"{where} {status}")
+
+
+def test_problem_examples_have_the_right_status(api):
+    for path, method, operation, _ in operations(api):
+        for status, answer in operation["responses"].items():
+            media = resolve(api, answer)["content"].get("application/problem+json")
+            if media is not None:
+                assert media["example"]["status"] == int(status), f"{method} {path} {status}"
+
+
+def test_schemas(api):
+    for name, schema in api["components"]["schemas"].items():
+        check_schema(api, schema, name)
+        jsonschema.Draft202012Validator.check_schema(schema)
+    for where, _, media in media_of(api):
+        check_members("media", media, where)
+        check_schema(api, media["schema"], where)
+
+
+def test_examples_are_true(api):
+    checked = 0
+    for where, _, media in media_of(api):
+        if "example" not in media:
+            continue
+        errors = list(validator(api, media["schema"]).iter_errors(media["example"]))
+        assert not errors, f"{where}: {errors[0].json_path}: {errors[0].message}"
+        checked += 1
+    assert checked > 100
+
+
+def test_a_wrong_example_is_found(api):
+    """The check above can fail: break one on purpose."""
+    schema = {"$ref": "#/components/schemas/Written"}
+    assert validator(api, schema).is_valid({"revision": 1, "epoch": {"number": 1, "holder": "a"}})
+    assert not validator(api, schema).is_valid({"revision": "1", "epoch": {"number": 1, "holder": "a"}})
+    assert not validator(api, schema).is_valid({"revision": 1, "epoch": {"number": 1, "holder": "a"}, "more": 1})
+
+
+def test_no_component_is_unused(api):
+    text = (ROOT / "docs/api.yaml").read_text(encoding="utf-8")
+    named_in_text = {"EventConfig", "EventRole"}  # the stream's data, which OpenAPI cannot describe
+    for kind in ("schemas", "responses", "parameters", "headers"):
+        for name in api["components"][kind]:
+            used = f'#/components/{kind}/{name}"' in text
+            assert used or name in named_in_text, f"nobody uses {kind}/{name}"
+
+
+def test_codes(api):
+    codes = api["components"]["schemas"]["Code"]["x-baton-codes"]
+    kinds = set(api["components"]["schemas"]["Problem"]["properties"]["kind"]["enum"])
+    header = (ROOT / "controller/base/err.h").read_text(encoding="utf-8")
+    assert kinds == set(re.findall(r'X\(ERR_\w+, \d+, \d+, "(\w+)"\)', header)) - {"none"}
+    for code, row in codes.items():
+        assert set(row) == {"kind", "text"}, code
+        assert row["kind"] in kinds, code
+    for where, kind, media in media_of(api):
+        if kind == "application/problem+json":
+            example = media["example"]
+            assert example["code"] in codes, where
+            assert codes[example["code"]]["kind"] == example["kind"], where
+
+
+def routes_of_the_program():
+    """(method, path, role) of every row of the C table: X(GET, "/v1/nodes", VIEWER, handler, ...)."""
+    text = (ROOT / "controller/api/routes.h").read_text(encoding="utf-8")
+    rows = re.findall(r'X\(\s*"?(GET|PUT|POST|DELETE)"?,\s*"(/[^"]*)",\s*(?:\w*_)?(\w+)\s*,', text)
+    assert rows, "no rows found in controller/api/routes.h"
+    return {(method.lower(), path, role.lower()) for method, path, role in rows}
+
+
+def test_routes_are_those_of_the_program(api):
+    if not (ROOT / "controller/api/routes.h").exists():
+        pytest.skip("controller/api/routes.h is not there yet")
+    told = set()
+    for path, method, operation, parameters in operations(api):
+        rest = any(resolve(api, p).get("x-baton-rest") for p in parameters)
+        if rest:
+            path = re.sub(r"\{(\w+)\}$", r"{\1...}", path)
+        told.add((method, path, operation["x-baton-role"]))
+    served = routes_of_the_program()
+    assert told - served == set(), "in docs/api.yaml and not served"
+    assert served - told == set(), "served and not in docs/api.yaml"
