@@ -1,0 +1,105 @@
+/*
+ * setup.h -- the work behind `baton init` and `baton join`, and the primary's half of a join.
+ * Blocking: called by the CLI, never by the daemon, except setup_sign_join().
+ *
+ *   S1  All or nothing: what a failed run has made is removed, and nothing else is.
+ *   S2  The data directory is empty or absent before; a node never overwrites another.
+ *   S3  The node is left stopped, and fenced until batond has learned the epoch from its peers.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdint.h>
+
+#include "controller/base/err.h"
+#include "controller/daemon/token.h"
+#include "controller/loop/cert.h"
+
+#define SETUP_PASSWORD_SIZE     64
+#define SETUP_PASSWORD_SIZE_MIN 12
+#define SETUP_ADMIN             "admin"
+
+/* One line for each step, for a person who waits: "make the database". May be NULL. */
+typedef void setup_say_fn(void *data, const char *text);
+
+/* Of a new node; NULL and 0 mean the default. */
+struct setup_node {
+    const char *folder;    /* the data directory; needed */
+    const char *node;      /* needed */
+    const char *listen;    /* ADDR:PORT; 0.0.0.0:7443 */
+    const char *advertise; /* HOST:PORT; the listen address, or the host's name if that is any */
+    const char *database;  /* "managed" or the DSN of a superuser; managed */
+    const char *pg_listen; /* address; the one of 'listen' */
+    uint16_t pg_port;      /* 7444 */
+    const char *run_as;    /* user for PostgreSQL; ourselves, "postgres" when we are root */
+    setup_say_fn *say;
+    void *data;
+};
+
+struct setup_init {
+    struct setup_node node;
+    const char *cluster;        /* needed */
+    const char *site;           /* needed */
+    const char *admin_password; /* NULL: drawn, and returned */
+};
+
+struct setup_answer {
+    char admin_password[SETUP_PASSWORD_SIZE]; /* "" when it was given */
+    char cluster_id[40];
+    char pin[CERT_HEX_SIZE]; /* of the CA, hexadecimal */
+    char site[64];
+    char cluster[64];
+};
+
+/* Founds a cluster: CA, node, database, schema, epoch 1, administrator. */
+MUST_CHECK enum err_code setup_init(const struct setup_init *init, struct setup_answer *ret_answer,
+                                    struct err *err);
+
+/*
+ * Adds this host to a cluster. The first address of the token that answers, with a CA of the
+ * token's pin, is asked. ERR_DENIED: the token is unknown, used or expired, or the CA is another.
+ */
+MUST_CHECK enum err_code setup_join(const struct setup_node *node, const char *token,
+                                    struct setup_answer *ret_answer, struct err *err);
+
+/* ---- the primary's half ---- */
+
+/* What POST /v1/join carries, checked; texts are borrowed from the request. */
+struct setup_request {
+    const char *token_id;
+    const char *secret;
+    const char *node;
+    const char *csr;
+    const char *address; /* HOST:PORT that others will use */
+    const char *pg_host;
+    uint16_t pg_port;
+    const char *pg_dbname;
+};
+
+/* ERR_INVALID names the member at fault. */
+MUST_CHECK enum err_code setup_read_request(struct json_object *body,
+                                            struct setup_request *ret_request, struct err *err);
+/* The value of token/ID, as the log has it: site, secret, expiry, single use. ERR_DENIED says only
+ * "token refused", whatever the reason; 'ret_site' is borrowed from 'token'. */
+MUST_CHECK enum err_code setup_check_token(struct json_object *token,
+                                           const struct setup_request *request, int64_t now_ms,
+                                           const char **ret_site, struct err *err);
+/*
+ * Signs the CSR with the CA of data directory 'folder'. The certificate names the node, the hosts
+ * of its address and PostgreSQL address, localhost and loopback, and nothing else from the asker.
+ * '*ret_certificate' is the caller's; '*ret_info' has its serial for node/NAME.
+ */
+MUST_CHECK enum err_code setup_sign_join(const char *folder, const char *cluster_id,
+                                         const struct setup_request *request,
+                                         char **ret_certificate, struct cert_info *ret_info,
+                                         struct err *err);
+/*
+ * The answer to the new node; carries the CA's key, so it goes nowhere but into this TLS reply
+ * (and must not be logged or cached). 'members': [{"node","address"}], reference taken.
+ */
+MUST_CHECK enum err_code setup_make_reply(const char *folder, const char *cluster,
+                                          const char *cluster_id, const char *site,
+                                          const char *certificate, struct json_object *members,
+                                          struct json_object **ret_reply, struct err *err);
+/* Renews our own certificate in 'folder' with the CA we hold: new key, same hosts. */
+MUST_CHECK enum err_code setup_renew(const char *folder, struct err *err);

@@ -1,0 +1,95 @@
+/*
+ * managed.h -- our own PostgreSQL: made by initdb, configured by us, run as a child of batond.
+ *
+ *   (open) -> OLD --gone--> STARTING --ready--> READY --exit--> BACKOFF --over--> STARTING
+ *                              `------exit or deadline-----------^
+ *   any -> STOPPING --exit--> STOPPED
+ *
+ * OLD: a postmaster that a killed batond left. It got SIGINT when its batond died, so it is on its
+ * way out; a second one would not start beside it. We wait, then say SIGINT ourselves.
+ *
+ *   M1  PostgreSQL never runs as root.
+ *   M2  The configuration files are ours and are written anew before each start; what an operator
+ *       adds goes to pg/custom.conf.
+ *   M3  restart_after_crash is off: after a crash the postmaster ends and we start it, so that
+ *       pg_postmaster_start_time() changes and the database is fenced by itself.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "controller/base/err.h"
+
+#define MANAGED_MAJOR_MIN       15
+#define MANAGED_MAJOR_MAX       18
+#define MANAGED_OLD_MS_MAX      60000  /* for an old postmaster to end */
+#define MANAGED_OLD_PATIENCE_MS 5000   /* then it gets SIGINT from us */
+#define MANAGED_READY_MS_MAX    120000 /* for crash recovery */
+#define MANAGED_STOP_MS_MAX     30000  /* for a fast stop; then SIGQUIT */
+#define MANAGED_POLL_MS         10
+#define MANAGED_RESTART_MS_MIN  100
+#define MANAGED_RESTART_MS_MAX  10000
+#define MANAGED_SOCKET_SIZE_MAX 107
+#define MANAGED_OWNER           "baton_owner" /* superuser that owns everything */
+
+/* All borrowed; managed_open() copies. */
+struct managed_config {
+    const char *folder; /* absolute: data, log, tls, run are in it */
+    const char *socket; /* folder of the socket; made if missing */
+    const char *listen; /* address */
+    uint16_t port;
+    const char *run_as;       /* user; NULL: as we are */
+    const char *service_user; /* may connect as baton and baton_owner beside run_as; NULL: root */
+};
+
+enum managed_state {
+    MANAGED_OLD,
+    MANAGED_STARTING,
+    MANAGED_READY,
+    MANAGED_BACKOFF,
+    MANAGED_STOPPING,
+    MANAGED_STOPPED,
+};
+
+struct managed;
+
+/* 'err' says why in BACKOFF, else NULL. Not called from inside the functions below. */
+typedef void managed_state_fn(void *data, enum managed_state state, const struct err *err);
+
+/* Begins to start it, on the default loop. ERR_DENIED: it would run as root, or we may not change
+ * to 'run_as'. ERR_NOT_FOUND: no PostgreSQL program, or no data. */
+MUST_CHECK enum err_code managed_open(struct ev_loop *loop, const struct managed_config *config,
+                                      managed_state_fn *on_state, void *data,
+                                      struct managed **ret_managed, struct err *err);
+/* Fast stop, escalating; on_state says STOPPED. */
+void managed_stop(struct managed *managed);
+/* Frees; a server that still runs is stopped the hard way (it recovers at the next start). */
+void managed_close(struct managed *managed);
+/* Reads configuration and TLS files again. */
+void managed_reload(struct managed *managed);
+enum managed_state managed_state(const struct managed *managed);
+const char *managed_state_name(enum managed_state state);
+pid_t managed_pid(const struct managed *managed);         /* 0: none */
+uint64_t managed_restarts(const struct managed *managed); /* since managed_open() */
+
+/* ---- blocking, for `baton init`, `baton join` and before the loop runs ---- */
+
+/* "/usr/lib/postgresql/15/bin", newest first. Caller's. ERR_NOT_FOUND with the package to install.
+ */
+MUST_CHECK enum err_code managed_find_programs(char **ret_folder, unsigned *ret_major,
+                                               struct err *err);
+/* Folders and initdb. 'folder' must exist; all that is made inside belongs to run_as. */
+MUST_CHECK enum err_code managed_make(const struct managed_config *config, struct err *err);
+/* pg/tls: also for renewed certificates, followed by managed_reload(). */
+MUST_CHECK enum err_code managed_install_tls(const struct managed_config *config,
+                                             const char *ca_certificate, const char *certificate,
+                                             const char *key, struct err *err);
+MUST_CHECK enum err_code managed_write_config(const struct managed_config *config, struct err *err);
+/* Writes the configuration, starts, waits until it takes connections. */
+MUST_CHECK enum err_code managed_start_blocking(const struct managed_config *config, pid_t *ret_pid,
+                                                struct err *err);
+MUST_CHECK enum err_code managed_stop_blocking(const struct managed_config *config, pid_t pid,
+                                               struct err *err);

@@ -1,0 +1,34 @@
+/*
+ * migrate.h -- brings the schema of this node's database to what this program needs.
+ *
+ * Forward only: each migration is one transaction that also records its checksum in
+ * local.migration. Refused, with nothing changed: a database that is newer than this program, and
+ * a recorded migration whose text was edited since.
+ *
+ * Secondaries are migrated before the primary: rows of a newer schema must find their columns. A
+ * daemon therefore refuses to follow a primary whose migrate_newest() is higher than its own.
+ */
+#pragma once
+
+#include <libpq-fe.h>
+
+#include "controller/base/err.h"
+#include "controller/loop/worker.h"
+
+/* The version that this program needs, and sends to its peers. */
+unsigned migrate_newest(void);
+
+/* Blocking. 0: nothing was ever migrated here. */
+MUST_CHECK enum err_code migrate_version(PGconn *connection, unsigned *ret_version,
+                                         struct err *err);
+/*
+ * Blocking, as the owner. '*ret_applied' (may be NULL) counts what was applied now.
+ * ERR_CONFLICT, slug "schema_newer" or "schema_changed"; else the database's error, with the
+ * migration's name.
+ */
+MUST_CHECK enum err_code migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err);
+
+/* The same for the loop: connects and runs on the worker thread; 'done' is called once. */
+typedef void migrate_done_fn(void *data, unsigned applied, const struct err *err);
+MUST_CHECK enum err_code migrate_start(struct worker *worker, const char *conninfo,
+                                       migrate_done_fn *done, void *data, struct err *err);
