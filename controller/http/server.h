@@ -68,7 +68,7 @@ const char *http_verb_name(enum http_verb verb); /* "GET" */
     X(HOST, 400, "bad_host", "exactly one Host header is needed")                                  \
     X(TWICE, 400, "header_twice", "a header that counts once stands twice")                        \
     X(LENGTH, 400, "bad_length", "Content-Length is not one decimal number")                       \
-    X(FRAMING, 400, "bad_framing", "Transfer-Encoding must be 'chunked' and stand alone")          \
+    X(FRAMING, 400, "bad_framing", "Content-Length and Transfer-Encoding do not say one length")   \
     X(TARGET, 400, "bad_target", "the path or query is not valid")                                 \
     X(URL_SIZE, 414, "url_too_long", "the URL is too long")                                        \
     X(HEADER_SIZE, 431, "headers_too_large", "the headers are too large")                          \
