@@ -28,7 +28,9 @@
 #include "controller/base/err.h"
 
 #define WRITER_BATCH_CHANGES_MAX 1000
-#define WRITER_BATCH_SIZE_MAX    (1024 * 1024) /* bytes of JSON */
+#define WRITER_BATCH_SIZE_MAX    (1024 * 1024)     /* bytes of JSON; one larger group goes alone */
+#define WRITER_GROUP_SIZE_MAX    (4 * 1024 * 1024) /* bytes of JSON */
+#define WRITER_TICK_MS           20                /* how exact deadlines are */
 #define WRITER_HOLDER_SIZE       64
 
 enum writer_mode {
@@ -51,17 +53,21 @@ struct writer;
 
 struct writer_limits {
     uint64_t queue_max;      /* groups waiting; write.queue_max */
-    uint64_t commit_wait_ms; /* from submit to an answer; sync.commit_wait_ms */
+    uint64_t hold_ms;        /* from submit until it is sent, else ERR_TIMEOUT; write.hold_ms */
+    uint64_t commit_wait_ms; /* from sent to an answer, else unknown; sync.commit_wait_ms */
 };
 
-struct writer *writer_new(struct ev_loop *loop, const char *conninfo);
+/* Connects by itself and again when lost. ERR_INVALID: the conninfo is wrong. */
+MUST_CHECK enum err_code writer_new(struct ev_loop *loop, const char *conninfo,
+                                    struct writer **ret_writer, struct err *err);
 /* Groups still there get ERR_CANCELLED (queued) or ERR_UNKNOWN_OUTCOME (in flight). */
 void writer_free(struct writer *writer);
 void writer_set_limits(struct writer *writer, struct writer_limits limits);
 
 /*
  * A group of changes:
- *     {"author": TEXT, "reason": TEXT|null, "changes": [{"site","key","value"|"delete","if_match"}]}
+ *     {"author": TEXT, "reason": TEXT|null, "changes":
+ * [{"site","key","value"|"delete","if_match"}]}
  */
 struct json_object *writer_group(const char *author, const char *reason);
 /* Takes the reference of 'value'. 'if_match' UINT64_MAX is none, 0 is "must not exist". */
@@ -72,14 +78,15 @@ void writer_group_delete(struct json_object *group, const char *key, const char 
 #define WRITER_ANY_REVISION UINT64_MAX
 
 enum writer_flag {
-    WRITER_FIRST = 1,   /* before all others, and even while HELD: the epoch row */
+    WRITER_FIRST = 1,   /* before all others, and even while HELD: the epoch row. The epoch of its
+                         * result is for the receiver to compare */
     WRITER_PATIENT = 2, /* no deadline: 'done' comes when the statement ends */
 };
 
 /*
  * Takes the reference of 'group'. On success '*ret_id' (may be NULL) names it for writer_forget().
- * ERR_FENCED: not primary, nothing was queued. ERR_UNAVAILABLE, slug "write_queue_full".
- * ERR_LIMIT: more changes or bytes than a batch may have. On error 'done' is not called.
+ * ERR_FENCED: not primary, nothing was queued. ERR_UNAVAILABLE, slug "busy": the queue is full.
+ * ERR_LIMIT "too_many_changes", "write_too_large". On error 'done' is not called.
  */
 MUST_CHECK enum err_code writer_submit(struct writer *writer, struct json_object *group,
                                        unsigned flags, writer_done_fn *done, void *data,
@@ -104,7 +111,7 @@ struct writer_stats {
     uint64_t changes;
     size_t queued;
     size_t in_flight;
-    uint64_t in_flight_ms; /* age of the statement in flight, 0 when there is none */
+    uint64_t in_flight_ms;   /* age of the statement in flight, 0 when there is none */
     uint64_t latency_us_sum; /* submit to acknowledged */
 };
 struct writer_stats writer_stats(const struct writer *writer);
