@@ -1,0 +1,176 @@
+/*
+ * node.h -- what a node is: the one primary, a standby, or fenced. Pure: event in, effects out.
+ *
+ *   FENCED -a primary of an epoch we may follow is heard-> REJOINING -attached-> STANDBY
+ *   FENCED -own epoch confirmed by the peers--------------> (resumption) CANDIDATE
+ *   FENCED, STANDBY -order-> CANDIDATE -opened-> CLOSED -acknowledged-> PRIMARY
+ *   PRIMARY -freeze-> DRAINING -captured-> FENCED,   DRAINING -thaw or deadline-> PRIMARY
+ *   PRIMARY, CLOSED, DRAINING -a later epoch is heard of, or promised here-> FENCED
+ *
+ *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
+ *       epoch only when the peers that any capture would have met have promised nothing later.
+ *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
+ *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
+ *       wrote.
+ */
+#pragma once
+
+#include "controller/base/err.h"
+#include "sites/epoch.h"
+#include "sites/quorum.h"
+
+#define NODE_MEMBERS_MAX QUORUM_VOTERS_MAX
+#define NODE_REASON_SIZE 192
+#define NODE_EFFECTS_MAX 8
+
+/* What a node says of itself; ages are the daemon's business. */
+#define NODE_STATE_TABLE(X)                                                                        \
+    X(FENCED)    /* may do nothing: every start, every doubt */                                    \
+    X(REJOINING) /* setting aside, pulling, attaching */                                           \
+    X(STANDBY)   /* follows the primary of 'following' */                                          \
+    X(CANDIDATE) /* a promotion runs here */                                                       \
+    X(CLOSED)    /* primary of its epoch, first row not yet acknowledged: writes wait */           \
+    X(PRIMARY)   /* writes open */                                                                 \
+    X(DRAINING)  /* primary, frozen for a switchover: writes are held */
+
+enum node_state {
+#define X(name) NODE_##name,
+    NODE_STATE_TABLE(X)
+#undef X
+        NODE_STATE_COUNT
+};
+const char *node_state_name(enum node_state state);
+/* False when it is no state's name. */
+MUST_CHECK bool node_state_parse(const char *name, enum node_state *ret_state);
+
+struct node_facts {
+    char name[NODE_NAME_SIZE];
+    char site[SITE_NAME_SIZE];
+    enum node_state state;
+    struct epoch epoch;    /* the last one that it held or holds */
+    struct epoch promised; /* refuses everything earlier */
+    struct position applied;
+    unsigned schema;                /* newest migration in its database */
+    bool streaming;                 /* a standby: its subscription receives */
+    char following[NODE_NAME_SIZE]; /* a standby: from whom; "" for nobody */
+};
+#define NODE_EVENT_TABLE(X)                                                                        \
+    X(START)    /* our database answers: 'facts' are our own row */                                \
+    X(LOST)     /* our database is gone */                                                         \
+    X(HEARD)    /* a peer's facts */                                                               \
+    X(TICK)     /* time has passed */                                                              \
+    X(CAPTURED) /* our row now promises 'epoch' to somebody else, durably */                       \
+    X(FREEZE)   /* the candidate of 'epoch' asks us to stop taking writes */                       \
+    X(THAW)     /* it backs out */                                                                 \
+    X(REOPENED) /* our database took THAW_DATABASE, or not ok */                                   \
+    X(BEGIN)    /* a promotion starts here */                                                      \
+    X(OPENED)   /* our database holds the new 'epoch' */                                           \
+    X(ACKED)    /* its first row is acknowledged */                                                \
+    X(FAILED)   /* the promotion ended; 'beyond': after its first promise */                       \
+    X(ATTACHED) /* REJOINING is done, or not ok */                                                 \
+    X(STREAM)   /* our subscription receives (ok) or does not */
+
+enum node_event_kind {
+#define X(name) NODE_EV_##name,
+    NODE_EVENT_TABLE(X)
+#undef X
+        NODE_EV_COUNT
+};
+const char *node_event_name(enum node_event_kind kind);
+
+#define NODE_EFFECT_TABLE(X)                                                                       \
+    X(FENCE_DATABASE)  /* is_primary = false, at once */                                           \
+    X(FREEZE_DATABASE) /* stop local writes; answer the candidate with the last position */        \
+    X(THAW_DATABASE)   /* open again under the same epoch; answer REOPENED */                      \
+    X(WRITES_OPEN)                                                                                 \
+    X(WRITES_HOLD)  /* keep what arrives for the next primary */                                   \
+    X(WRITES_CLOSE) /* refuse what arrives, saying why */                                          \
+    X(ATTACH)       /* to 'node' of 'epoch': set aside, pull, subscribe; answer ATTACHED */        \
+    X(DEACTIVATE)   /* nothing on the outside is ours any more */                                  \
+    X(RESUME)       /* start a promotion of kind resumption */                                     \
+    X(RENEW)        /* start a promotion of kind renewal */                                        \
+    X(ALARM)        /* TICK at 'at_ms' */
+
+enum node_effect_kind {
+#define X(name) NODE_DO_##name,
+    NODE_EFFECT_TABLE(X)
+#undef X
+        NODE_DO_COUNT
+};
+const char *node_effect_name(enum node_effect_kind kind);
+
+struct node_limits {
+    uint64_t fresh_ms;     /* what was heard longer ago than this is not known any more */
+    uint64_t retry_ms;     /* between two attempts to attach */
+    uint64_t freeze_ms;    /* a frozen primary reopens by itself after this */
+    uint64_t challenge_ms; /* a primary renews when peers hold a later promise for this long */
+    uint64_t stream_ms;    /* a standby that receives nothing for this long attaches anew */
+};
+
+struct node_peer {
+    char name[NODE_NAME_SIZE];
+    bool heard;
+    uint64_t heard_ms;
+    struct node_facts facts;
+};
+
+struct node {
+    char self[NODE_NAME_SIZE];
+    struct node_limits limits;
+    enum node_state state;
+    enum node_state before; /* CANDIDATE: where a promotion that changed nothing goes back to */
+    struct node_facts own;
+    struct quorum_record record;
+    struct node_peer peers[NODE_MEMBERS_MAX]; /* the other members */
+    size_t peer_count;
+    bool database;                  /* our database answers */
+    char following[NODE_NAME_SIZE]; /* REJOINING, STANDBY */
+    struct epoch following_epoch;
+    struct epoch freeze_epoch;     /* DRAINING: asked for by */
+    uint64_t deadline_ms;          /* REJOINING: next try; DRAINING: reopen; 0 for none */
+    uint64_t challenged_ms;        /* PRIMARY: since when; 0 for not */
+    uint64_t silent_ms;            /* STANDBY: since when nothing is received; 0 for not */
+    uint64_t since_ms;             /* when the state was entered */
+    char reason[NODE_REASON_SIZE]; /* why it is in this state, for people */
+};
+
+struct node_event {
+    enum node_event_kind kind;
+    uint64_t now_ms;
+    const struct node_facts *facts;     /* START, HEARD */
+    const struct quorum_record *record; /* any; NULL when it has not changed */
+    struct epoch epoch;                 /* CAPTURED, FREEZE, THAW, OPENED */
+    struct position position;           /* ATTACHED, OPENED: our own now */
+    const char *text;                   /* LOST, FAILED, ATTACHED not ok: the cause; may be NULL */
+    bool ok;
+    bool beyond; /* FAILED */
+};
+
+struct node_effect {
+    enum node_effect_kind kind;
+    char node[NODE_NAME_SIZE];
+    struct epoch epoch;
+    uint64_t at_ms;
+};
+
+struct node_effects {
+    size_t count;
+    struct node_effect list[NODE_EFFECTS_MAX];
+};
+
+void node_init(struct node *node, const char *self, const struct node_limits *limits);
+
+/* The other members; what was heard from those that stay is kept. At most NODE_MEMBERS_MAX. */
+void node_set_peers(struct node *node, const char *const *names, size_t count);
+
+/* ERR_CONFLICT: no rule for the event in this state; nothing has changed. */
+MUST_CHECK enum err_code node_step(struct node *node, const struct node_event *event,
+                                   struct node_effects *ret_effects, struct err *err);
+
+/* The peer that this node would follow now, or NULL: the newest primary heard of lately whose
+ * epoch is neither before our promise nor before our own. Borrowed until the next step. */
+const struct node_peer *node_find_primary(const struct node *node, uint64_t now_ms);
+
+/* The matrix of states and events as text, one line each, refusals included. */
+struct buf;
+void node_print_table(struct buf *into);

@@ -1,0 +1,886 @@
+#include "sites/promo_inner.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/check.h"
+#include "controller/base/str.h"
+
+/* ------------------------------------------------------------------ small tools */
+
+struct step_context {
+    const struct promo_event *event;
+    struct promo_effects *effects;
+};
+
+static struct promo_effect *
+emit(struct step_context *context, enum promo_effect_kind kind, const char *node)
+{
+    struct promo_effects *effects = context->effects;
+    ASSERT(effects->count < PROMO_EFFECTS_MAX);
+    struct promo_effect *effect = &effects->list[effects->count++];
+    *effect = (struct promo_effect){ .kind = kind };
+    if (node != NULL)
+        ASSERT(str_copy(effect->node, sizeof effect->node, node));
+    return effect;
+}
+
+static void
+arm_alarm(struct promo *promo, struct step_context *context, uint64_t after_ms)
+{
+    promo->deadline_ms = context->event->now_ms + after_ms;
+    emit(context, PROMO_DO_ALARM, NULL)->at_ms = promo->deadline_ms;
+}
+
+static void step_note(struct promo *promo, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void
+step_note(struct promo *promo, const char *format, ...)
+{
+    if (promo->step_count == 0)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(promo->steps[promo->step_count - 1].text, PROMO_TEXT_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+static void
+record_state(struct promo *promo, enum promo_state state, uint64_t now_ms)
+{
+    if (promo->step_count > 0 && promo->steps[promo->step_count - 1].ended_ms == 0)
+        promo->steps[promo->step_count - 1].ended_ms = now_ms;
+    if (state == PROMO_STATE_DONE || state == PROMO_STATE_FAILED || state == PROMO_STATE_IDLE)
+        return;
+    ASSERT(promo->step_count < PROMO_STEPS_MAX);
+    promo->steps[promo->step_count++] =
+        (struct promo_step_record){ .state = state, .started_ms = now_ms };
+}
+
+static struct promo_member *
+member_find(struct promo *promo, const char *name)
+{
+    for (size_t i = 0; name != NULL && i < promo->member_count; i++) {
+        if (strcmp(promo->members[i].name, name) == 0)
+            return &promo->members[i];
+    }
+    return NULL;
+}
+
+static struct promo_member *
+member_self(struct promo *promo)
+{
+    struct promo_member *self = member_find(promo, promo->self);
+    ASSERT(self != NULL);
+    return self;
+}
+
+static size_t
+captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].captured)
+            names[count++] = promo->members[i].name;
+    }
+    return count;
+}
+
+static bool
+quorum_is_captured(const struct promo *promo)
+{
+    const char *names[PROMO_MEMBERS_MAX];
+    size_t count = captured_names(promo, names);
+    return quorum_captured(&promo->record, names, count,
+                           promo->old_primary[0] == '\0' ? NULL : promo->old_primary);
+}
+
+static enum promo_state
+finish_failed(struct promo *promo, struct step_context *context)
+{
+    promo->deadline_ms = 0;
+    (void)emit(context, PROMO_DO_FINISHED, NULL);
+    return PROMO_STATE_FAILED;
+}
+
+/* What to repeat after the point of no return: only forward. */
+static void
+mend_repeat(struct promo *promo)
+{
+    (void)err_mend(&promo->failure,
+                   "repeat 'baton promote %s': it goes on with a later epoch, nothing is lost",
+                   promo->self);
+}
+
+/* ------------------------------------------------------------------ entering states */
+
+/* The first finding that stops, or PROMO_CHECK_COUNT. */
+static enum promo_check
+first_stop(const struct promo *promo)
+{
+    unsigned check = 0;
+    while (check < PROMO_CHECK_COUNT && promo->findings[check].verdict != PROMO_STOP)
+        check++;
+    return (enum promo_check)check;
+}
+
+static enum promo_state
+enter_arming(struct promo *promo, struct step_context *context)
+{
+    bool remake = promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER;
+    emit(context, PROMO_DO_ARM, NULL)->remake = remake;
+    arm_alarm(promo, context,
+              promo->mode == PROMO_SWITCHOVER ? promo->limits.prepare_ms : promo->limits.step_ms);
+    return PROMO_STATE_ARMING;
+}
+
+static enum promo_state
+enter_capturing(struct promo *promo, struct step_context *context)
+{
+    for (size_t i = 0; i < promo->member_count; i++) {
+        struct promo_member *member = &promo->members[i];
+        member->asked = true;
+        member->captured = false;
+        emit(context, PROMO_DO_CAPTURE, member->name)->epoch = promo->epoch;
+    }
+    arm_alarm(promo, context, promo->limits.call_ms);
+    return PROMO_STATE_CAPTURING;
+}
+
+static enum promo_state
+enter_opening(struct promo *promo, struct step_context *context)
+{
+    struct promo_effect *effect = emit(context, PROMO_DO_OPEN, NULL);
+    effect->epoch = promo->epoch;
+    effect->resume = promo->mode == PROMO_RESUMPTION;
+    arm_alarm(promo, context, promo->limits.step_ms);
+    return PROMO_STATE_OPENING;
+}
+
+static enum promo_state
+enter_thawing(struct promo *promo, struct step_context *context)
+{
+    (void)emit(context, PROMO_DO_THAW, promo->old_primary);
+    arm_alarm(promo, context, promo->limits.call_ms);
+    return PROMO_STATE_THAWING;
+}
+
+/* All that the captured members had is here; what is still to do before the first row? */
+static enum promo_state
+go_on_caught_up(struct promo *promo, struct step_context *context)
+{
+    if (!quorum_is_captured(promo) && !promo->order.accept_data_loss) {
+        (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_changed",
+                      "the sync set in the log asks for more members than were captured");
+        mend_repeat(promo);
+        return finish_failed(promo, context);
+    }
+    if (promo->armed)
+        return enter_opening(promo, context);
+    (void)emit(context, PROMO_DO_DETACH, NULL);
+    return enter_arming(promo, context);
+}
+
+static enum promo_state
+decide(struct promo *promo, struct step_context *context)
+{
+    struct epoch newest = promo_newest_epoch(promo);
+    const struct promo_member *primary = promo_find_primary(promo);
+    promo->epoch = epoch_make(newest.number + 1, promo->self);
+    promo->old_epoch = promo_newest_applied_epoch(promo);
+    if (promo->order.mode == PROMO_RENEWAL) {
+        promo->mode = PROMO_RENEWAL;
+        ASSERT(str_copy(promo->old_primary, sizeof promo->old_primary, promo->self));
+    } else if (primary != NULL && epoch_compare(&primary->facts.epoch, &promo->old_epoch) >= 0 &&
+               (promo->order.overrides & (1u << PROMO_CHECK_FREEZE)) == 0) {
+        promo->mode = PROMO_SWITCHOVER;
+        ASSERT(str_copy(promo->old_primary, sizeof promo->old_primary, primary->name));
+    } else {
+        promo->mode = PROMO_FAILOVER;
+        ASSERT(str_copy(promo->old_primary, sizeof promo->old_primary, promo->old_epoch.holder));
+    }
+    promo_run_checks(promo, primary);
+    step_note(promo, "%s to epoch %llu", promo_mode_name(promo->mode),
+              (unsigned long long)promo->epoch.number);
+
+    enum promo_check stop = first_stop(promo);
+    if (promo->order.dry_run || stop != PROMO_CHECK_COUNT) {
+        promo->deadline_ms = 0;
+        (void)emit(context, PROMO_DO_FINISHED, NULL);
+        if (stop == PROMO_CHECK_COUNT)
+            return PROMO_STATE_DONE;
+        (void)err_set(&promo->failure, ERR_CONFLICT, "check_failed", "check '%s': %s",
+                      promo_check_name(stop), promo->findings[stop].text);
+        if (stop == PROMO_CHECK_QUORUM || stop == PROMO_CHECK_SYNC)
+            (void)err_mend(&promo->failure,
+                           "bring the missing members back, or take the possible loss on with "
+                           "--accept-data-loss --reason TEXT; what the old primary wrote alone is "
+                           "set aside when it returns");
+        else if (promo_check_may_override(stop))
+            (void)err_mend(&promo->failure, "mend it, or --override %s --reason TEXT",
+                           promo_check_name(stop));
+        return PROMO_STATE_FAILED;
+    }
+    if (promo->mode == PROMO_SWITCHOVER)
+        return enter_arming(promo, context);
+    return enter_capturing(promo, context);
+}
+
+static bool
+nobody_is_asked(const struct promo *promo)
+{
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].asked)
+            return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ actions, one for each row */
+
+static enum promo_state
+on_order(struct promo *promo, struct step_context *context)
+{
+    promo->order = *context->event->order;
+    promo->mode = promo->order.mode;
+    promo->armed = false;
+    promo->proof = PROMO_PROOF_NONE;
+    promo->step_count = 0;
+    promo->old_primary[0] = '\0';
+    promo->started_at = promo->own.applied;
+    memset(promo->findings, 0, sizeof promo->findings);
+    err_clear(&promo->failure);
+    if (promo->mode == PROMO_RESUMPTION) {
+        promo->epoch = promo->old_epoch = promo->own.epoch;
+        promo->proof = PROMO_FENCED_PROVED;
+        return enter_arming(promo, context);
+    }
+    member_self(promo)->answered = true;
+    member_self(promo)->facts = promo->own;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].self)
+            continue;
+        promo->members[i].asked = true;
+        (void)emit(context, PROMO_DO_ASK, promo->members[i].name);
+    }
+    if (promo->member_count == 1) {
+        record_state(promo, PROMO_STATE_ASKING, context->event->now_ms);
+        return decide(promo, context);
+    }
+    arm_alarm(promo, context, promo->limits.call_ms);
+    return PROMO_STATE_ASKING;
+}
+
+static enum promo_state
+on_answer(struct promo *promo, struct step_context *context)
+{
+    struct promo_member *member = member_find(promo, context->event->node);
+    if (!member->asked)
+        return promo->state;
+    member->asked = false;
+    member->answered = context->event->ok;
+    member->lost = !context->event->ok;
+    if (context->event->ok)
+        member->facts = *context->event->facts;
+    return nobody_is_asked(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
+}
+
+static enum promo_state
+on_answer_late(struct promo *promo, struct step_context *context)
+{
+    (void)context;
+    return promo->state; /* decided without it */
+}
+
+static enum promo_state
+on_ask_timeout(struct promo *promo, struct step_context *context)
+{
+    for (size_t i = 0; i < promo->member_count; i++) {
+        promo->members[i].lost |= promo->members[i].asked;
+        promo->members[i].asked = false;
+    }
+    return decide(promo, context);
+}
+
+static enum promo_state
+on_armed(struct promo *promo, struct step_context *context)
+{
+    if (!context->event->ok) {
+        (void)err_set(&promo->failure, ERR_UNAVAILABLE, "arming_failed",
+                      "slots or synchronous_standby_names: %s",
+                      context->event->text == NULL ? "failed" : context->event->text);
+        if (promo->mode != PROMO_SWITCHOVER)
+            mend_repeat(promo);
+        return finish_failed(promo, context);
+    }
+    promo->armed = true;
+    if (promo->mode != PROMO_SWITCHOVER)
+        return enter_opening(promo, context);
+    for (size_t i = 0; i < promo->member_count; i++) {
+        struct promo_member *member = &promo->members[i];
+        if (member->self || !member->answered)
+            continue;
+        member->asked = true;
+        (void)emit(context, PROMO_DO_PREPARE, member->name);
+    }
+    arm_alarm(promo, context, promo->limits.prepare_ms);
+    return PROMO_STATE_PREPARING;
+}
+
+static enum promo_state
+on_arm_timeout(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_TIMEOUT, "arming_timeout",
+                  "slots and synchronous_standby_names did not stand in time");
+    (void)err_mend(&promo->failure,
+                   "look for a long transaction in this node's database, then repeat");
+    return finish_failed(promo, context);
+}
+
+/* Enough of the others receive from us already: k of them, so that our first row is acknowledged
+ * without waiting, and the old primary, so that it becomes a standby at once. */
+static enum promo_state
+judge_prepared(struct promo *promo, struct step_context *context)
+{
+    size_t prepared = 0;
+    unsigned k = promo->record.now.k;
+    if (promo->record.joint && promo->record.old.k > k)
+        k = promo->record.old.k;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].prepared && (quorum_has(&promo->record.now, promo->members[i].name)))
+            prepared++;
+    }
+    if (prepared < k) {
+        (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
+                      "%zu members receive from %s, %u are needed; nothing was changed", prepared,
+                      promo->self, k);
+        (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
+        return finish_failed(promo, context);
+    }
+    step_note(promo, "%zu members receive from here", prepared);
+    emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
+    arm_alarm(promo, context, promo->limits.call_ms);
+    return PROMO_STATE_FREEZING;
+}
+
+static enum promo_state
+on_prepared(struct promo *promo, struct step_context *context)
+{
+    struct promo_member *member = member_find(promo, context->event->node);
+    if (!member->asked)
+        return promo->state;
+    member->asked = false;
+    member->prepared = context->event->ok;
+    return nobody_is_asked(promo) ? judge_prepared(promo, context) : PROMO_STATE_PREPARING;
+}
+
+static enum promo_state
+on_prepare_timeout(struct promo *promo, struct step_context *context)
+{
+    for (size_t i = 0; i < promo->member_count; i++)
+        promo->members[i].asked = false;
+    return judge_prepared(promo, context);
+}
+
+static enum promo_state
+on_frozen(struct promo *promo, struct step_context *context)
+{
+    const struct promo_event *event = context->event;
+    if (!event->ok) {
+        (void)err_set(&promo->failure, ERR_CONFLICT, "freeze_failed",
+                      "%s did not stop taking writes: %s", promo->old_primary,
+                      event->text == NULL ? "no answer" : event->text);
+        (void)err_mend(&promo->failure, "if %s is broken: --override freeze --reason TEXT",
+                       promo->old_primary);
+        return enter_thawing(promo, context);
+    }
+    promo->target = event->position;
+    step_note(promo, "%s stopped at revision %llu", promo->old_primary,
+              (unsigned long long)event->position.revision);
+    if (position_compare(&promo->own.applied, &promo->target) >= 0)
+        return enter_capturing(promo, context);
+    arm_alarm(promo, context, promo->limits.drain_ms);
+    return PROMO_STATE_DRAINING;
+}
+
+static enum promo_state
+on_freeze_timeout(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_TIMEOUT, "freeze_timeout",
+                  "%s did not say in time that it stopped taking writes", promo->old_primary);
+    (void)err_mend(&promo->failure, "if %s is broken: --override freeze --reason TEXT",
+                   promo->old_primary);
+    return enter_thawing(promo, context);
+}
+
+static enum promo_state
+on_applied(struct promo *promo, struct step_context *context)
+{
+    if (position_compare(&context->event->position, &promo->own.applied) > 0)
+        promo->own.applied = context->event->position;
+    if (promo->state == PROMO_STATE_DRAINING &&
+        position_compare(&promo->own.applied, &promo->target) >= 0)
+        return enter_capturing(promo, context);
+    return promo->state;
+}
+
+static enum promo_state
+on_drain_timeout(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_TIMEOUT, "drain_timeout",
+                  "revision %llu of %s did not arrive in time, %llu is here",
+                  (unsigned long long)promo->target.revision, promo->old_primary,
+                  (unsigned long long)promo->own.applied.revision);
+    (void)err_mend(&promo->failure, "see the lag in 'baton status', then repeat");
+    return enter_thawing(promo, context);
+}
+
+static enum promo_state
+on_thawed(struct promo *promo, struct step_context *context)
+{
+    step_note(promo,
+              context->event->ok ? "%s takes writes again under its old epoch"
+                                 : "%s did not answer; it reopens by itself",
+              promo->old_primary);
+    return finish_failed(promo, context);
+}
+
+static enum promo_state
+on_thaw_timeout(struct promo *promo, struct step_context *context)
+{
+    step_note(promo, "%s did not answer; it reopens by itself", promo->old_primary);
+    return finish_failed(promo, context);
+}
+
+static enum promo_state
+fail_refused(struct promo *promo, struct step_context *context, const struct epoch *later)
+{
+    char text[EPOCH_TEXT_SIZE];
+    (void)err_set(&promo->failure, ERR_CONFLICT, "later_epoch",
+                  "%s has promised the later epoch %s: another promotion came before this one",
+                  context->event->node == NULL ? promo->self : context->event->node,
+                  epoch_text(later, text));
+    (void)err_mend(&promo->failure, "look at 'baton status' first; repeat if you still want it");
+    return finish_failed(promo, context);
+}
+
+/* Enough promises: find who is furthest. */
+static enum promo_state
+conclude_capture(struct promo *promo, struct step_context *context)
+{
+    const struct promo_member *best = member_self(promo);
+    const struct promo_member *old = member_find(promo, promo->old_primary);
+    size_t captured = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (!member->captured)
+            continue;
+        captured++;
+        if (position_compare(&member->captured_at, &best->captured_at) > 0)
+            best = member;
+    }
+    if (old != NULL && old->captured)
+        promo->proof = PROMO_FENCED_PROVED;
+    else
+        promo->proof = quorum_is_captured(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
+    promo->target = best->captured_at;
+    step_note(promo, "%zu captured, furthest %s at revision %llu, old primary %s", captured,
+              best->name, (unsigned long long)promo->target.revision,
+              promo_proof_name(promo->proof));
+    for (size_t i = 0; i < promo->member_count; i++)
+        promo->members[i].asked = false;
+    promo->own.applied = member_self(promo)->captured_at;
+    if (best->self)
+        return go_on_caught_up(promo, context);
+    emit(context, PROMO_DO_PULL, best->name)->position = promo->target;
+    arm_alarm(promo, context, promo->limits.step_ms);
+    return PROMO_STATE_CATCHING_UP;
+}
+
+/* Whether to go on now: the quorum, ourselves, and everybody who answered a moment ago. The last
+ * is for the proof, and costs nothing while they live. */
+static bool
+capture_is_complete(struct promo *promo)
+{
+    const struct promo_member *old = member_find(promo, promo->old_primary);
+    if (!member_self(promo)->captured || !quorum_is_captured(promo))
+        return false;
+    return old == NULL || !old->answered || !old->asked;
+}
+
+static enum promo_state
+judge_captured(struct promo *promo, struct step_context *context)
+{
+    const struct promo_member *self = member_self(promo);
+    if (self->captured && (quorum_is_captured(promo) || promo->order.accept_data_loss))
+        return conclude_capture(promo, context);
+    const char *names[PROMO_MEMBERS_MAX];
+    (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
+                  "%zu members gave their promise, %zu are needed to hold every acknowledged "
+                  "write",
+                  captured_names(promo, names), quorum_needed(&promo->record.now));
+    (void)err_mend(&promo->failure,
+                   "bring the missing members back and repeat, or add --accept-data-loss");
+    return finish_failed(promo, context);
+}
+
+static enum promo_state
+on_captured(struct promo *promo, struct step_context *context)
+{
+    const struct promo_event *event = context->event;
+    struct promo_member *member = member_find(promo, event->node);
+    if (!member->asked)
+        return promo->state;
+    if (!event->ok && epoch_compare(&event->promised, &promo->epoch) >= 0)
+        return fail_refused(promo, context, &event->promised);
+    member->asked = false;
+    member->captured = event->ok;
+    member->lost = !event->ok;
+    member->captured_at = event->position;
+    if (event->record != NULL)
+        promo->record = *event->record;
+    if (capture_is_complete(promo))
+        return conclude_capture(promo, context);
+    return nobody_is_asked(promo) ? judge_captured(promo, context) : PROMO_STATE_CAPTURING;
+}
+
+static enum promo_state
+on_captured_late(struct promo *promo, struct step_context *context)
+{
+    (void)context;
+    return promo->state; /* it holds nothing acknowledged that the quorum does not */
+}
+
+static enum promo_state
+on_pulled(struct promo *promo, struct step_context *context)
+{
+    const struct promo_event *event = context->event;
+    if (!event->ok || position_compare(&event->position, &promo->target) < 0) {
+        (void)err_set(&promo->failure, ERR_UNAVAILABLE, "pull_failed",
+                      "the rows up to revision %llu could not be fetched: %s",
+                      (unsigned long long)promo->target.revision,
+                      event->text == NULL ? "incomplete" : event->text);
+        mend_repeat(promo);
+        return finish_failed(promo, context);
+    }
+    promo->own.applied = event->position;
+    if (event->record != NULL)
+        promo->record = *event->record;
+    return go_on_caught_up(promo, context);
+}
+
+static enum promo_state
+on_step_timeout(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_TIMEOUT, "step_timeout", "%s took longer than %llu ms",
+                  promo_state_name(promo->state), (unsigned long long)promo->limits.step_ms);
+    mend_repeat(promo);
+    return finish_failed(promo, context);
+}
+
+static enum promo_state
+on_opened(struct promo *promo, struct step_context *context)
+{
+    if (!context->event->ok) {
+        (void)err_set(&promo->failure, ERR_CONFLICT, "open_refused",
+                      "this node's database did not take the epoch: %s",
+                      context->event->text == NULL ? "refused" : context->event->text);
+        mend_repeat(promo);
+        return finish_failed(promo, context);
+    }
+    emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (!promo->members[i].self)
+            emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
+    }
+    arm_alarm(promo, context, promo->limits.step_ms);
+    return PROMO_STATE_ACKNOWLEDGING;
+}
+
+static enum promo_state
+on_acknowledged(struct promo *promo, struct step_context *context)
+{
+    const struct promo_event *event = context->event;
+    if (!event->ok) {
+        /* Unknown is not acknowledged (I4). The alarm tries again, so that a database that
+         * refuses at once does not make us spin. */
+        step_note(promo, "not acknowledged yet: %s",
+                  event->text == NULL ? "unknown outcome" : event->text);
+        promo->armed = false;
+        return PROMO_STATE_ACKNOWLEDGING;
+    }
+    (void)emit(context, PROMO_DO_WRITES_OPEN, NULL);
+    const struct promo_member *old = member_find(promo, promo->old_primary);
+    if (old == NULL || old->self || !(old->captured || old->answered) ||
+        promo->mode == PROMO_RESUMPTION) {
+        (void)emit(context, PROMO_DO_ACTIVATE, NULL);
+        (void)emit(context, PROMO_DO_FINISHED, NULL);
+        promo->deadline_ms = 0;
+        return PROMO_STATE_DONE;
+    }
+    (void)emit(context, PROMO_DO_RELEASE, old->name);
+    arm_alarm(promo, context, promo->limits.release_ms);
+    return PROMO_STATE_RELEASING;
+}
+
+static enum promo_state
+on_acknowledge_timeout(struct promo *promo, struct step_context *context)
+{
+    step_note(promo, "waiting for %u acknowledgement(s)", promo->record.now.k);
+    if (!promo->armed) { /* the last try came back without one */
+        promo->armed = true;
+        emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
+    }
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (!promo->members[i].self)
+            emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
+    }
+    arm_alarm(promo, context, promo->limits.step_ms);
+    return PROMO_STATE_ACKNOWLEDGING;
+}
+
+static enum promo_state
+on_released(struct promo *promo, struct step_context *context)
+{
+    bool ok = context->event->kind == PROMO_EV_RELEASED && context->event->ok;
+    step_note(promo,
+              ok ? "%s has released its connector servers"
+                 : "%s did not say that it released its connector servers",
+              promo->old_primary);
+    (void)emit(context, PROMO_DO_ACTIVATE, NULL);
+    (void)emit(context, PROMO_DO_FINISHED, NULL);
+    promo->deadline_ms = 0;
+    return PROMO_STATE_DONE;
+}
+
+static enum promo_state
+on_superseded(struct promo *promo, struct step_context *context)
+{
+    if (epoch_compare(&context->event->promised, &promo->epoch) <= 0 &&
+        promo->state != PROMO_STATE_ASKING)
+        return promo->state;
+    return fail_refused(promo, context, &context->event->promised);
+}
+
+/* ------------------------------------------------------------------ the table */
+
+#define TO(name)      (1u << PROMO_STATE_##name)
+#define AFTER_CAPTURE (TO(CATCHING_UP) | TO(ARMING) | TO(OPENING) | TO(FAILED))
+#define AFTER_ASK     (TO(ARMING) | TO(CAPTURING) | TO(DONE) | TO(FAILED))
+
+/* Every pair that may happen. A pair that is not here is refused and changes nothing. */
+static const struct promo_rule {
+    enum promo_state from;
+    enum promo_event_kind on;
+    enum promo_state (*action)(struct promo *, struct step_context *);
+    unsigned to; /* the only states that 'action' may answer */
+} promo_rules[] = {
+    { PROMO_STATE_IDLE, PROMO_EV_ORDER, on_order, TO(ASKING) | AFTER_ASK },
+    { PROMO_STATE_DONE, PROMO_EV_ORDER, on_order, TO(ASKING) | AFTER_ASK },
+    { PROMO_STATE_FAILED, PROMO_EV_ORDER, on_order, TO(ASKING) | AFTER_ASK },
+
+    { PROMO_STATE_ASKING, PROMO_EV_ANSWER, on_answer, TO(ASKING) | AFTER_ASK },
+    { PROMO_STATE_ASKING, PROMO_EV_APPLIED, on_applied, TO(ASKING) },
+    { PROMO_STATE_ASKING, PROMO_EV_TIMEOUT, on_ask_timeout, AFTER_ASK },
+    { PROMO_STATE_ASKING, PROMO_EV_SUPERSEDED, on_superseded, TO(FAILED) },
+
+    { PROMO_STATE_ARMING, PROMO_EV_ARMED, on_armed, TO(PREPARING) | TO(OPENING) | TO(FAILED) },
+    { PROMO_STATE_ARMING, PROMO_EV_ANSWER, on_answer_late, TO(ARMING) },
+    { PROMO_STATE_ARMING, PROMO_EV_APPLIED, on_applied, TO(ARMING) },
+    { PROMO_STATE_ARMING, PROMO_EV_CAPTURED, on_captured_late, TO(ARMING) },
+    { PROMO_STATE_ARMING, PROMO_EV_TIMEOUT, on_arm_timeout, TO(FAILED) },
+    { PROMO_STATE_ARMING, PROMO_EV_SUPERSEDED, on_superseded, TO(ARMING) | TO(FAILED) },
+
+    { PROMO_STATE_PREPARING, PROMO_EV_PREPARED, on_prepared,
+      TO(PREPARING) | TO(FREEZING) | TO(FAILED) },
+    { PROMO_STATE_PREPARING, PROMO_EV_ANSWER, on_answer_late, TO(PREPARING) },
+    { PROMO_STATE_PREPARING, PROMO_EV_APPLIED, on_applied, TO(PREPARING) },
+    { PROMO_STATE_PREPARING, PROMO_EV_TIMEOUT, on_prepare_timeout, TO(FREEZING) | TO(FAILED) },
+    { PROMO_STATE_PREPARING, PROMO_EV_SUPERSEDED, on_superseded, TO(PREPARING) | TO(FAILED) },
+
+    { PROMO_STATE_FREEZING, PROMO_EV_FROZEN, on_frozen,
+      TO(DRAINING) | TO(CAPTURING) | TO(THAWING) },
+    { PROMO_STATE_FREEZING, PROMO_EV_PREPARED, on_answer_late, TO(FREEZING) },
+    { PROMO_STATE_FREEZING, PROMO_EV_APPLIED, on_applied, TO(FREEZING) },
+    { PROMO_STATE_FREEZING, PROMO_EV_TIMEOUT, on_freeze_timeout, TO(THAWING) },
+    { PROMO_STATE_FREEZING, PROMO_EV_SUPERSEDED, on_superseded, TO(FREEZING) | TO(FAILED) },
+
+    { PROMO_STATE_DRAINING, PROMO_EV_APPLIED, on_applied, TO(DRAINING) | TO(CAPTURING) },
+    { PROMO_STATE_DRAINING, PROMO_EV_TIMEOUT, on_drain_timeout, TO(THAWING) },
+    { PROMO_STATE_DRAINING, PROMO_EV_SUPERSEDED, on_superseded, TO(DRAINING) | TO(FAILED) },
+
+    { PROMO_STATE_CAPTURING, PROMO_EV_CAPTURED, on_captured, TO(CAPTURING) | AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_APPLIED, on_applied, TO(CAPTURING) },
+    { PROMO_STATE_CAPTURING, PROMO_EV_TIMEOUT, judge_captured, AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_SUPERSEDED, on_superseded, TO(CAPTURING) | TO(FAILED) },
+
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_PULLED, on_pulled, TO(ARMING) | TO(OPENING) | TO(FAILED) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_CAPTURED, on_captured_late, TO(CATCHING_UP) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_APPLIED, on_applied, TO(CATCHING_UP) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_SUPERSEDED, on_superseded, TO(CATCHING_UP) | TO(FAILED) },
+
+    { PROMO_STATE_OPENING, PROMO_EV_OPENED, on_opened, TO(ACKNOWLEDGING) | TO(FAILED) },
+    { PROMO_STATE_OPENING, PROMO_EV_CAPTURED, on_captured_late, TO(OPENING) },
+    { PROMO_STATE_OPENING, PROMO_EV_APPLIED, on_applied, TO(OPENING) },
+    { PROMO_STATE_OPENING, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
+    { PROMO_STATE_OPENING, PROMO_EV_SUPERSEDED, on_superseded, TO(OPENING) | TO(FAILED) },
+
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_ACKNOWLEDGED, on_acknowledged,
+      TO(ACKNOWLEDGING) | TO(RELEASING) | TO(DONE) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_CAPTURED, on_captured_late, TO(ACKNOWLEDGING) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_APPLIED, on_applied, TO(ACKNOWLEDGING) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_TIMEOUT, on_acknowledge_timeout, TO(ACKNOWLEDGING) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_SUPERSEDED, on_superseded,
+      TO(ACKNOWLEDGING) | TO(FAILED) },
+
+    { PROMO_STATE_RELEASING, PROMO_EV_RELEASED, on_released, TO(DONE) },
+    { PROMO_STATE_RELEASING, PROMO_EV_APPLIED, on_applied, TO(RELEASING) },
+    { PROMO_STATE_RELEASING, PROMO_EV_TIMEOUT, on_released, TO(DONE) },
+    { PROMO_STATE_RELEASING, PROMO_EV_SUPERSEDED, on_superseded, TO(RELEASING) | TO(FAILED) },
+
+    { PROMO_STATE_THAWING, PROMO_EV_THAWED, on_thawed, TO(FAILED) },
+    { PROMO_STATE_THAWING, PROMO_EV_FROZEN, on_answer_late, TO(THAWING) },
+    { PROMO_STATE_THAWING, PROMO_EV_APPLIED, on_applied, TO(THAWING) },
+    { PROMO_STATE_THAWING, PROMO_EV_TIMEOUT, on_thaw_timeout, TO(FAILED) },
+    { PROMO_STATE_THAWING, PROMO_EV_SUPERSEDED, on_superseded, TO(THAWING) | TO(FAILED) },
+};
+
+static const struct promo_rule *
+find_rule(enum promo_state from, enum promo_event_kind on)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(promo_rules); i++) {
+        if (promo_rules[i].from == from && promo_rules[i].on == on)
+            return &promo_rules[i];
+    }
+    return NULL;
+}
+
+void
+promo_init(struct promo *promo, const char *self, const struct promo_limits *limits)
+{
+    *promo = (struct promo){ .limits = *limits, .state = PROMO_STATE_IDLE };
+    ASSERT(str_copy(promo->self, sizeof promo->self, self));
+}
+
+enum err_code
+promo_set(struct promo *promo, const struct node_facts *own, const char *const *members,
+          size_t member_count, const struct quorum_record *record, struct err *err)
+{
+    bool self_is_member = false;
+    if (promo_is_running(promo))
+        return err_set(err, ERR_CONFLICT, "promotion_running",
+                       "a promotion to epoch %llu is under way here (%s)",
+                       (unsigned long long)promo->epoch.number, promo_state_name(promo->state));
+    if (member_count > PROMO_MEMBERS_MAX)
+        return err_set(err, ERR_LIMIT, "too_many_members", "%zu members, at most %d", member_count,
+                       PROMO_MEMBERS_MAX);
+    for (size_t i = 0; i < member_count; i++)
+        self_is_member |= strcmp(members[i], promo->self) == 0;
+    if (!self_is_member)
+        return err_set(err, ERR_CONFLICT, "not_a_member", "%s is not a member of this cluster",
+                       promo->self);
+    memset(promo->members, 0, sizeof promo->members);
+    promo->member_count = member_count;
+    for (size_t i = 0; i < member_count; i++) {
+        ASSERT(str_copy(promo->members[i].name, NODE_NAME_SIZE, members[i]));
+        promo->members[i].self = strcmp(members[i], promo->self) == 0;
+    }
+    promo->own = *own;
+    promo->record = *record;
+    return ERR_NONE;
+}
+
+static enum err_code
+refuse(const struct promo *promo, const struct promo_event *event, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT, "promo_no_rule", "%s has no place in %s",
+                   promo_event_name(event->kind), promo_state_name(promo->state));
+}
+
+enum err_code
+promo_step(struct promo *promo, const struct promo_event *event, struct promo_effects *ret_effects,
+           struct err *err)
+{
+    ret_effects->count = 0;
+    if (event->node != NULL && member_find(promo, event->node) == NULL)
+        return err_set(err, ERR_INVALID, "not_a_member", "'%s' is not a member", event->node);
+    const struct promo_rule *rule = find_rule(promo->state, event->kind);
+    if (rule == NULL)
+        return refuse(promo, event, err);
+    if (event->kind == PROMO_EV_TIMEOUT &&
+        (promo->deadline_ms == 0 || event->now_ms < promo->deadline_ms))
+        return ERR_NONE; /* an alarm of an earlier state */
+
+    struct step_context context = { .event = event, .effects = ret_effects };
+    struct epoch epoch_before = promo->epoch;
+    bool fresh = event->kind == PROMO_EV_ORDER;
+    enum promo_state next = rule->action(promo, &context);
+    ASSERT((rule->to & (1u << next)) != 0);
+    ASSERT(fresh || event->kind == PROMO_EV_ANSWER || event->kind == PROMO_EV_TIMEOUT ||
+           epoch_equal(&promo->epoch, &epoch_before)); /* I1: chosen once */
+    if (next != promo->state || (fresh && promo->step_count == 0))
+        record_state(promo, next, event->now_ms);
+    promo->state = next;
+    return ERR_NONE;
+}
+
+bool
+promo_is_running(const struct promo *promo)
+{
+    return promo->state != PROMO_STATE_IDLE && promo->state != PROMO_STATE_DONE &&
+           promo->state != PROMO_STATE_FAILED;
+}
+
+bool
+promo_is_beyond_return(const struct promo *promo)
+{
+    switch (promo->state) {
+    case PROMO_STATE_CAPTURING:
+    case PROMO_STATE_CATCHING_UP:
+    case PROMO_STATE_OPENING:
+    case PROMO_STATE_ACKNOWLEDGING:
+    case PROMO_STATE_RELEASING:
+        return true;
+    case PROMO_STATE_ARMING:
+        return promo->mode != PROMO_SWITCHOVER;
+    case PROMO_STATE_IDLE:
+    case PROMO_STATE_ASKING:
+    case PROMO_STATE_PREPARING:
+    case PROMO_STATE_FREEZING:
+    case PROMO_STATE_DRAINING:
+    case PROMO_STATE_THAWING:
+    case PROMO_STATE_DONE:
+    case PROMO_STATE_FAILED:
+    case PROMO_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
+void
+promo_print_table(struct buf *into)
+{
+    for (unsigned from = 0; from < PROMO_STATE_COUNT; from++) {
+        for (unsigned on = 0; on < PROMO_EV_COUNT; on++) {
+            const struct promo_rule *rule =
+                find_rule((enum promo_state)from, (enum promo_event_kind)on);
+            buf_printf(into, "%-14s %-13s ", promo_state_name((enum promo_state)from),
+                       promo_event_name((enum promo_event_kind)on));
+            if (rule == NULL) {
+                buf_add_text(into, "refused\n");
+                continue;
+            }
+            const char *separator = "-> ";
+            for (unsigned to = 0; to < PROMO_STATE_COUNT; to++) {
+                if ((rule->to & (1u << to)) == 0)
+                    continue;
+                buf_printf(into, "%s%s", separator, promo_state_name((enum promo_state)to));
+                separator = " | ";
+            }
+            buf_add_text(into, "\n");
+        }
+    }
+}

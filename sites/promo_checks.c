@@ -1,0 +1,162 @@
+#include "sites/promo_inner.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void set_finding(struct promo *promo, enum promo_check check, enum promo_verdict verdict,
+                        const char *format, ...) PRINTF_LIKE(4, 5);
+
+static void
+set_finding(struct promo *promo, enum promo_check check, enum promo_verdict verdict,
+            const char *format, ...)
+{
+    struct promo_finding *finding = &promo->findings[check];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(finding->text, sizeof finding->text, format, arguments);
+    va_end(arguments);
+    finding->verdict = verdict;
+    if (verdict == PROMO_STOP && promo_check_may_override(check) &&
+        (promo->order.overrides & (1u << check)) != 0)
+        finding->verdict = PROMO_OVERRIDDEN;
+}
+
+const struct promo_member *
+promo_find_primary(const struct promo *promo)
+{
+    const struct promo_member *primary = NULL;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        enum node_state state = member->facts.state;
+        if (!member->answered || member->self)
+            continue;
+        if (state != NODE_PRIMARY && state != NODE_DRAINING && state != NODE_CLOSED)
+            continue;
+        if (primary == NULL || epoch_compare(&member->facts.epoch, &primary->facts.epoch) > 0)
+            primary = member;
+    }
+    return primary;
+}
+
+/* The newest epoch that anybody has shown; a primary of an older one is no primary any more. */
+struct epoch
+promo_newest_epoch(const struct promo *promo)
+{
+    struct epoch newest = { 0 };
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (!member->answered)
+            continue;
+        newest = *epoch_max(&newest, &member->facts.epoch);
+        newest = *epoch_max(&newest, &member->facts.promised);
+        newest = *epoch_max(&newest, &member->facts.applied.epoch);
+    }
+    return newest;
+}
+
+struct epoch
+promo_newest_applied_epoch(const struct promo *promo)
+{
+    struct epoch newest = { 0 };
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (!member->answered)
+            continue;
+        newest = *epoch_max(&newest, &member->facts.applied.epoch);
+        newest = *epoch_max(&newest, &member->facts.epoch);
+    }
+    return newest;
+}
+
+static void
+check_quorum(struct promo *promo)
+{
+    const char *names[PROMO_MEMBERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].answered)
+            names[count++] = promo->members[i].name;
+    }
+    const char *old = promo->old_primary[0] == '\0' ? NULL : promo->old_primary;
+    size_t needed = quorum_needed(&promo->record.now);
+    if (quorum_captured(&promo->record, names, count, old))
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OK, "%zu members answer, %zu are needed",
+                    count, needed);
+    else if (promo->order.accept_data_loss)
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OVERRIDDEN,
+                    "%zu members answer, %zu are needed; the loss is accepted", count, needed);
+    else if (promo->record.now.k == 0)
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
+                    "durability is async: only %s knows what it has acknowledged",
+                    old == NULL ? "the old primary" : old);
+    else
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
+                    "%zu members answer, %zu are needed to hold every acknowledged write", count,
+                    needed);
+
+    if (quorum_has(&promo->record.now, promo->self) || promo->record.now.count == 0)
+        set_finding(promo, PROMO_CHECK_SYNC, PROMO_OK, "%s is in the recorded sync set",
+                    promo->self);
+    else
+        set_finding(promo, PROMO_CHECK_SYNC,
+                    promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,
+                    "%s is not in the recorded sync set", promo->self);
+}
+
+static void
+check_primary(struct promo *promo, const struct promo_member *primary)
+{
+    char text[EPOCH_TEXT_SIZE];
+    (void)epoch_text(&promo->old_epoch, text);
+    if (promo->mode == PROMO_SWITCHOVER)
+        set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_OK, "%s answers as primary of epoch %s",
+                    primary->name, text);
+    else if (promo->mode == PROMO_RENEWAL)
+        set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_OK, "%s renews its own epoch after %s",
+                    promo->self, text);
+    else
+        set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_WARN,
+                    "nobody answers as primary; last epoch %s: this is a failover", text);
+
+    if (promo->mode != PROMO_SWITCHOVER || promo->own.schema >= primary->facts.schema)
+        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_OK, "schema %u", promo->own.schema);
+    else
+        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_STOP, "schema %u here, %u at %s",
+                    promo->own.schema, primary->facts.schema, primary->name);
+
+    if (promo->mode != PROMO_SWITCHOVER)
+        set_finding(promo, PROMO_CHECK_STREAMING, PROMO_OK, "not asked in a %s",
+                    promo_mode_name(promo->mode));
+    else if (!promo->own.streaming || strcmp(promo->own.following, primary->name) != 0)
+        set_finding(promo, PROMO_CHECK_STREAMING, PROMO_STOP, "%s does not receive from %s",
+                    promo->self, primary->name);
+    else
+        set_finding(promo, PROMO_CHECK_STREAMING, PROMO_OK,
+                    "%s receives from %s, revision %llu of %llu", promo->self, primary->name,
+                    (unsigned long long)promo->own.applied.revision,
+                    (unsigned long long)primary->facts.applied.revision);
+}
+
+void
+promo_run_checks(struct promo *promo, const struct promo_member *primary)
+{
+    set_finding(promo, PROMO_CHECK_MEMBER, PROMO_OK, "%s of site %s", promo->self, promo->own.site);
+    check_primary(promo, primary);
+    check_quorum(promo);
+    if (promo->order.connectors_ready || promo->mode == PROMO_RENEWAL)
+        set_finding(promo, PROMO_CHECK_CONNECTORS, PROMO_OK, "%s",
+                    promo->order.connectors_text[0] == '\0' ? "the servers it would use answer"
+                                                            : promo->order.connectors_text);
+    else
+        set_finding(promo, PROMO_CHECK_CONNECTORS,
+                    promo->mode == PROMO_SWITCHOVER ? PROMO_STOP : PROMO_WARN, "%s",
+                    promo->order.connectors_text);
+    if ((promo->order.overrides & (1u << PROMO_CHECK_FREEZE)) != 0)
+        set_finding(promo, PROMO_CHECK_FREEZE, PROMO_OVERRIDDEN,
+                    "the old primary will not be asked to stop");
+    else
+        set_finding(promo, PROMO_CHECK_FREEZE, PROMO_OK, "%s",
+                    promo->mode == PROMO_SWITCHOVER ? "the old primary will stop taking writes"
+                                                    : "nobody to freeze");
+}

@@ -1,0 +1,80 @@
+#include "sites/promo.h"
+
+#include <string.h>
+
+#define X(name) #name,
+static const char *const state_names[] = { PROMO_STATE_TABLE(X) };
+static const char *const event_names[] = { PROMO_EVENT_TABLE(X) };
+static const char *const effect_names[] = { PROMO_EFFECT_TABLE(X) };
+#undef X
+static const char *const mode_names[] = { "switchover", "failover", "renewal", "resumption" };
+static const char *const proof_names[] = { "none", "fenced-proved", "unreachable", "asserted" };
+static const char *const verdict_names[] = { "ok", "warn", "stop", "overridden" };
+static const struct {
+    const char *name;
+    bool may_override;
+} check_rows[] = {
+#define X(symbol, text, may) [PROMO_CHECK_##symbol] = { text, may },
+    PROMO_CHECK_TABLE(X)
+#undef X
+};
+
+const char *
+promo_mode_name(enum promo_mode mode)
+{
+    return mode_names[mode];
+}
+
+const char *
+promo_proof_name(enum promo_proof proof)
+{
+    return proof_names[proof];
+}
+
+const char *
+promo_state_name(enum promo_state state)
+{
+    return state_names[state];
+}
+
+const char *
+promo_event_name(enum promo_event_kind kind)
+{
+    return event_names[kind];
+}
+
+const char *
+promo_effect_name(enum promo_effect_kind kind)
+{
+    return effect_names[kind];
+}
+
+const char *
+promo_verdict_name(enum promo_verdict verdict)
+{
+    return verdict_names[verdict];
+}
+
+const char *
+promo_check_name(enum promo_check check)
+{
+    return check_rows[check].name;
+}
+
+bool
+promo_check_may_override(enum promo_check check)
+{
+    return check_rows[check].may_override;
+}
+
+bool
+promo_check_parse(const char *name, enum promo_check *ret_check)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(check_rows); i++) {
+        if (strcmp(check_rows[i].name, name) == 0) {
+            *ret_check = (enum promo_check)i;
+            return true;
+        }
+    }
+    return false;
+}
