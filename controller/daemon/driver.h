@@ -1,0 +1,68 @@
+/*
+ * driver.h -- carries out what sites/node and sites/promo decide, and feeds them what happens.
+ *
+ *   peers' answers, our database, requests, alarms -> one event at a time -> node_step, promo_step
+ *   effects -> SQL on our database, HTTPS to the peers, the writer, the connector servers
+ *
+ * A step is never entered again from inside itself: what answers at once is queued.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/base/err.h"
+#include "sites/node.h"
+#include "sites/promo.h"
+
+struct core;
+struct driver;
+struct http_request;
+
+/* Needs core->{loop, home, cache, tail, writer, ctl, attach, peers}. Nothing happens before
+ * driver_start(). */
+struct driver *driver_new(struct core *core);
+void driver_free(struct driver *driver);
+void driver_start(struct driver *driver);
+/* Stops taking part: fences nothing (a stopped primary is fenced at its next start), releases
+ * nothing, answers no peer any more. */
+void driver_stop(struct driver *driver);
+
+/* The node's role and the promotion that runs or ran last here. Borrowed. */
+const struct node *driver_node(const struct driver *driver);
+const struct promo *driver_promo(const struct driver *driver);
+
+/* Who is primary as far as this node knows now: name, "" when unknown; address "HOST:PORT". */
+struct driver_primary {
+    char name[NODE_NAME_SIZE];
+    char address[300];
+    struct epoch epoch;
+    bool self;
+};
+struct driver_primary driver_primary(const struct driver *driver);
+
+/* Grows whenever anything that view.h shows has changed. */
+uint64_t driver_generation(const struct driver *driver);
+
+/*
+ * An order of a person: {"target","dry_run","reason","accept_data_loss","overrides":[..]}, already
+ * authenticated as 'author'. When the target is another node, the order is passed on to it.
+ * 'done' gets the answer's document ({"id","node",...}, borrowed) or an error, once.
+ */
+typedef void driver_answer(void *data, struct json_object *document, const struct err *err);
+void driver_promote(struct driver *driver, struct json_object *order, const char *author,
+                    driver_answer *done, void *data);
+/* The promotion that runs or ran last here, live: the document of GET /v1/promotions/{id}; owned by
+ * the caller; NULL when 'id' is not it. Ended ones are keys promotion/EPOCH of the shared log. */
+struct json_object *driver_promotion_json(const struct driver *driver, const char *id);
+
+/*
+ * Requests of other members below /v1/peer/ (write is the API's): answers the request in any case.
+ * 'peer' is the name in the verified certificate, a member's, not removed.
+ */
+void driver_serve_peer(struct driver *driver, struct http_request *request, const char *peer);
+
+/* Wakes on changes for event streams: role changes, promotion progress. One listener. */
+typedef void driver_event(void *data, const char *kind, struct json_object *document);
+void driver_on_event(struct driver *driver, driver_event *listener, void *data);

@@ -1,0 +1,25 @@
+/*
+ * view.h -- what this node knows, as documents: the one screen that tells who is primary, why, and
+ * how we know. What was not heard of lately is "unknown", and unknown is never shown as good.
+ *
+ * All results are owned by the caller.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+struct core;
+
+/* The answer of GET /v1/status. */
+struct json_object *view_status(struct core *core);
+/* GET /v1/nodes and /v1/sites: {"nodes":[...]}, {"sites":[...]}. */
+struct json_object *view_nodes(struct core *core);
+struct json_object *view_sites(struct core *core);
+/* {"connectors":[...]} of this node, and one of it; NULL when there is none of that name. */
+struct json_object *view_connectors(struct core *core);
+struct json_object *view_connector(struct core *core, const char *name);
+/* Alarms as {"name","text"} objects; the array is part of view_status(). */
+struct json_object *view_alarms(struct core *core);
+/* For /readyz: the node is primary with writes open, or a standby that receives. */
+bool view_ready(struct core *core, const char **ret_reason);
