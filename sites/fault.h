@@ -27,7 +27,8 @@ struct fault_list {
 
 void fault_add(struct fault_list *faults, const char *pointer, const char *format, ...)
     PRINTF_LIKE(3, 4);
-/* 'pointer' + "/" + 'name', with "~" and "/" in the name escaped. */
+/* 'pointer' + "/" + 'name', with "~" and "/" in the name escaped, and "?" for control characters.
+ */
 void fault_pointer(char to[FAULT_POINTER_SIZE], const char *pointer, const char *name);
 void fault_pointer_index(char to[FAULT_POINTER_SIZE], const char *pointer, size_t index);
 
@@ -36,6 +37,11 @@ enum err_code fault_err(const struct fault_list *faults, const char *slug, const
                         struct err *err);
 /* [{"pointer","text"}]; the caller's. */
 struct json_object *fault_json(const struct fault_list *faults);
+
+/* A piece of outside text fit for one line of a message: at most 64 bytes, cut between characters,
+ * without control characters. Returns 'to'. */
+#define FAULT_CLIP_SIZE 68
+const char *fault_clip(char to[FAULT_CLIP_SIZE], const char *text);
 
 /* How many letters must change to make one word of the other; stops counting at FAULT_FAR. */
 #define FAULT_FAR 4
