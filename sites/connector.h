@@ -1,7 +1,7 @@
 /*
  * connector.h -- the document behind connector/NAME: checked, then read into structs.
  *
- *     {"main":      {"url": "https://tcf1.east:8443/", "ca": PEM, "pin": "sha256//...",
+ *     {"main":      {"url": "https://tcf1.east:8443/", "ca": PEM, "pin": "sha256:HEX",
  *                    "credential": "secret/pam-main"},
  *      "alternate": {...},
  *      "target_connectors": ["active-directory"],      every one on both servers (P5)
@@ -25,10 +25,12 @@
 #define CONNECTOR_URL_SIZE_MAX      1024
 #define CONNECTOR_HOST_SIZE         256 /* a DNS name or an address, with its NUL */
 #define CONNECTOR_CA_SIZE_MAX       65536
+#define CONNECTOR_PIN_SIZE          32
 #define CONNECTOR_TARGET_COUNT_MAX  256
 #define CONNECTOR_ACTION_COUNT_MAX  16
 #define CONNECTOR_COMMAND_COUNT_MAX 64
 #define CONNECTOR_ENV_COUNT_MAX     64
+#define CONNECTOR_TEXT_SIZE_MAX     4096 /* a path, an argument, a value of env */
 #define CONNECTOR_TEMPLATE_SIZE_MAX 65536
 
 struct connector_server {
@@ -37,8 +39,9 @@ struct connector_server {
     char host[CONNECTOR_HOST_SIZE]; /* without brackets */
     uint16_t port;                  /* 443 when the URL has none */
     const char *ca;                 /* PEM; NULL: the system's */
-    const char *pin;                /* "sha256//" + base64 of the public key's hash, or NULL */
-    const char *credential;         /* "secret/NAME", or NULL */
+    bool pin_set;
+    uint8_t pin[CONNECTOR_PIN_SIZE]; /* SHA-256 of the public key (SubjectPublicKeyInfo) */
+    const char *credential;          /* "secret/NAME", or NULL */
 };
 
 struct connector_probe {
