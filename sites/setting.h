@@ -206,7 +206,7 @@ MUST_CHECK enum err_code setting_check_change(const char *key, enum setting_laye
 struct setting_stored {
     struct json_object *value; /* borrowed; NULL is JSON null */
     const char *author;        /* borrowed; NULL when not known */
-    int64_t at_ms;             /* wall clock; 0 when not known */
+    const char *at;            /* borrowed; when, as text; NULL when not known */
     uint64_t revision;         /* shared layers; 0 in local */
 };
 
@@ -230,6 +230,9 @@ struct setting_value {
     struct setting_stored stored; /* layer != DEFAULT */
 };
 
+/* What one layer holds; false: nothing, or no such layer for this key. The value is not checked. */
+bool setting_layer_find(const struct setting_row *row, const char *key, enum setting_layer layer,
+                        const struct setting_source *source, struct setting_stored *ret);
 /* Node, else site, else cluster, else default, as far as the scope of the key has these layers. */
 void setting_resolve(const struct setting_row *row, const char *key,
                      const struct setting_source *source, struct setting_value *ret);
