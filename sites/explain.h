@@ -8,7 +8,8 @@
  *   {"key","scope","type","unit","reload","text","node","site",
  *    "value","from":"site"|null,"known":true,"refused":false,
  *    "layers":[{"layer","site","value","revision","author","at","used"}],   narrowest first
- *    "connector":{"name","role","in_use","would_use","url","hint","use_alternate_server"}}
+ *    "connector":{"name","role","site_primary","in_use","would_use","url","use_alternate_server",
+ *                 "hint"}}
  */
 #pragma once
 
