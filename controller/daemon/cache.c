@@ -24,6 +24,7 @@ struct cache {
     uint64_t generation;
     bool loaded;
     bool reloading;
+    bool reloading_shared;
     struct list watchers;
 };
 
@@ -34,7 +35,6 @@ entry_free(struct cache_entry *entry)
     free(entry->site);
     free(entry->text);
     free(entry->author);
-    free(entry->at);
     (void)json_object_put(entry->parsed);
     free(entry);
 }
@@ -49,7 +49,7 @@ entry_new(const struct cache_row *row)
     entry->revision = row->revision;
     entry->epoch = row->epoch;
     entry->author = str_dup(row->author == NULL ? "" : row->author);
-    entry->at = str_dup(row->at == NULL ? "" : row->at);
+    entry->at_ms = row->at_ms;
     return entry;
 }
 
@@ -295,6 +295,7 @@ cache_reload_begin(struct cache *cache, bool shared, bool local)
 {
     ASSERT(!cache->reloading);
     cache->reloading = true;
+    cache->reloading_shared = shared;
     if (shared) {
         cache->shared_before = cache->shared;
         cache->shared = (struct shelf){ 0 };
@@ -310,7 +311,7 @@ cache_reload_end(struct cache *cache)
 {
     ASSERT(cache->reloading);
     cache->reloading = false;
-    cache->loaded = true;
+    cache->loaded = cache->loaded || cache->reloading_shared;
     shelf_done(&cache->shared_before);
     shelf_done(&cache->local_before);
     tell(cache, CACHE_RELOAD, NULL, NULL);

@@ -24,8 +24,8 @@ struct cache_entry {
     char *text;        /* owned; the value as compact JSON */
     uint64_t revision; /* of the change that made it; 0 for local settings */
     uint64_t epoch;
-    char *author; /* owned */
-    char *at;     /* owned; as the database prints it */
+    int64_t at_ms; /* wall clock */
+    char *author;  /* owned */
     /* private */
     struct json_object *parsed; /* owned; see cache_value() */
 };
@@ -101,8 +101,8 @@ struct cache_row {
     const char *text; /* NULL removes the entry */
     uint64_t revision;
     uint64_t epoch;
+    int64_t at_ms;
     const char *author;
-    const char *at;
 };
 
 void cache_put(struct cache *cache, const struct cache_row *row);

@@ -11,10 +11,12 @@
 
 #include <ev.h>
 
+#include "controller/base/err.h"
 #include "controller/base/list.h"
 #include "controller/daemon/cache.h"
 
 #define TAIL_PAGE_ROWS 500
+#define TAIL_LOOK_MS   5000 /* how often it looks without being told */
 
 /* One row of shared.log, borrowed for the call. */
 struct tail_row {
@@ -25,8 +27,8 @@ struct tail_row {
     const char *site;
     const char *key;
     const char *text; /* NULL: a deletion */
+    int64_t at_ms;
     const char *author;
-    const char *at;
     const char *reason; /* may be NULL */
 };
 
@@ -42,7 +44,8 @@ struct tail_listener {
 struct tail;
 
 /* Connects by itself and again when lost. 'cache' is borrowed and must outlive the tail. */
-struct tail *tail_new(struct ev_loop *loop, const char *conninfo, struct cache *cache);
+MUST_CHECK enum err_code tail_new(struct ev_loop *loop, const char *conninfo, struct cache *cache,
+                                  struct tail **ret_tail, struct err *err);
 void tail_free(struct tail *tail);
 void tail_listen(struct tail *tail, struct tail_listener *listener);
 void tail_unlisten(struct tail_listener *listener);

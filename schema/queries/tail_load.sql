@@ -1,0 +1,7 @@
+-- The whole shared config in order, each row beside the node's position. One row without a key: the
+-- config is empty. No row: the database has no node yet.
+select n.applied, n.applied_epoch, n.applied_holder, encode(n.applied_hash, 'hex') as applied_hash,
+    c.site, c.key, c.value::text as value, c.revision, c.epoch, c.author,
+    (extract(epoch from c.at) * 1000)::bigint as at_ms
+from local.node n left join shared.config c on true
+order by c.key, c.site
