@@ -53,9 +53,12 @@ uint64_t driver_generation(const struct driver *driver);
 typedef void driver_answer(void *data, struct json_object *document, const struct err *err);
 void driver_promote(struct driver *driver, struct json_object *order, const char *author,
                     driver_answer *done, void *data);
-/* The promotion that runs or ran last here, live: the document of GET /v1/promotions/{id}; owned by
- * the caller; NULL when 'id' is not it. Ended ones are keys promotion/EPOCH of the shared log. */
-struct json_object *driver_promotion_json(const struct driver *driver, const char *id);
+/*
+ * The document of GET /v1/promotions/{id}, live while it runs. An id names the node that runs it
+ * ("west-1.5f3a90c2"), and is asked there. ERR_NOT_FOUND when that node does not know it (any more):
+ * ended promotions are the keys promotion/EPOCH of the shared log.
+ */
+void driver_promotion(struct driver *driver, const char *id, driver_answer *done, void *data);
 
 /*
  * Requests of other members below /v1/peer/ (write is the API's): answers the request in any case.
