@@ -9,7 +9,7 @@
  *       only the key is taken, once its own signature proves that the asker holds it.
  *   K2  Private keys are wiped before their memory is freed.
  *
- * All texts are PEM.
+ * All texts are PEM. 'err' is never NULL here.
  */
 #pragma once
 
