@@ -26,6 +26,7 @@ struct cache {
     bool reloading;
     bool reloading_shared;
     struct list watchers;
+    struct setting_source source;
 };
 
 static void
@@ -35,6 +36,7 @@ entry_free(struct cache_entry *entry)
     free(entry->site);
     free(entry->text);
     free(entry->author);
+    free(entry->at);
     (void)json_object_put(entry->parsed);
     free(entry);
 }
@@ -49,7 +51,7 @@ entry_new(const struct cache_row *row)
     entry->revision = row->revision;
     entry->epoch = row->epoch;
     entry->author = str_dup(row->author == NULL ? "" : row->author);
-    entry->at_ms = row->at_ms;
+    entry->at = str_dup(row->at == NULL ? "" : row->at);
     return entry;
 }
 
@@ -149,6 +151,22 @@ shelf_next(const struct shelf *shelf, const char *prefix, const char *site, size
     return NULL;
 }
 
+static bool
+find_stored(void *data, enum setting_layer layer, const char *site, const char *key,
+            struct setting_stored *ret)
+{
+    const struct cache *cache = data;
+    const struct cache_entry *entry =
+        layer == SETTING_LAYER_NODE ? cache_local(cache, key) : cache_get(cache, key, site);
+    if (entry == NULL)
+        return false;
+    *ret = (struct setting_stored){ .value = cache_value(entry),
+                                    .author = entry->author,
+                                    .at = entry->at,
+                                    .revision = entry->revision };
+    return true;
+}
+
 struct cache *
 cache_new(const char *node, const char *site)
 {
@@ -156,6 +174,9 @@ cache_new(const char *node, const char *site)
     ASSERT(str_copy(cache->node, sizeof cache->node, node));
     ASSERT(str_copy(cache->site, sizeof cache->site, site));
     list_init(&cache->watchers);
+    cache->source = (struct setting_source){
+        .find = find_stored, .data = cache, .site = cache->site, .node_known = true
+    };
     return cache;
 }
 
@@ -182,6 +203,12 @@ const char *
 cache_site(const struct cache *cache)
 {
     return cache->site;
+}
+
+const struct setting_source *
+cache_settings(const struct cache *cache)
+{
+    return &cache->source;
 }
 
 bool

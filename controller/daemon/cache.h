@@ -14,6 +14,7 @@
 
 #include "controller/base/list.h"
 #include "controller/base/own.h"
+#include "sites/setting.h"
 
 #define CACHE_HASH_SIZE 65 /* SHA-256 as hexadecimal text */
 #define CACHE_NAME_SIZE 64 /* names of nodes and sites */
@@ -24,8 +25,8 @@ struct cache_entry {
     char *text;        /* owned; the value as compact JSON */
     uint64_t revision; /* of the change that made it; 0 for local settings */
     uint64_t epoch;
-    int64_t at_ms; /* wall clock */
-    char *author;  /* owned */
+    char *author; /* owned */
+    char *at;     /* owned; "2026-11-22T05:41:03.123Z" */
     /* private */
     struct json_object *parsed; /* owned; see cache_value() */
 };
@@ -67,14 +68,9 @@ const struct cache_entry *cache_local_next(const struct cache *cache, const char
                                            size_t *at);
 size_t cache_count(const struct cache *cache);
 
-/*
- * A setting of sites/setting.h as it holds on this node now: node, else site, else cluster, else
- * default. A stored value that the table refuses counts as absent. ASSERTs that the key is in the
- * table and of that type. Text is borrowed until the next change.
- */
-uint64_t cache_setting_number(const struct cache *cache, const char *key);
-bool cache_setting_bool(const struct cache *cache, const char *key);
-const char *cache_setting_text(const struct cache *cache, const char *key);
+/* What sites/setting.h asks for this node's effective values: setting_u64(SETTING_X, source).
+ * Borrowed from the cache. */
+const struct setting_source *cache_settings(const struct cache *cache);
 
 /* Kinds of change that a watcher hears of. */
 enum cache_change {
@@ -101,8 +97,8 @@ struct cache_row {
     const char *text; /* NULL removes the entry */
     uint64_t revision;
     uint64_t epoch;
-    int64_t at_ms;
     const char *author;
+    const char *at;
 };
 
 void cache_put(struct cache *cache, const struct cache_row *row);

@@ -1,7 +1,6 @@
 #include "controller/daemon/tail.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "controller/base/check.h"
@@ -38,13 +37,6 @@ number_of(const PGresult *result, int row, const char *column)
     if (text == NULL || !str_to_u64(text, 0, INT64_MAX, &number))
         return 0;
     return number;
-}
-
-static int64_t
-time_of(const PGresult *result, int row)
-{
-    const char *text = pq_text(result, row, "at_ms");
-    return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
 static bool
@@ -111,7 +103,7 @@ take_all(struct tail *tail, const PGresult *result)
                                                     .text = value,
                                                     .revision = number_of(result, row, "revision"),
                                                     .epoch = number_of(result, row, "epoch"),
-                                                    .at_ms = time_of(result, row),
+                                                    .at = pq_text(result, row, "at"),
                                                     .author = pq_text(result, row, "author") });
     }
     cache_set_position(tail->cache, &position);
@@ -171,7 +163,7 @@ take_rows(struct tail *tail, const PGresult *result)
                                 .site = pq_text(result, at, "site"),
                                 .key = pq_text(result, at, "key"),
                                 .text = pq_text(result, at, "value"),
-                                .at_ms = time_of(result, at),
+                                .at = pq_text(result, at, "at"),
                                 .author = pq_text(result, at, "author"),
                                 .reason = pq_text(result, at, "reason") };
         cache_set_position(tail->cache, &position);
@@ -180,7 +172,7 @@ take_rows(struct tail *tail, const PGresult *result)
                                                     .text = row.text,
                                                     .revision = row.revision,
                                                     .epoch = row.epoch,
-                                                    .at_ms = row.at_ms,
+                                                    .at = row.at,
                                                     .author = row.author });
         count++;
         tell_row(tail, &row);
@@ -243,11 +235,12 @@ local_is_same(const struct tail *tail, const PGresult *result)
 {
     size_t at = 0;
     for (int row = 0; row < PQntuples(result); row++) {
+        const char *when = pq_text(result, row, "at");
         const struct cache_entry *entry = cache_local_next(tail->cache, "", &at);
         const char *key = pq_text(result, row, "key");
         const char *value = pq_text(result, row, "value");
         if (entry == NULL || key == NULL || value == NULL || strcmp(entry->key, key) != 0 ||
-            strcmp(entry->text, value) != 0 || entry->at_ms != time_of(result, row))
+            strcmp(entry->text, value) != 0 || when == NULL || strcmp(entry->at, when) != 0)
             return false;
     }
     return cache_local_next(tail->cache, "", &at) == NULL;
@@ -269,7 +262,7 @@ on_local(void *data, const PGresult *result, const struct err *err, bool warned)
             cache_put_local(tail->cache,
                             &(struct cache_row){ .key = pq_text(result, row, "key"),
                                                  .text = pq_text(result, row, "value"),
-                                                 .at_ms = time_of(result, row),
+                                                 .at = pq_text(result, row, "at"),
                                                  .author = pq_text(result, row, "author") });
         cache_reload_end(tail->cache);
     }

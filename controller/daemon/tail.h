@@ -27,8 +27,8 @@ struct tail_row {
     const char *site;
     const char *key;
     const char *text; /* NULL: a deletion */
-    int64_t at_ms;
     const char *author;
+    const char *at;     /* "2026-11-22T05:41:03.123Z" */
     const char *reason; /* may be NULL */
 };
 

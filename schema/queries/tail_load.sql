@@ -2,6 +2,6 @@
 -- config is empty. No row: the database has no node yet.
 select n.applied, n.applied_epoch, n.applied_holder, encode(n.applied_hash, 'hex') as applied_hash,
     c.site, c.key, c.value::text as value, c.revision, c.epoch, c.author,
-    (extract(epoch from c.at) * 1000)::bigint as at_ms
+    to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
 from local.node n left join shared.config c on true
 order by c.key, c.site

@@ -4,7 +4,7 @@
 select n.applied, n.applied_epoch, n.applied_holder, encode(n.applied_hash, 'hex') as applied_hash,
     n.log_base, encode(n.log_base_hash, 'hex') as log_base_hash,
     l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value::text as value, l.author,
-    (extract(epoch from l.at) * 1000)::bigint as at_ms, l.reason, encode(l.hash, 'hex') as hash
+    to_char(l.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, l.reason, encode(l.hash, 'hex') as hash
 from local.node n
 left join lateral (
     select * from shared.log where revision >= $1::bigint order by revision limit $2::integer
