@@ -1,0 +1,225 @@
+#include "replication/repl_arm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/check.h"
+#include "controller/base/str.h"
+#include "sql.h"
+
+#define ARM_READ_BACK_MAX 40 /* tries, REPL_ARM_POLL_MS apart: a reload is not instant */
+#define ARM_POLL_MS       5
+
+struct repl_arm {
+    const struct repl_port *port; /* borrowed */
+    char self[NODE_NAME_SIZE];
+    struct quorum_set others; /* whose slots we need */
+    bool remake;
+    bool with_names;
+    bool dropped;   /* the slot at 'at' was dropped, make it next */
+    bool cancelled; /* waiting commits were ended once */
+    struct buf names;
+    size_t at;
+    unsigned tries;
+    repl_arm_fn *done; /* NULL once cancelled */
+    void *data;
+};
+
+static void
+finish(struct repl_arm *arm, const struct err *err)
+{
+    if (arm->done != NULL)
+        arm->done(arm->data, err);
+    buf_done(&arm->names);
+    free(arm);
+}
+
+static void go_on(struct repl_arm *arm);
+static void read_back(void *context);
+
+static void
+on_waiters(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    (void)result;
+    if (arm->done == NULL || err != NULL)
+        finish(arm, err);
+    else
+        go_on(arm);
+}
+
+static void
+on_slot(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool there = state != NULL && strcmp(state, "42710") == 0 && !arm->remake;
+    if (arm->done != NULL && state != NULL && strcmp(state, "55006") == 0 && !arm->cancelled) {
+        /* A COMMIT waits for a standby that has no slot yet: only ending that wait lets the slot
+         * be made. Its client hears "unknown outcome" (I4, I12). */
+        arm->cancelled = true;
+        arm->port->query(arm->port->data, sql_waiters_cancel, 0, NULL, on_waiters, arm);
+        return;
+    }
+    if (arm->done == NULL || (err != NULL && !there)) {
+        finish(arm, err);
+        return;
+    }
+    if (arm->remake && !arm->dropped) {
+        arm->dropped = true;
+    } else {
+        arm->dropped = false;
+        arm->at++;
+    }
+    go_on(arm);
+}
+
+static void
+on_read_back(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    if (arm->done == NULL || err != NULL) {
+        finish(arm, err);
+        return;
+    }
+    if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), buf_text(&arm->names)) == 0) {
+        finish(arm, NULL);
+        return;
+    }
+    if (++arm->tries < ARM_READ_BACK_MAX) {
+        arm->port->after(arm->port->data, ARM_POLL_MS, read_back, arm);
+        return;
+    }
+    struct err fault;
+    (void)err_set(&fault, ERR_UNAVAILABLE, "names_not_in_force",
+                  "synchronous_standby_names is '%s' after the reload, not '%s'",
+                  PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "", buf_text(&arm->names));
+    (void)err_mend(&fault, "see the PostgreSQL log of this node; a value in a file that is read "
+                           "later than postgresql.auto.conf would win");
+    finish(arm, &fault);
+}
+
+static void
+read_back(void *context)
+{
+    struct repl_arm *arm = context;
+    arm->port->query(arm->port->data, "show synchronous_standby_names", 0, NULL, on_read_back, arm);
+}
+
+static void
+on_reloaded(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    (void)result;
+    if (arm->done == NULL || err != NULL) {
+        finish(arm, err);
+        return;
+    }
+    read_back(arm);
+}
+
+static void
+on_named(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    (void)result;
+    if (arm->done == NULL || err != NULL) {
+        finish(arm, err);
+        return;
+    }
+    arm->port->query(arm->port->data, "select pg_reload_conf()", 0, NULL, on_reloaded, arm);
+}
+
+/* ALTER SYSTEM takes no parameters and no function may run it; names are checked labels, so that
+ * the only quotes in the text are ours. */
+static void
+set_names(struct repl_arm *arm)
+{
+    CLEANUP(freep)
+    char *sql =
+        str_printf("alter system set synchronous_standby_names = '%s'", buf_text(&arm->names));
+    arm->port->query(arm->port->data, sql, 0, NULL, on_named, arm);
+}
+
+static void
+go_on(struct repl_arm *arm)
+{
+    char name[REPL_NAME_SIZE];
+    if (arm->at < arm->others.count) {
+        const char *values[] = { repl_name(arm->others.voters[arm->at], name) };
+        bool drop = arm->remake && !arm->dropped;
+        arm->port->query(arm->port->data, drop ? sql_slot_drop : sql_slot_make, 1, values, on_slot,
+                         arm);
+        return;
+    }
+    if (arm->with_names)
+        set_names(arm);
+    else
+        finish(arm, NULL);
+}
+
+static void
+on_start(void *context)
+{
+    struct repl_arm *arm = context;
+    if (arm->done == NULL)
+        finish(arm, NULL);
+    else
+        go_on(arm);
+}
+
+struct repl_arm *
+repl_arm_start(const struct repl_port *port, const char *self, const char *const *members,
+               size_t count, bool remake, const struct quorum_set *set, repl_arm_fn *done,
+               void *data)
+{
+    struct repl_arm *arm = mem_zero(1, sizeof *arm);
+    *arm = (struct repl_arm){ .port = port, .remake = remake, .done = done, .data = data };
+    ASSERT(str_copy(arm->self, sizeof arm->self, self));
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(members[i], self) != 0)
+            ASSERT(quorum_add(&arm->others, members[i], NULL) == ERR_NONE);
+    }
+    if (set != NULL) {
+        arm->with_names = true;
+        quorum_standby_names(set, self, &arm->names);
+    }
+    arm->port->after(arm->port->data, 0, on_start, arm);
+    return arm;
+}
+
+void
+repl_arm_cancel(struct repl_arm *arm)
+{
+    if (arm != NULL)
+        arm->done = NULL;
+}
+
+static void
+on_idle_dropped(void *context, const PGresult *result, const struct err *err)
+{
+    (void)context, (void)result, (void)err; /* best effort: the next look tries again */
+}
+
+static void
+on_slots(void *context, const PGresult *result, const struct err *err)
+{
+    const struct repl_port *port = context;
+    if (err != NULL)
+        return;
+    int name = PQfnumber(result, "name");
+    int active = PQfnumber(result, "active");
+    for (int row = 0; name >= 0 && active >= 0 && row < PQntuples(result); row++) {
+        const char *values[] = { PQgetvalue(result, row, name) };
+        if (PQgetvalue(result, row, active)[0] == 'f')
+            port->query(port->data, sql_slot_drop, 1, values, on_idle_dropped, NULL);
+    }
+}
+
+void
+repl_drop_idle_slots(const struct repl_port *port)
+{
+    port->query(port->data, sql_slots, 0, NULL, on_slots, (void *)(uintptr_t)port);
+}

@@ -1,0 +1,26 @@
+/*
+ * repl_arm.h -- readies our database to be primary: one slot for each other member, then
+ * synchronous_standby_names, read back.
+ *
+ *   I12 Slots stand before the first row of an epoch: a slot waits for every running writer, and a
+ *       COMMIT that waits for a standby which has no slot would wait for ever.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "replication/repl_port.h"
+#include "sites/quorum.h"
+
+typedef void repl_arm_fn(void *data, const struct err *err);
+
+struct repl_arm;
+
+/* 'remake' drops slots that are there. 'set' may be NULL: then only slots. Everything is copied. */
+struct repl_arm *repl_arm_start(const struct repl_port *port, const char *self,
+                                const char *const *members, size_t count, bool remake,
+                                const struct quorum_set *set, repl_arm_fn *done, void *data);
+void repl_arm_cancel(struct repl_arm *arm);
+
+/* Slots of our own that nobody reads any more: dropped, best effort, when we are no primary. */
+void repl_drop_idle_slots(const struct repl_port *port);
