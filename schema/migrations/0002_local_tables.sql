@@ -1,0 +1,128 @@
+-- What belongs to this node alone. Nothing of schema local is ever published.
+-- A pair (epoch, holder) is compared as a pair: number first, then the holder's bytes.
+
+-- One row, made by local.node_init(). Its row lock orders everything: a local write, an applied row,
+-- a freeze, a capture and an opening all take it first, so commit order is revision order, and what
+-- waited for the lock sees what the one before decided.
+create table local.node (
+    one boolean primary key default true check (one),
+    cluster_id uuid not null,
+    name text collate "C" not null check (name ~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$'),
+    site text collate "C" not null check (site ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    -- the head of the log here
+    applied bigint not null default 0 check (applied >= 0),
+    applied_epoch bigint not null default 0,
+    applied_holder text collate "C" not null default '',
+    applied_hash bytea not null,
+    -- the right to write: all of it must hold, see local.writable()
+    is_primary boolean not null default false,
+    frozen boolean not null default false,
+    epoch bigint not null default 0, -- the last epoch that this node itself held
+    epoch_holder text collate "C" not null default '',
+    opened_pg timestamptz, -- start of the PostgreSQL that opened it: a restarted one is fenced (I11)
+    -- I3: the highest epoch promised to somebody or seen in the log; lower ones are refused
+    promised bigint not null default 0,
+    promised_holder text collate "C" not null default '',
+    -- rows up to here are pruned or came by snapshot; their state is local.config_base
+    log_base bigint not null default 0,
+    log_base_epoch bigint not null default 0,
+    log_base_holder text collate "C" not null default '',
+    log_base_hash bytea not null,
+    check (log_base <= applied),
+    check (not frozen or is_primary)
+) with (fillfactor = 10, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+
+create trigger node_identity before update on local.node for each row
+when (new.cluster_id <> old.cluster_id or new.name <> old.name
+    or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)
+    or (new.epoch, new.epoch_holder) < (old.epoch, old.epoch_holder))
+execute function local.refuse('node_row', 'identity stays, promise and epoch never fall (I3)');
+alter table local.node enable always trigger node_identity;
+create trigger node_row before delete or truncate on local.node for each statement
+execute function local.refuse('node_row', 'a node that starts anew gets a new database');
+alter table local.node enable always trigger node_row;
+
+-- Which epoch began at which revision. Rows of one epoch come from one node (I2), so two logs that
+-- share an epoch share everything before the earlier of their next epochs: this tells the common
+-- history even of pruned rows.
+create table local.epoch_start (
+    epoch bigint not null,
+    holder text collate "C" not null,
+    revision bigint not null unique,
+    primary key (epoch, holder)
+);
+
+-- Which key may live where. '%' in a pattern stands for any text, all else for itself; the longest
+-- pattern that fits decides. cluster: for the whole cluster only; site: for the cluster or a site;
+-- node: never in shared; system: Baton's own rows, not for people.
+create table local.key_rule (
+    pattern text collate "C" primary key,
+    scope text not null check (scope in ('cluster', 'site', 'node', 'system')),
+    matcher text collate "C" not null generated always as
+        (replace(replace(pattern, '\', '\\'), '_', '\_')) stored
+);
+
+create table local.setting (
+    key text collate "C" primary key,
+    value jsonb not null,
+    author text not null,
+    at timestamptz not null default clock_timestamp()
+);
+
+create table local.setaside (
+    id bigint generated always as identity primary key,
+    batch bigint not null, -- rows that were set aside at one time
+    revision bigint not null,
+    epoch bigint not null,
+    holder text collate "C" not null,
+    txn bigint not null,
+    site text collate "C" not null,
+    key text collate "C" not null,
+    value jsonb, -- SQL NULL: a deletion
+    author text not null,
+    at timestamptz not null,
+    reason text,
+    hash bytea not null,
+    taken_at timestamptz not null default clock_timestamp(),
+    against_epoch bigint not null,
+    against_holder text collate "C" not null,
+    state text not null default 'kept' check (state in ('kept', 'applied', 'discarded')),
+    decided_by text,
+    decided_at timestamptz,
+    decided_revision bigint,
+    check ((state = 'kept') = (decided_by is null and decided_at is null))
+);
+create index on local.setaside (batch, revision);
+create sequence local.setaside_batch;
+
+create table local.event (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default clock_timestamp(),
+    kind text not null,
+    doc jsonb not null
+);
+
+create table local.activation (
+    id bigint generated always as identity primary key,
+    connector text collate "C" not null,
+    action_id text not null unique,
+    epoch bigint not null,
+    holder text collate "C" not null,
+    server text not null,
+    kind text not null check (kind in ('activate', 'deactivate')),
+    driver text not null,
+    state text not null default 'running',
+    output text,
+    started_at timestamptz not null default clock_timestamp(),
+    ended_at timestamptz
+);
+create index on local.activation (connector, id);
+
+create table local.effective_seen (
+    connector text collate "C" primary key,
+    epoch bigint not null,
+    server text not null
+);
+
+grant select on all tables in schema local to baton;
+grant insert, update, delete on local.effective_seen to baton;

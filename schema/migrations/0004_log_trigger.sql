@@ -1,0 +1,237 @@
+-- The gate of the shared log. Every row that enters it, whether written here, brought by an apply
+-- worker or pulled, passes this one trigger (ENABLE ALWAYS), which keeps:
+--   I2  rows of one epoch come from one node: only its holder writes, and only while it may
+--   I3  a row of an epoch below the promise is refused (BT003); only a pull may bring older history
+--   I7  equal (epoch, revision) means equal content and equal prefix: the hash chain (BT004, BT008)
+--   I8  a row with a revision that we have, but another content, is never dropped as a duplicate
+-- It takes the lock of local.node before it looks at anything that decides: a plain read would let a
+-- writer commit after a freeze returned, and so would FOR KEY SHARE or an advisory lock under
+-- REPEATABLE READ; with the row lock such a writer gets 40001.
+
+-- May this node write now? One definition for the trigger, the functions and the status.
+create function local.writable(n local.node) returns boolean
+language sql stable as $$
+    select coalesce(n.is_primary and not n.frozen
+        and n.opened_pg operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()
+        and (n.promised, n.promised_holder) operator(pg_catalog.=) (n.epoch, n.epoch_holder), false)
+$$;
+
+create function local.fail_fenced(n local.node) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    perform local.fail('25006', 'fenced', 'fenced: ' || case
+        when n.name is null then 'this database has no node yet'
+        when not n.is_primary then format('node %s is not primary', n.name)
+        when (n.promised, n.promised_holder) <> (n.epoch, n.epoch_holder) then format(
+            'epoch %s/%s is promised, ours is %s/%s', n.promised, n.promised_holder, n.epoch, n.epoch_holder)
+        when n.frozen then 'a promotion holds the writes'
+        else 'PostgreSQL was restarted after this epoch was opened' end,
+        'write to the primary node');
+end
+$$;
+
+-- The rule that shares the longest beginning with 'key'; for messages only.
+create function local.key_nearest(key text) returns text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+    select r.pattern from local.key_rule r, lateral (
+        select coalesce(max(i), 0) as common
+        from generate_series(1, least(length(key), length(r.pattern))) i
+        where left(key, i) = left(r.pattern, i)) c
+    where r.scope <> 'system'
+    order by c.common desc, length(r.pattern), r.pattern limit 1
+$$;
+
+-- What is wrong with a change, or NULL. Limits hold for what is written here; a replicated row was
+-- checked where it was written. 'system' says whether Baton's own keys are allowed.
+create function local.change_fault(site text, key text, value jsonb, system boolean) returns local.fault
+language plpgsql stable as $$
+declare
+    key_size_max constant integer := 255;
+    value_size_max constant integer := 262144;
+    rule text;
+begin
+    if key is null or key = '' or octet_length(key) > key_size_max then
+        return row('limit', 'key_too_long',
+            format('key ''%s'' has %s bytes, allowed are 1 to %s', left(key, 40), coalesce(octet_length(key), 0), key_size_max),
+            'choose a shorter key')::local.fault;
+    end if;
+    if key !~ '^[A-Za-z0-9._~@:+-]+(/[A-Za-z0-9._~@:+-]+)*$' then
+        return row('invalid', 'key_spelling',
+            format('key ''%s'' is not made of words joined by ''/''', key),
+            'use letters, digits and . _ ~ @ : + - in the words')::local.fault;
+    end if;
+    if site <> '' and site !~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' then
+        return row('invalid', 'site_spelling', format('site ''%s'' is not a name', left(site, 80)),
+            'use a-z, 0-9 and - , at most 63')::local.fault;
+    end if;
+    if octet_length(value::text) > value_size_max then
+        return row('limit', 'value_too_large',
+            format('value of ''%s'' has %s bytes, at most %s', key, octet_length(value::text), value_size_max),
+            'keep large things elsewhere and store where they are')::local.fault;
+    end if;
+    select r.scope into rule from local.key_rule r where key like r.matcher
+        order by length(r.pattern) desc, r.pattern limit 1;
+    if rule = 'site' or rule = 'cluster' and site = '' or rule = 'system' and site = '' and system then
+        return null;
+    end if;
+    if rule is null and value is null and exists (select from shared.config c where c.key = change_fault.key
+            and c.site = change_fault.site) then
+        return null; -- what an older version knew may always be removed
+    end if;
+    if rule = 'node' then
+        return row('invalid', 'key_scope', format('key ''%s'' belongs to each node alone and is never shared', key),
+            format('baton local set %s VALUE', key))::local.fault;
+    elsif rule = 'system' then
+        return row('invalid', 'key_system', format('key ''%s'' is written by Baton itself', key),
+            'use the command for it: node, token, user, promote')::local.fault;
+    elsif rule = 'cluster' then
+        return row('invalid', 'key_scope', format('key ''%s'' holds for the whole cluster, not for site ''%s''',
+            key, site), 'leave the site out')::local.fault;
+    end if;
+    return row('invalid', 'key_unknown', format('key ''%s'' is unknown', key),
+        format('the nearest known one is ''%s''; own keys go under app/', local.key_nearest(key)))::local.fault;
+end
+$$;
+
+-- A row that we have: fine when it is the same, a fork when not. An apply worker that let a different
+-- row pass would acknowledge to its sender what is not here.
+create function local.log_duplicate(n local.node, revision bigint, epoch bigint, holder text, hash bytea)
+returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    ours bytea;
+begin
+    if revision > n.log_base then
+        select l.hash into ours from shared.log l where l.revision = log_duplicate.revision;
+    elsif revision = n.log_base then
+        ours := n.log_base_hash;
+    elsif (epoch, holder collate "C") >= (n.promised, n.promised_holder) then
+        return; -- overlap of a stream with a snapshot from the same primary
+    end if;
+    if ours is distinct from hash then
+        perform local.fail('BT008', 'fork', format('revision %s of epoch %s/%s is another row here%s',
+            revision, epoch, holder, case when ours is null then ' (or pruned)' else '' end),
+            'the sender must set its tail aside; drop its slot and attach anew');
+    end if;
+end
+$$;
+
+-- A row that others wrote: passes, is a duplicate (false), or raises. 'n' is locked.
+create function local.log_check_replicated(n local.node, new_row shared.log) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    pair text := format('%s/%s', new_row.epoch, new_row.holder);
+begin
+    if n.is_primary then
+        perform local.fail('BT009', 'primary', format('primary of %s/%s takes no row %s of %s',
+            n.epoch, n.epoch_holder, new_row.revision, pair), 'fence this node first');
+    end if;
+    if new_row.revision <> n.applied + 1 then
+        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', n.applied, new_row.revision),
+            'pull the rows between');
+    end if;
+    if (new_row.epoch, new_row.holder) < (n.applied_epoch, n.applied_holder) then
+        perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s, the row before %s/%s',
+            new_row.revision, pair, n.applied_epoch, n.applied_holder), 'detach from this sender');
+    end if;
+    if (new_row.epoch, new_row.holder) < (n.promised, n.promised_holder)
+            and current_setting('baton.catchup', true) is distinct from '1' then
+        perform local.fail('BT003', 'promised', format('%s/%s is promised, revision %s of %s is refused',
+            n.promised, n.promised_holder, new_row.revision, pair), 'attach to the new primary');
+    end if;
+    if new_row.hash is distinct from local.log_hash(n.applied_hash, new_row.revision, new_row.epoch,
+            new_row.holder, new_row.txn, new_row.site, new_row.key, new_row.value, new_row.author,
+            new_row.at, new_row.reason) then
+        perform local.fail('BT004', 'hash', format('revision %s does not follow from ours or was altered',
+            new_row.revision), 'compare the logs: set aside the tail of the one that left the primary''s');
+    end if;
+end
+$$;
+
+create function local.log_check_local(n local.node, new_row shared.log) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    fault local.fault;
+begin
+    if (new_row.epoch, new_row.holder) is distinct from (null, null)
+            and (new_row.epoch, new_row.holder) is distinct from (n.epoch, n.epoch_holder) then
+        perform local.fail('BT002', 'stale_epoch', format('a write for epoch %s/%s in epoch %s/%s',
+            new_row.epoch, new_row.holder, n.epoch, n.epoch_holder), 'ask for the epoch again');
+    end if;
+    if new_row.revision <> n.applied + 1 then
+        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', n.applied, new_row.revision),
+            'leave the revision out');
+    end if;
+    if (n.applied_epoch, n.applied_holder) <> (n.epoch, n.epoch_holder) and new_row.key <> 'epoch' then
+        perform local.fail('25006', 'fenced', format('fenced: epoch %s/%s has no epoch row yet',
+            n.epoch, n.epoch_holder), 'the new primary writes it first');
+    end if;
+    fault := local.change_fault(new_row.site, new_row.key, new_row.value, true);
+    if fault.slug is not null then
+        perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
+            fault.slug, fault.message, fault.mend);
+    end if;
+end
+$$;
+
+create function local.log_insert() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    replicated constant boolean := current_setting('session_replication_role') = 'replica';
+    n local.node;
+begin
+    if replicated then
+        -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
+        select * into n from local.node;
+        if new.revision > n.applied then
+            select * into n from local.node for update;
+        end if;
+        if new.revision <= n.applied then
+            perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
+            return null;
+        end if;
+        if n.name is null then
+            perform local.fail_fenced(n);
+        end if;
+        perform local.log_check_replicated(n, new);
+    else
+        select * into n from local.node for update;
+        if not local.writable(n) or n.name is null then
+            perform local.fail_fenced(n);
+        end if;
+        perform local.log_check_local(n, new);
+        new.revision := n.applied + 1;
+        new.epoch := n.epoch;
+        new.holder := n.epoch_holder;
+        new.txn := coalesce(new.txn, new.revision);
+        new.at := clock_timestamp();
+        new.hash := local.log_hash(n.applied_hash, new.revision, new.epoch, new.holder, new.txn,
+            new.site, new.key, new.value, new.author, new.at, new.reason);
+    end if;
+
+    if new.value is null then
+        delete from shared.config c where c.key = new.key and c.site = new.site;
+    else
+        insert into shared.config as c (site, key, value, revision, epoch, author, at)
+        values (new.site, new.key, new.value, new.revision, new.epoch, new.author, new.at)
+        on conflict (key, site) do update set value = excluded.value, revision = excluded.revision,
+            epoch = excluded.epoch, author = excluded.author, at = excluded.at;
+    end if;
+
+    if (new.epoch, new.holder) <> (n.applied_epoch, n.applied_holder) then
+        insert into local.epoch_start (epoch, holder, revision) values (new.epoch, new.holder, new.revision);
+    end if;
+    if (new.epoch, new.holder) > (n.promised, n.promised_holder) then
+        -- A row of an epoch proves that it was granted: promise it, so that no lower one gets our vote.
+        update local.node set promised = new.epoch, promised_holder = new.holder;
+    end if;
+    update local.node set applied = new.revision, applied_epoch = new.epoch,
+        applied_holder = new.holder, applied_hash = new.hash;
+
+    if current_setting('baton.catchup', true) is distinct from '1' then
+        perform pg_notify('baton_log', new.revision::text);
+    end if;
+    return new;
+end
+$$;
+create trigger log_insert before insert on shared.log for each row execute function local.log_insert();
+alter table shared.log enable always trigger log_insert;

@@ -1,0 +1,190 @@
+-- Who may write: the steps of a promotion as single, durable statements on local.node. Each waits for
+-- the row lock, so when it has returned no write of before is still on its way, and none of after
+-- passes the gate. The wait is bounded: 55P03 (lock_not_available) after 2 s. What usually holds the
+-- lock for longer is a writer whose COMMIT waits for standbys: see local.waiters_cancel().
+--
+-- The caller commits each with synchronous_commit = local: the decision is this node's alone, and must
+-- not wait for standbys that may be gone.
+
+create function local.node_init(cluster_id uuid, name text, site text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    seed constant bytea := sha256(convert_to(cluster_id::text, 'UTF8'));
+begin
+    insert into local.node (cluster_id, name, site, applied_hash, log_base_hash)
+    values (cluster_id, name, site, seed, seed);
+exception when unique_violation then
+    if not exists (select from local.node n where (n.cluster_id, n.name, n.site)
+            = (node_init.cluster_id, node_init.name, node_init.site)) then
+        perform local.fail('BT011', 'other_node', format('this database belongs to node %s of site %s, cluster %s',
+            (select n.name from local.node n), (select n.site from local.node n), (select n.cluster_id from local.node n)),
+            'use a new database for each node');
+    end if;
+end
+$$;
+
+create type local.node_position as (
+    cluster_id uuid,
+    name text,
+    site text,
+    applied bigint,
+    applied_epoch bigint,
+    applied_holder text,
+    applied_hash text, -- hexadecimal
+    is_primary boolean,
+    frozen boolean,
+    writable boolean, -- is primary, not frozen, nobody else promised, PostgreSQL not restarted since
+    epoch bigint,
+    epoch_holder text,
+    promised bigint,
+    promised_holder text,
+    log_base bigint,
+    log_base_hash text
+);
+
+create function local.as_position(n local.node) returns local.node_position
+language sql stable as $$
+    select row(n.cluster_id, n.name, n.site, n.applied, n.applied_epoch, n.applied_holder,
+        pg_catalog.encode(n.applied_hash, 'hex'), n.is_primary, n.frozen, local.writable(n), n.epoch,
+        n.epoch_holder, n.promised, n.promised_holder, n.log_base,
+        pg_catalog.encode(n.log_base_hash, 'hex'))::local.node_position
+$$;
+
+create function local.position() returns setof local.node_position
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select p.* from local.node n, local.as_position(n) p
+$$;
+
+-- Holds the writes for a switchover. No row: not primary, or frozen already.
+create function local.freeze() returns setof local.node_position
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    update local.node set frozen = true where is_primary and not frozen returning * into n;
+    if found then
+        return next local.as_position(n);
+    end if;
+end
+$$;
+
+-- Reopens after a switchover that did not happen. No row: somebody else was promised meanwhile, or it
+-- was not frozen; then only forward.
+create function local.thaw(epoch bigint, holder text) returns setof local.node_position
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    update local.node t set frozen = false
+    where t.frozen and (t.epoch, t.epoch_holder) = (thaw.epoch, thaw.holder)
+        and (t.promised, t.promised_holder) = (thaw.epoch, thaw.holder)
+    returning * into n;
+    if found then
+        return next local.as_position(n);
+    end if;
+end
+$$;
+
+-- The promise: from here on this node refuses rows and captures of any lower epoch, and writes nothing
+-- itself. Granted again when the same candidate asks again (its answer may have been lost).
+create function local.capture(epoch bigint, holder text, out granted boolean, out again boolean,
+    out was_primary boolean, out at_position local.node_position)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    select * into n from local.node for update;
+    if n.name is null then
+        perform local.fail_fenced(n);
+    end if;
+    was_primary := n.is_primary;
+    again := (n.promised, n.promised_holder) = (epoch, holder collate "C");
+    granted := again or (n.promised, n.promised_holder) < (epoch, holder collate "C");
+    if granted and not again then
+        update local.node set promised = capture.epoch, promised_holder = capture.holder,
+            is_primary = false, frozen = false returning * into n;
+    end if;
+    at_position := local.as_position(n);
+end
+$$;
+
+create function local.check_turn(n local.node, epoch bigint, holder text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if n.name is null then
+        perform local.fail_fenced(n);
+    end if;
+    if holder <> n.name then
+        perform local.fail('BT011', 'not_holder', format('epoch %s belongs to %s, this node is %s', epoch, holder, n.name),
+            'only its holder opens an epoch (I1)');
+    end if;
+    if (n.promised, n.promised_holder) <> (epoch, holder) then
+        perform local.fail('BT003', 'promised', format('promised is %s/%s, not %s/%s', n.promised, n.promised_holder, epoch, holder),
+            'capture first, with an epoch above');
+    end if;
+end
+$$;
+
+-- Takes the right to write for a new epoch: it is promised to this node, above everything applied here
+-- and never held before. The first row must be the epoch row. BT003, BT011: refused, and why.
+create function local.open(epoch bigint, holder text) returns setof local.node_position
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    select * into n from local.node for update;
+    perform local.check_turn(n, epoch, holder);
+    if (n.epoch, n.epoch_holder) >= (epoch, holder collate "C")
+            or (n.applied_epoch, n.applied_holder) >= (epoch, holder collate "C") then
+        perform local.fail('BT011', 'epoch_used', format('epoch %s/%s was opened before', epoch, holder),
+            'resume it when the peers confirm it, or take a higher one');
+    end if;
+    update local.node set is_primary = true, frozen = false, epoch = open.epoch,
+        epoch_holder = open.holder, opened_pg = pg_postmaster_start_time() returning * into n;
+    return next local.as_position(n);
+end
+$$;
+
+-- The same epoch goes on after a restart or a fence, when the peers confirmed that it is still the
+-- highest (I11): this row alone proves only that nobody asked us for another. BT003, BT011: refused.
+create function local.resume(epoch bigint, holder text) returns setof local.node_position
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    select * into n from local.node for update;
+    perform local.check_turn(n, epoch, holder);
+    if (n.epoch, n.epoch_holder) <> (epoch, holder) then
+        perform local.fail('BT011', 'epoch_not_held', format('epoch %s/%s was never opened here', epoch, holder),
+            'open it');
+    end if;
+    update local.node set is_primary = true, frozen = false,
+        opened_pg = pg_postmaster_start_time() returning * into n;
+    return next local.as_position(n);
+end
+$$;
+
+-- Gives up the right to write. Always a row, once the node exists; harmless when it has none.
+create function local.fence() returns setof local.node_position
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    update local.node set is_primary = false, frozen = false returning * into n;
+    if found then
+        return next local.as_position(n);
+    end if;
+end
+$$;
+
+-- Ends the wait of every COMMIT that waits for standbys, so that its locks are released: such a COMMIT
+-- returns with a warning, and its client must take the outcome as unknown (I4). Returns how many.
+create function local.waiters_cancel() returns integer
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+    select count(*)::integer from (select pg_cancel_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event = 'SyncRep') c
+$$;
+
+grant execute on function local.position(), local.freeze(), local.thaw(bigint, text),
+    local.capture(bigint, text), local.open(bigint, text), local.resume(bigint, text), local.fence(),
+    local.node_init(uuid, text, text), local.waiters_cancel() to baton;

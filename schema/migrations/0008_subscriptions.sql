@@ -1,0 +1,206 @@
+-- Slots, subscriptions and the members' roles, for a daemon that is not a superuser (PostgreSQL 15 has no
+-- pg_create_subscription). Only names that begin with baton_ are touched: other things of an external
+-- database are none of ours.
+--
+-- Which waits can be done inside one statement, on PostgreSQL 15:
+--   * sub_detach: all of it. DROP SUBSCRIPTION locks out the launcher, terminates the worker and waits
+--     until it is gone; with slot_name = NONE it never talks to the publisher.
+--   * slot_drop: all of it: pg_terminate_backend(pid, ms) waits.
+--   * sub_enable(name, false) cannot wait: the launcher would start the worker again until the change is
+--     committed. Commit it, then call sub_stop() in a statement of its own.
+--   * slot_make waits for every running write transaction of the server, also one whose COMMIT waits for
+--     standbys (I12). Each wait is bounded to 2 s (55P03); set statement_timeout around it for the sum.
+-- CREATE SUBSCRIPTION connects to the publisher: put connect_timeout and hostaddr into the conninfo.
+-- Run all of these with synchronous_commit = local, each as a transaction of its own.
+
+create function local.check_name(name text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if name is null or name !~ '^baton_[a-z0-9_]{1,57}$' then
+        perform local.fail('22023', 'name', format('''%s'' is not a name of a slot or subscription of Baton', name),
+            'baton_ and the node, with _ for -');
+    end if;
+end
+$$;
+
+-- Makes a logical slot for a subscriber. It must be this transaction's first write.
+-- 55006: a COMMIT waits for standbys, so the slot would wait for it. 55P03: some transaction did not end
+-- within 2 s. 42710: the name is taken; drop it first, an old slot may hold rows of a fork.
+create function local.slot_make(name text) returns pg_lsn
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    waiting text;
+begin
+    perform local.check_name(name);
+    select string_agg(a.pid::text, ', ') into waiting from pg_stat_activity a where a.wait_event = 'SyncRep';
+    if waiting is not null then
+        perform local.fail('55006', 'slot_blocked', format('slot %s would wait for commits that wait for standbys (pid %s)',
+            name, waiting), 'cancel those waits first; their outcome is then unknown to the clients');
+    end if;
+    return (select s.lsn from pg_create_logical_replication_slot(slot_make.name, 'pgoutput') s);
+end
+$$;
+
+-- Drops a slot, ending the walsender that uses it. False: there was none. 55006: still in use after 2 s.
+create function local.slot_drop(name text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    stop_at constant timestamptz := clock_timestamp() + interval '2 s';
+    user_pid integer;
+begin
+    perform local.check_name(name);
+    loop
+        select s.active_pid into user_pid from pg_replication_slots s
+            where s.slot_name = slot_drop.name and s.database = current_database();
+        if not found then
+            return false;
+        end if;
+        begin
+            if user_pid is not null then
+                perform pg_terminate_backend(user_pid, 500);
+            end if;
+            perform pg_drop_replication_slot(slot_drop.name);
+            return true;
+        exception when object_in_use then
+            if clock_timestamp() > stop_at then -- the subscriber is quicker than we are
+                raise;
+            end if;
+        end;
+    end loop;
+end
+$$;
+
+create function local.slots()
+returns table (name text, active boolean, wal_status text, lag_bytes bigint, confirmed pg_lsn)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select s.slot_name::text, s.active, s.wal_status,
+        pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint, s.confirmed_flush_lsn
+    from pg_replication_slots s
+    where s.slot_name like 'baton\_%' and s.database = current_database()
+    order by s.slot_name
+$$;
+
+-- Subscribes to a publisher whose slot stands already; the log's overlap is dropped by its trigger. Always a
+-- new subscription, never another CONNECTION for an old one: that keeps the old publisher's position,
+-- and rows are acknowledged and lost. 42710: the name is taken, detach first.
+create function local.sub_attach(name text, conninfo text, slot text, enabled boolean) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    other text;
+begin
+    perform local.check_name(name), local.check_name(slot);
+    execute format('create subscription %I connection %L publication baton with (create_slot = false, '
+        'copy_data = false, slot_name = %L, synchronous_commit = local, enabled = %s)',
+        name, conninfo, slot, enabled);
+    -- The worker runs as a superuser: a publisher must not be able to name any other table.
+    select string_agg(r.srrelid::regclass::text, ', ') into other
+    from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid
+    where s.subname = sub_attach.name and r.srrelid <> 'shared.log'::regclass;
+    if other is not null then
+        perform local.fail('42501', 'publication', format('the publisher of %s publishes %s beside shared.log', name, other),
+            'its publication baton must hold only shared.log');
+    end if;
+end
+$$;
+
+create function local.sub_exists(name text) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select exists (select from pg_subscription s where s.subname = sub_exists.name
+        and s.subdbid = (select d.oid from pg_database d where d.datname = current_database()))
+$$;
+
+-- Removes a subscription, its worker first; the publisher need not be there. False: there was none.
+create function local.sub_detach(name text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+begin
+    perform local.check_name(name);
+    if not local.sub_exists(name) then
+        return false;
+    end if;
+    execute format('alter subscription %I disable', name);
+    execute format('alter subscription %I set (slot_name = none)', name);
+    execute format('drop subscription %I', name);
+    return true;
+end
+$$;
+
+-- False: no such subscription. After disabling, commit, then local.sub_stop().
+create function local.sub_enable(name text, enabled boolean) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+begin
+    perform local.check_name(name);
+    if not local.sub_exists(name) then
+        return false;
+    end if;
+    execute format('alter subscription %I %s', name, case when enabled then 'enable' else 'disable' end);
+    return true;
+end
+$$;
+
+-- Ends the worker of a disabled subscription and waits until it is gone, at most 2 s. False: it is not.
+create function local.sub_stop(name text) returns boolean
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+    select coalesce(bool_and(pg_terminate_backend(s.pid, 2000)), true)
+    from pg_stat_subscription s where s.subname = sub_stop.name and s.pid is not null
+$$;
+
+create function local.subs()
+returns table (name text, enabled boolean, slot text, running boolean, received pg_lsn,
+    message_age_ms bigint, errors bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select s.subname::text, s.subenabled, s.subslotname::text, w.pid is not null, w.received_lsn,
+        (extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000)::bigint,
+        e.apply_error_count
+    from pg_subscription s
+    join pg_database d on d.oid = s.subdbid and d.datname = current_database()
+    left join pg_stat_subscription w on w.subid = s.oid and w.relid is null
+    left join pg_stat_subscription_stats e on e.subid = s.oid
+    where s.subname like 'baton\_%' order by s.subname
+$$;
+
+-- Who receives from us. 'name' is what synchronous_standby_names counts; a name proves nothing without
+-- the role and the slot beside it.
+create function local.standbys()
+returns table (name text, role text, slot text, address inet, state text, sync_state text,
+    lag_bytes bigint, reply_age_ms bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select r.application_name, r.usename::text, s.slot_name::text, r.client_addr, r.state, r.sync_state,
+        pg_wal_lsn_diff(pg_current_wal_lsn(), r.flush_lsn)::bigint,
+        (extract(epoch from clock_timestamp() - r.reply_time) * 1000)::bigint
+    from pg_stat_replication r left join pg_replication_slots s on s.active_pid = r.pid
+    order by r.application_name, r.pid
+$$;
+
+-- One login role for each member and none else. Returns what was done, for the record.
+create function local.peer_role_sync(nodes text[])
+returns table (role text, action text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    node text;
+begin
+    foreach node in array nodes loop
+        if node is null or node !~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$' then
+            perform local.fail('22023', 'node_name', format('''%s'' is not a name of a node', node),
+                'use a-z, 0-9 and - , at most 55');
+        end if;
+    end loop;
+    for role in select 'baton_n_' || u from unnest(nodes) u
+            where not exists (select from pg_roles r where r.rolname = 'baton_n_' || u) order by 1 loop
+        execute format('create role %I login replication in role baton_peers', role);
+        action := 'created';
+        return next;
+    end loop;
+    for role in select r.rolname::text from pg_roles r where r.rolname like 'baton\_n\_%'
+            and substr(r.rolname, 9) <> all (nodes) order by 1 loop
+        perform pg_terminate_backend(a.pid) from pg_stat_activity a where a.usename = role;
+        execute format('drop role %I', role);
+        action := 'dropped';
+        return next;
+    end loop;
+end
+$$;
+
+grant execute on function local.slot_make(text), local.slot_drop(text), local.slots(),
+    local.sub_attach(text, text, text, boolean), local.sub_detach(text),
+    local.sub_enable(text, boolean), local.sub_stop(text), local.subs(), local.standbys(),
+    local.peer_role_sync(text[]) to baton;

@@ -1,0 +1,3 @@
+-- $1 batch, $2 'applied' or 'discarded', $3 author, $4 revision of the write that applied it, or null.
+-- Columns: marked, 0 when all of it was decided before or there is no such batch.
+select local.setaside_mark($1::bigint, $2, $3, $4::bigint) as marked
