@@ -21,6 +21,7 @@ static const struct template_values values = { .text = {
                                                        "https://tcf2.west:8443/a\"b$c`d\\e'f",
                                                    [TEMPLATE_HOST] = "tcf2.west",
                                                    [TEMPLATE_PORT] = "8443",
+                                                   [TEMPLATE_CREDENTIAL] = "secret/pam-alt",
                                                    [TEMPLATE_EPOCH] = "9223372036854775807",
                                                    [TEMPLATE_EPOCH_HOLDER] = "west-1",
                                                    [TEMPLATE_ACTION_ID] =
