@@ -252,39 +252,6 @@ tls_client_new(const struct tls_identity *identity, SSL_CTX **ret, struct err *e
     return ERR_NONE;
 }
 
-/* The one entry of that kind; false when there is none or more than one, or it is not plain text.
- */
-static bool
-read_name(const X509_NAME *subject, int nid, char to[TLS_NAME_SIZE])
-{
-    int at = X509_NAME_get_index_by_NID(subject, nid, -1);
-    if (at < 0 || X509_NAME_get_index_by_NID(subject, nid, at) >= 0)
-        return false;
-    const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, at);
-    unsigned char *text = NULL;
-    int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
-    bool fits = size > 0 && size < TLS_NAME_SIZE && memchr(text, '\0', (size_t)size) == NULL;
-    if (fits) {
-        memcpy(to, text, (size_t)size);
-        to[size] = '\0';
-    }
-    OPENSSL_free(text);
-    return fits;
-}
-
-static bool
-read_serial(const X509 *certificate, char to[TLS_SERIAL_SIZE])
-{
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
-    uint8_t bytes[TLS_SERIAL_SIZE / 2];
-    bool fits = number != NULL && !BN_is_negative(number) && !BN_is_zero(number) &&
-                BN_num_bytes(number) <= (int)(sizeof bytes);
-    if (fits)
-        str_hex(to, bytes, (size_t)BN_bn2bin(number, bytes));
-    BN_free(number);
-    return fits;
-}
-
 bool
 tls_peer_read(const SSL *ssl, struct tls_peer *ret)
 {
@@ -292,13 +259,13 @@ tls_peer_read(const SSL *ssl, struct tls_peer *ret)
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
         return false;
-    struct tls_peer peer = { 0 };
-    const X509_NAME *subject = X509_get_subject_name(certificate);
-    if (!read_name(subject, NID_commonName, peer.name) || !read_serial(certificate, peer.serial))
+    struct cert_info info;
+    struct err err;
+    if (cert_read_x509(certificate, &info, &err) != ERR_NONE)
         return false;
-    if (!read_name(subject, NID_organizationName, peer.organization))
-        peer.organization[0] = '\0';
-    *ret = peer;
+    memcpy(ret->name, info.common_name, sizeof ret->name);
+    memcpy(ret->organization, info.organization, sizeof ret->organization);
+    memcpy(ret->serial, info.serial, sizeof ret->serial);
     return true;
 }
 
@@ -310,20 +277,4 @@ tls_pin_x509(X509 *certificate, uint8_t pin[TLS_PIN_SIZE])
     bool done = size > 0 && EVP_Digest(der, (size_t)size, pin, NULL, EVP_sha256(), NULL) == 1;
     OPENSSL_free(der);
     return done;
-}
-
-enum err_code
-tls_pin(const char *cert, uint8_t pin[TLS_PIN_SIZE], struct err *err)
-{
-    struct err local;
-    err = err == NULL ? &local : err;
-    ERR_clear_error();
-    CLEANUP(buf_done) struct buf content = { 0 };
-    CLEANUP(bio_freep) BIO *bio = NULL;
-    if (open_material(cert, &content, &bio, err) != ERR_NONE)
-        return err_wrap(err, "certificate");
-    CLEANUP(x509_freep) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    if (leaf == NULL || !tls_pin_x509(leaf, pin))
-        return refuse(err, "certificate", cert);
-    return ERR_NONE;
 }

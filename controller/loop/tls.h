@@ -15,11 +15,10 @@
 #include <stdint.h>
 
 #include "controller/base/err.h"
+#include "controller/loop/cert.h"
 
 #define TLS_FILE_SIZE_MAX (1024UL * 1024)
 #define TLS_PIN_SIZE      32
-#define TLS_NAME_SIZE     128 /* a common name or an organization, with its NUL */
-#define TLS_SERIAL_SIZE   65
 #define TLS_SESSION_S     300 /* how long a session may be resumed without a full handshake */
 
 /* All borrowed for the call that takes it. */
@@ -31,9 +30,9 @@ struct tls_identity {
 
 /* Who a verified certificate speaks for. */
 struct tls_peer {
-    char name[TLS_NAME_SIZE];         /* CN */
-    char organization[TLS_NAME_SIZE]; /* O; "" when there is none */
-    char serial[TLS_SERIAL_SIZE];     /* lower-case hexadecimal, two digits a byte */
+    char name[CERT_NAME_SIZE];         /* CN */
+    char organization[CERT_NAME_SIZE]; /* O */
+    char serial[CERT_SERIAL_SIZE];     /* as in struct cert_info */
 };
 
 bool tls_is_pem(const char *text);
@@ -57,13 +56,11 @@ MUST_CHECK enum err_code tls_client_new(const struct tls_identity *identity, SSL
 void tls_freep(SSL_CTX **holder); /* for CLEANUP */
 
 /* The other side's certificate; false when it sent none, when it does not verify, or when it does
- * not have exactly one common name. */
+ * not have one common name and one organization, as ours have. */
 MUST_CHECK bool tls_peer_read(const SSL *ssl, struct tls_peer *ret);
 
-/* SHA-256 of the public key (SPKI) of the first certificate in 'cert': what a client may pin. */
-MUST_CHECK enum err_code tls_pin(const char *cert, uint8_t pin[TLS_PIN_SIZE], struct err *err);
-/* The same of a certificate at hand. */
+/* SHA-256 of the public key (SPKI) of any certificate: what a client may pin. */
 MUST_CHECK bool tls_pin_x509(X509 *certificate, uint8_t pin[TLS_PIN_SIZE]);
 
-/* Appends the newest error of OpenSSL to a text and empties its queue: "certificate expired". */
+/* The newest error of OpenSSL, "certificate verify failed"; empties its queue. Returns 'text'. */
 const char *tls_error_text(char text[256]);
