@@ -35,7 +35,7 @@
 #define ACTIVATION_STATE_TABLE(X)                                                                  \
     X(NEVER, "never") /* nothing was run for this connector on this node */                        \
     X(RUNNING, "running")                                                                          \
-    X(OK, "ok")                                                                                    \
+    X(OK, "done")                                                                                  \
     X(FAILED, "failed")       /* tried again by itself */                                          \
     X(REFUSED, "refused")     /* a receiver has seen a later epoch */                              \
     X(CANCELLED, "cancelled") /* fenced, superseded, or batond ended: perhaps done, perhaps not */

@@ -1,0 +1,608 @@
+#include "controller/activation/manager.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/activation/action.h"
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/list.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+
+enum phase {
+    PHASE_IDLE,
+    PHASE_STORING,  /* the intent is being stored */
+    PHASE_RUNNING,  /* a driver runs */
+    PHASE_STOPPING, /* a driver runs and was told to end */
+};
+
+enum step_state { STEP_TODO, STEP_DONE, STEP_REFUSED, STEP_FAILED };
+
+/* One connector. */
+struct slot {
+    struct list node;
+    struct activation_manager *manager; /* borrowed */
+    char name[CONNECTOR_NAME_SIZE];
+    struct connector *used;  /* owned; the document of the last change; NULL before */
+    struct connector *newer; /* owned; one that no change has used yet; or NULL */
+    bool listed;             /* in the last activation_want() */
+    struct activation_change desired;
+    struct activation_record record;
+    const char *blocked; /* static */
+    /* the last or current try */
+    enum phase phase;
+    char action_id[ACTIVATION_ID_SIZE];
+    enum step_state steps[CONNECTOR_ACTION_COUNT_MAX];
+    size_t step; /* that runs */
+    struct action *action;
+    const char *driver;   /* static */
+    char *text;           /* owned */
+    const char *stopping; /* static; why a stop was asked for */
+    struct buf output;
+    int64_t started_wall_ms;
+    int64_t ended_wall_ms;
+    uint64_t started_ms;
+    uint64_t took_ms;
+};
+
+struct activation_manager {
+    struct ev_loop *loop;  /* borrowed */
+    struct worker *worker; /* borrowed */
+    ev_timer alarm;
+    char node[NODE_NAME_SIZE];
+    char site[SITE_NAME_SIZE];
+    struct activation_settings settings;
+    struct activation_ports ports;
+    enum activation_gate gate;
+    bool wanted; /* activation_want() was called: before it, nobody knows what to undo */
+    struct list slots;
+    size_t slot_count;
+    size_t running_count; /* slots that are not idle */
+};
+
+static void run_next_step(struct slot *slot);
+
+/* ---- slots ---- */
+
+static void
+slot_free(struct slot *slot)
+{
+    list_remove(&slot->node);
+    action_abandon(slot->action);
+    connector_free(slot->used);
+    connector_free(slot->newer);
+    buf_done(&slot->output);
+    free(slot->text);
+    free(slot);
+}
+
+static struct slot *
+slot_find(const struct activation_manager *manager, const char *name)
+{
+    list_each (at, &manager->slots) {
+        struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        if (strcmp(slot->name, name) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+static struct slot *
+slot_find_or_add(struct activation_manager *manager, const char *name)
+{
+    struct slot *slot = slot_find(manager, name);
+    if (slot != NULL)
+        return slot;
+    if (manager->slot_count >= ACTIVATION_CONNECTORS_MAX) {
+        log_error("activation.too_many", "connector=%s max=%d", name, ACTIVATION_CONNECTORS_MAX);
+        return NULL;
+    }
+    slot = mem_zero(1, sizeof *slot);
+    if (!str_copy(slot->name, sizeof slot->name, name)) {
+        free(slot);
+        return NULL;
+    }
+    slot->manager = manager;
+    slot->driver = slot->blocked = slot->stopping = "";
+    list_add_tail(&manager->slots, &slot->node);
+    manager->slot_count++;
+    return slot;
+}
+
+static void
+wake_in(struct activation_manager *manager, uint64_t after_ms)
+{
+    ev_timer_stop(manager->loop, &manager->alarm);
+    ev_timer_set(&manager->alarm, (double)after_ms / 1000, 0.);
+    ev_timer_start(manager->loop, &manager->alarm);
+}
+
+static struct activation_report
+report_of(const struct slot *slot)
+{
+    const struct activation_record *record = &slot->record;
+    struct activation_report report = {
+        .connector = slot->name,
+        .action_id = slot->action_id,
+        .change = record->change,
+        .state = record->state,
+        .tries = record->tries,
+        .driver = slot->driver,
+        .text = slot->text == NULL ? "" : slot->text,
+        .output = buf_text(&slot->output),
+        .started_ms = slot->started_wall_ms,
+        .ended_ms = slot->ended_wall_ms,
+        .took_ms = slot->took_ms,
+        .blocked = slot->blocked,
+    };
+    if (record->state == ACTIVATION_FAILED) {
+        struct activation_step step =
+            activation_plan(&slot->desired, record, slot->manager->gate,
+                            &slot->manager->settings.pauses, record->failed_at_ms);
+        report.retry_at_ms = step.verdict == ACTIVATION_WAIT ? step.at_ms : 0;
+    }
+    return report;
+}
+
+/* ---- one try ---- */
+
+static void
+set_text(struct slot *slot, const char *text)
+{
+    free(slot->text);
+    slot->text = str_dup(text);
+}
+
+/* The try is over: records and reports it. The loop then asks the plan again. */
+static void
+finish(struct slot *slot, enum activation_state state)
+{
+    struct activation_manager *manager = slot->manager;
+    ASSERT(slot->phase != PHASE_IDLE && slot->action == NULL);
+    ASSERT(state != ACTIVATION_NEVER && state != ACTIVATION_RUNNING);
+    slot->phase = PHASE_IDLE;
+    manager->running_count--;
+    slot->record.state = state;
+    slot->record.failed_at_ms = clock_now_ms();
+    slot->ended_wall_ms = clock_wall_ms();
+    slot->took_ms = clock_now_ms() - slot->started_ms;
+
+    struct activation_report report = report_of(slot);
+    log_line(state == ACTIVATION_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "activation.ended",
+             "connector=%s action=%s state=%s tries=%u took_ms=%" PRIu64 " text=\"%s\"", slot->name,
+             slot->action_id, activation_state_name(state), slot->record.tries, slot->took_ms,
+             report.text);
+    wake_in(manager, 0);
+    if (manager->ports.report != NULL)
+        manager->ports.report(manager->ports.data, &report);
+}
+
+static const struct connector_server no_server = { .url = "" };
+
+static const struct connector_server *
+server_of(const struct slot *slot)
+{
+    switch (slot->record.change.server) {
+    case EFFECTIVE_MAIN:
+        return &slot->used->main;
+    case EFFECTIVE_ALTERNATE:
+        return &slot->used->alternate;
+    case EFFECTIVE_NONE:
+        return &no_server;
+    case EFFECTIVE_ERROR:
+        break;
+    }
+    ASSERT(false); /* the plan never runs it */
+    return &no_server;
+}
+
+static enum err_code
+start_driver(struct slot *slot, action_done_fn *done, struct err *err)
+{
+    const struct activation_change *change = &slot->record.change;
+    const struct connector_action *action = &slot->used->actions[slot->step];
+    const struct connector_server *server = server_of(slot);
+    if (change->server != EFFECTIVE_NONE && !server->set)
+        return err_set(err, ERR_INVALID, "no_server", "the connector has no %s server",
+                       effective_server_name(change->server));
+    char port[8] = "", epoch[24];
+    if (server->set)
+        (void)snprintf(port, sizeof port, "%u", server->port);
+    (void)snprintf(epoch, sizeof epoch, "%" PRIu64, change->epoch.number);
+    struct action_order order = {
+        .action = action,
+        .epoch = change->epoch,
+        .timeout_ms =
+            action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,
+        .values = { .text = {
+                        [TEMPLATE_CONNECTOR] = slot->name,
+                        [TEMPLATE_KIND] =
+                            change->server == EFFECTIVE_NONE ? "deactivate" : "activate",
+                        [TEMPLATE_SERVER] = effective_server_name(change->server),
+                        [TEMPLATE_URL] = server->url,
+                        [TEMPLATE_HOST] = server->host,
+                        [TEMPLATE_PORT] = port,
+                        [TEMPLATE_CREDENTIAL] = server->credential == NULL ? "" : server->credential,
+                        [TEMPLATE_EPOCH] = epoch,
+                        [TEMPLATE_EPOCH_HOLDER] = change->epoch.holder,
+                        [TEMPLATE_ACTION_ID] = slot->action_id,
+                        [TEMPLATE_NODE] = slot->manager->node,
+                        [TEMPLATE_SITE] = slot->manager->site,
+                    } },
+    };
+    return action_start(slot->manager->worker, &order, done, slot, &slot->action, err);
+}
+
+/* Files what a driver said, and goes on with the next, or ends the try. */
+static void
+step_ended(struct slot *slot, const struct action_result *result)
+{
+    static const enum step_state states[] = {
+        [ACTION_OK] = STEP_DONE,
+        [ACTION_FAILED] = STEP_FAILED,
+        [ACTION_REFUSED] = STEP_REFUSED,
+        [ACTION_CANCELLED] = STEP_TODO,
+    };
+    slot->steps[slot->step] = states[result->end];
+    set_text(slot, result->text);
+    buf_printf(&slot->output, "%s: %s\n", slot->driver, result->text);
+    size_t room =
+        ACTIVATION_OUTPUT_MAX > slot->output.size ? ACTIVATION_OUTPUT_MAX - slot->output.size : 0;
+    size_t size = strlen(result->output);
+    buf_add(&slot->output, result->output, size < room ? size : room);
+    if (size > room || result->truncated)
+        buf_add_text(&slot->output, "\n(cut)\n");
+
+    bool undoes = slot->record.change.server == EFFECTIVE_NONE;
+    if (slot->phase == PHASE_STOPPING) {
+        set_text(slot, slot->stopping);
+        finish(slot, ACTIVATION_CANCELLED);
+    } else if (result->end == ACTION_CANCELLED) {
+        finish(slot, ACTIVATION_CANCELLED);
+    } else if (!undoes && result->end == ACTION_FAILED) {
+        finish(slot, ACTIVATION_FAILED);
+    } else if (!undoes && result->end == ACTION_REFUSED) {
+        finish(slot, ACTIVATION_REFUSED);
+    } else {
+        run_next_step(slot);
+    }
+}
+
+static void
+on_action_done(void *data, const struct action_result *result)
+{
+    struct slot *slot = data;
+    slot->action = NULL;
+    step_ended(slot, result);
+}
+
+/* Which driver is next; false when none is left. */
+static bool
+choose_step(struct slot *slot)
+{
+    size_t count = slot->used->action_count;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = slot->record.change.server == EFFECTIVE_NONE ? count - 1 - i : i;
+        if (slot->steps[at] == STEP_TODO) {
+            slot->step = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+any_step(const struct slot *slot, enum step_state state)
+{
+    for (size_t i = 0; i < slot->used->action_count; i++) {
+        if (slot->steps[i] == state)
+            return true;
+    }
+    return false;
+}
+
+static void
+run_next_step(struct slot *slot)
+{
+    if (!choose_step(slot)) {
+        if (slot->used->action_count == 0)
+            set_text(slot, "the connector has no drivers");
+        finish(slot, any_step(slot, STEP_FAILED)    ? ACTIVATION_FAILED
+                     : any_step(slot, STEP_REFUSED) ? ACTIVATION_REFUSED
+                                                    : ACTIVATION_OK);
+        return;
+    }
+    struct err err;
+    slot->driver = connector_driver_name(slot->used->actions[slot->step].driver);
+    slot->phase = PHASE_RUNNING;
+    if (start_driver(slot, on_action_done, &err) != ERR_NONE) {
+        struct action_result result = {
+            .end = ACTION_FAILED, .text = err.text, .output = "", .exit_code = -1
+        };
+        step_ended(slot, &result);
+    }
+}
+
+static void
+begin(struct slot *slot, const struct activation_change *change)
+{
+    struct activation_manager *manager = slot->manager;
+    struct activation_record *record = &slot->record;
+    bool again = record->state != ACTIVATION_NEVER && !record->before_start &&
+                 record->change.sequence == change->sequence;
+    for (size_t i = 0; i < ARRAY_COUNT(slot->steps); i++) {
+        if (!again || slot->steps[i] == STEP_FAILED)
+            slot->steps[i] = STEP_TODO;
+    }
+    /* A deactivation undoes with the document that was used, so far as we have it. */
+    if (slot->newer != NULL && (change->server != EFFECTIVE_NONE || slot->used == NULL)) {
+        connector_free(slot->used);
+        slot->used = take_ptr(&slot->newer);
+    }
+    *record = (struct activation_record){ .change = *change,
+                                          .state = ACTIVATION_RUNNING,
+                                          .tries = again ? record->tries + 1 : 1 };
+    (void)activation_id(slot->name, change, slot->action_id);
+    buf_clear(&slot->output);
+    set_text(slot, "");
+    slot->driver = slot->blocked = slot->stopping = "";
+    slot->started_ms = clock_now_ms();
+    slot->started_wall_ms = clock_wall_ms();
+    slot->ended_wall_ms = 0;
+    slot->took_ms = 0;
+    slot->phase = PHASE_STORING;
+    manager->running_count++;
+
+    struct activation_report report = report_of(slot);
+    if (manager->ports.store_intent == NULL)
+        activation_stored(manager, slot->action_id, true);
+    else
+        manager->ports.store_intent(manager->ports.data, &report);
+}
+
+static void
+stop(struct slot *slot, const char *reason)
+{
+    if (slot->phase == PHASE_STOPPING)
+        return;
+    slot->stopping = reason;
+    if (slot->phase == PHASE_RUNNING) {
+        slot->phase = PHASE_STOPPING;
+        action_cancel(slot->action);
+    } /* PHASE_STORING: step() ends it */
+}
+
+/* ---- what to do next ---- */
+
+static void
+step(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
+{
+    struct activation_manager *manager = slot->manager;
+    struct activation_step plan = activation_plan(&slot->desired, &slot->record, manager->gate,
+                                                  &manager->settings.pauses, now_ms);
+    slot->blocked = plan.verdict == ACTIVATION_BLOCKED ? plan.reason : "";
+    switch (plan.verdict) {
+    case ACTIVATION_REST:
+    case ACTIVATION_BLOCKED:
+        break;
+    case ACTIVATION_WAIT:
+        if (plan.at_ms - now_ms < *wake_ms)
+            *wake_ms = plan.at_ms - now_ms;
+        break;
+    case ACTIVATION_STOP:
+        stop(slot, plan.reason);
+        if (slot->phase == PHASE_STORING) {
+            set_text(slot, plan.reason);
+            finish(slot, ACTIVATION_CANCELLED);
+        }
+        break;
+    case ACTIVATION_RUN:
+        ASSERT(slot->phase == PHASE_IDLE);
+        if (manager->running_count < ACTIVATION_PARALLEL_MAX)
+            begin(slot, &plan.change);
+        else
+            slot->blocked = "other connectors come first";
+        break;
+    }
+}
+
+static void
+on_alarm(struct ev_loop *loop, ev_timer *alarm, int revents)
+{
+    (void)loop, (void)revents;
+    struct activation_manager *manager = CONTAINER_OF(alarm, struct activation_manager, alarm);
+    uint64_t now_ms = clock_now_ms();
+    uint64_t wake_ms = UINT64_MAX;
+    if (!manager->wanted)
+        return;
+    list_each (at, &manager->slots)
+        step(CONTAINER_OF(at, struct slot, node), now_ms, &wake_ms);
+    list_each (at, &manager->slots) {
+        struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        if (!slot->listed && slot->phase == PHASE_IDLE &&
+            activation_settled(&slot->desired, &slot->record)) {
+            slot_free(slot);
+            manager->slot_count--;
+        }
+    }
+    /* A callback of the walk above may have armed the alarm for now. */
+    if (wake_ms != UINT64_MAX && !ev_is_active(&manager->alarm))
+        wake_in(manager, wake_ms);
+}
+
+/* ---- the outside ---- */
+
+struct activation_manager *
+activation_open(struct ev_loop *loop, struct worker *worker, const char *node, const char *site,
+                const struct activation_settings *settings, const struct activation_ports *ports)
+{
+    struct activation_manager *manager = mem_zero(1, sizeof *manager);
+    manager->loop = loop;
+    manager->worker = worker;
+    manager->settings = *settings;
+    manager->ports = *ports;
+    ASSERT(str_copy(manager->node, sizeof manager->node, node));
+    ASSERT(str_copy(manager->site, sizeof manager->site, site));
+    list_init(&manager->slots);
+    ev_timer_init(&manager->alarm, on_alarm, 0., 0.);
+    return manager;
+}
+
+void
+activation_close(struct activation_manager *manager)
+{
+    if (manager == NULL)
+        return;
+    ev_timer_stop(manager->loop, &manager->alarm);
+    list_each (at, &manager->slots)
+        slot_free(CONTAINER_OF(at, struct slot, node));
+    free(manager);
+}
+
+void
+activation_configure(struct activation_manager *manager, const struct activation_settings *settings)
+{
+    manager->settings = *settings;
+    wake_in(manager, 0);
+}
+
+enum err_code
+activation_restore(struct activation_manager *manager, const char *action_id, const char *state,
+                   struct err *err)
+{
+    struct activation_record record = { .before_start = true, .tries = 1 };
+    char name[CONNECTOR_NAME_SIZE];
+    if (!activation_id_parse(action_id, name, &record.change) ||
+        !activation_state_from_name(state, &record.state) || record.state == ACTIVATION_NEVER)
+        return err_set(err, ERR_INVALID, "activation_record",
+                       "stored activation '%.100s' with state '%.20s' makes no sense", action_id,
+                       state);
+    if (record.state == ACTIVATION_RUNNING)
+        record.state = ACTIVATION_CANCELLED;
+    struct slot *slot = slot_find_or_add(manager, name);
+    if (slot == NULL)
+        return err_set(err, ERR_LIMIT, "activation_record", "more than %d connectors",
+                       ACTIVATION_CONNECTORS_MAX);
+    ASSERT(slot->phase == PHASE_IDLE);
+    slot->record = record;
+    (void)activation_id(name, &record.change, slot->action_id);
+    return ERR_NONE;
+}
+
+/* false when the document does not read. */
+static bool
+take_document(struct slot *slot, const struct activation_desired *desired)
+{
+    const struct connector *last = slot->newer != NULL ? slot->newer : slot->used;
+    if (last != NULL && last->document == desired->document)
+        return true;
+    struct connector *connector;
+    struct err err;
+    if (connector_read(desired->connector, desired->document, &connector, &err) != ERR_NONE) {
+        log_warn("activation.bad_document", "connector=%s reason=\"%s\"", slot->name, err.text);
+        return false;
+    }
+    connector_free(slot->newer);
+    slot->newer = connector;
+    return true;
+}
+
+static void
+want_one(struct activation_manager *manager, const struct activation_desired *desired)
+{
+    struct slot *slot = slot_find_or_add(manager, desired->connector);
+    if (slot == NULL)
+        return;
+    slot->listed = true;
+    bool read = take_document(slot, desired);
+    if (read || (desired->server != EFFECTIVE_MAIN && desired->server != EFFECTIVE_ALTERNATE))
+        slot->desired = (struct activation_change){ .server = desired->server,
+                                                    .epoch = desired->epoch,
+                                                    .revision = desired->revision };
+}
+
+void
+activation_want(struct activation_manager *manager, const struct activation_desired *list,
+                size_t count)
+{
+    manager->wanted = true;
+    list_each (at, &manager->slots)
+        CONTAINER_OF(at, struct slot, node)->listed = false;
+    for (size_t i = 0; i < count; i++)
+        want_one(manager, &list[i]);
+    list_each (at, &manager->slots) {
+        struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        if (!slot->listed)
+            slot->desired.server = EFFECTIVE_NONE;
+    }
+    wake_in(manager, 0);
+}
+
+void
+activation_gate(struct activation_manager *manager, enum activation_gate gate)
+{
+    if (manager->gate != gate)
+        log_info("activation.gate", "gate=%s", activation_gate_name(gate));
+    manager->gate = gate;
+    list_each (at, &manager->slots) {
+        struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        struct activation_step plan = activation_plan(&slot->desired, &slot->record, gate,
+                                                      &manager->settings.pauses, clock_now_ms());
+        if (plan.verdict == ACTIVATION_STOP)
+            stop(slot, plan.reason);
+    }
+    wake_in(manager, 0);
+}
+
+void
+activation_fence(struct activation_manager *manager)
+{
+    activation_gate(manager, ACTIVATION_GATE_CLOSED);
+}
+
+void
+activation_stored(struct activation_manager *manager, const char *action_id, bool stored)
+{
+    list_each (at, &manager->slots) {
+        struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        if (slot->phase != PHASE_STORING || strcmp(slot->action_id, action_id) != 0)
+            continue;
+        if (slot->stopping[0] != '\0') {
+            set_text(slot, slot->stopping);
+            finish(slot, ACTIVATION_CANCELLED);
+        } else if (!stored) {
+            set_text(slot, "its intent could not be stored");
+            finish(slot, ACTIVATION_FAILED);
+        } else if (slot->used == NULL) {
+            set_text(slot, "the connector is configured no more: nobody knows its drivers");
+            finish(slot, ACTIVATION_FAILED);
+        } else {
+            run_next_step(slot);
+        }
+        return;
+    }
+}
+
+bool
+activation_view(const struct activation_manager *manager, const char *connector,
+                struct activation_report *ret)
+{
+    const struct slot *slot = slot_find(manager, connector);
+    if (slot == NULL)
+        return false;
+    *ret = report_of(slot);
+    return true;
+}
+
+bool
+activation_all_settled(const struct activation_manager *manager)
+{
+    list_each (at, &manager->slots) {
+        const struct slot *slot = CONTAINER_OF(at, struct slot, node);
+        if (slot->phase != PHASE_IDLE || !activation_settled(&slot->desired, &slot->record))
+            return false;
+    }
+    return true;
+}
