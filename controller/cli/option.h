@@ -1,0 +1,109 @@
+/*
+ * option.h -- every option of the command line, once: its name, its argument, its check, its help.
+ *
+ * A name always means the same thing and always has, or has not, an argument; only its help may
+ * differ between commands, and then it has a row for each.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "controller/base/err.h"
+
+#define OPTION_REPEAT_MAX 16 /* how often a REPEATED option may stand */
+
+enum option_type {
+    OPTION_TYPE_FLAG,
+    OPTION_TYPE_TEXT,
+    OPTION_TYPE_NAME,     /* RFC 1123: cluster, site, node */
+    OPTION_TYPE_NUMBER,   /* decimal, without sign */
+    OPTION_TYPE_DURATION, /* 250ms, 90s, 5m, 1h, 30d; a bare number is seconds */
+    OPTION_TYPE_FILE,
+    OPTION_TYPE_FOLDER,
+    OPTION_TYPE_CHOICE,   /* one of 'choices' */
+    OPTION_TYPE_REPEATED, /* TEXT that may stand several times */
+};
+
+/*    id, name, type, argument, choices, text */
+#define OPTION_TABLE(X)                                                                            \
+    X(DATA_DIR, "data-dir", FOLDER, "DIR", NULL,                                                   \
+      "data directory of the node on this host; its certificate gives the right "                  \
+      "(BATON_DATA_DIR)")                                                                          \
+    X(SERVER, "server", TEXT, "URL", NULL,                                                         \
+      "address of any node, https://HOST:7443, with a saved login (BATON_SERVER)")                 \
+    X(JSON, "json", FLAG, NULL, NULL, "print the document of the API instead of a table")          \
+    X(TIMEOUT, "timeout", DURATION, "TIME", NULL, "longest wait for one answer (30s)")             \
+    X(HELP, "help", FLAG, NULL, NULL, "this help")                                                 \
+    X(CLUSTER, "cluster", NAME, "NAME", NULL, "name of the new cluster")                           \
+    X(SITE, "site", NAME, "SITE", NULL, "the site that the node stands in")                        \
+    X(SCOPE, "site", NAME, "SITE", NULL,                                                           \
+      "the value of this site alone; without it the value of the whole cluster")                   \
+    X(NODE, "node", NAME, "NAME", NULL, "name of this node")                                       \
+    X(LISTEN, "listen", TEXT, "ADDR:PORT", NULL, "where batond listens (0.0.0.0:7443)")            \
+    X(ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                             \
+      "where other nodes find this one (the listen address, or the name of the host)")             \
+    X(DATABASE, "database", TEXT, "managed|DSN", NULL,                                             \
+      "managed: a PostgreSQL of its own; or the connection string of a superuser of an external "  \
+      "one (managed)")                                                                             \
+    X(PG_LISTEN, "pg-listen", TEXT, "ADDR", NULL,                                                  \
+      "where the managed PostgreSQL listens (as --listen)")                                        \
+    X(PG_PORT, "pg-port", NUMBER, "PORT", NULL, "port of the managed PostgreSQL (7444)")           \
+    X(RUN_AS, "run-as", TEXT, "USER", NULL,                                                        \
+      "user that the managed PostgreSQL runs as (postgres when started by root)")                  \
+    X(PASSWORD_FILE, "password-file", FILE, "FILE", NULL,                                          \
+      "take the password from the first line of this file; - is standard input")                   \
+    X(TTL, "ttl", DURATION, "TIME", NULL, "how long the token works: 60s to 7d (1h)")              \
+    X(REASON, "reason", TEXT, "TEXT", NULL, "why; recorded with the change")                       \
+    X(IF_MATCH, "if-match", NUMBER, "REVISION", NULL,                                              \
+      "only if the key still has this revision; 0: only if it does not exist")                     \
+    X(VALUE_FILE, "file", FILE, "FILE", NULL,                                                      \
+      "take the value from this JSON or YAML file; - is standard input")                           \
+    X(TEXT, "text", FLAG, NULL, NULL, "VALUE is text even if it looks like JSON")                  \
+    X(AFTER, "after", NUMBER, "REVISION", NULL, "only what came after this revision")              \
+    X(LIMIT, "limit", NUMBER, "COUNT", NULL, "at most this many, the newest")                      \
+    X(PREFIX, "prefix", TEXT, "PREFIX", NULL, "only keys that begin so")                           \
+    X(DRY_RUN, "dry-run", FLAG, NULL, NULL, "show what would be done, and do nothing")             \
+    X(YES, "yes", FLAG, NULL, NULL, "ask nothing; for runbooks")                                   \
+    X(FORMAT, "format", CHOICE, "json|yaml", "json|yaml",                                          \
+      "format of the file (by its name, else json)")                                               \
+    X(OUTPUT, "output", FILE, "FILE", NULL, "write to this file instead of standard output")       \
+    X(PRUNE, "prune", FLAG, NULL, NULL, "also delete the keys that the file does not have")        \
+    X(IF_PROMOTED, "if-promoted", NAME, "SITE", NULL,                                              \
+      "add a column: what would hold if this site were promoted now")                              \
+    X(ACCEPT_DATA_LOSS, "accept-data-loss", FLAG, NULL, NULL,                                      \
+      "go on although acknowledged changes may be lost")                                           \
+    X(OVERRIDE, "override", REPEATED, "CHECK", NULL,                                               \
+      "skip exactly this check; needs --reason and is recorded; may stand several times")          \
+    X(WATCH, "watch", FLAG, NULL, NULL, "show it again and again until interrupted")               \
+    X(INTERVAL, "interval", DURATION, "TIME", NULL, "pause between two looks (1s)")                \
+    X(USER, "user", NAME, "NAME", NULL, "user to log in as (asked for)")                           \
+    X(CA, "ca", FILE, "FILE", NULL, "certificate of the cluster's CA (ca.crt of any node)")        \
+    X(PIN, "pin", TEXT, "sha256:HEX", NULL,                                                        \
+      "fingerprint of the CA's key, as baton init prints it")                                      \
+    X(ROLE, "role", CHOICE, "viewer|operator|admin", "viewer|operator|admin",                      \
+      "what the user may do")                                                                      \
+    X(MAN, "man", CHOICE, "baton|settings", "baton|settings",                                      \
+      "print the source of a manual page (scdoc)")
+
+enum option_id {
+    OPTION_END, /* ends a list of options */
+#define X(id, ...) OPTION_##id,
+    OPTION_TABLE(X)
+#undef X
+        OPTION_COUNT
+};
+
+struct option_row {
+    const char *name;
+    enum option_type type;
+    const char *argument; /* name of the argument for people; NULL for a FLAG */
+    const char *choices;  /* CHOICE: "a|b"; else NULL */
+    const char *text;
+};
+
+/* Not for OPTION_END. */
+const struct option_row *option_row(enum option_id id);
+bool option_has_argument(const struct option_row *row);
+/* ERR_INVALID slug "option_value": what is wrong with the argument and what is allowed. */
+MUST_CHECK enum err_code option_check(const struct option_row *row, const char *value,
+                                      struct err *err);
