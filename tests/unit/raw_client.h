@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <string.h>
@@ -137,6 +138,8 @@ static inline void
 raw_close(struct raw *raw)
 {
     ev_io_stop(raw->loop, &raw->reader);
+    if (raw->shaken)
+        (void)SSL_shutdown(raw->ssl); /* or its session could not be resumed */
     SSL_free(raw->ssl);
     (void)close(raw->fd);
     buf_done(&raw->in);
