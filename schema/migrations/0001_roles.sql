@@ -57,6 +57,9 @@ grant usage on schema shared to baton, baton_peers, baton_writer, baton_reader;
 grant alter system on parameter synchronous_standby_names to baton;
 grant execute on function pg_catalog.pg_reload_conf() to baton;
 
+-- Functions that others may call are SECURITY DEFINER with a pinned search_path. The helpers they call
+-- have no such clauses (each costs microseconds in every row) and no grant: nobody else can call them.
+
 -- What an error of Baton carries: 'code' is a name of controller/base/err.h, 'slug' is stable.
 create type local.fault as (code text, slug text, message text, mend text);
 
@@ -64,7 +67,7 @@ create type local.fault as (code text, slug text, message text, mend text);
 -- hint the mend.
 --   25006 fenced             BT001 gap                BT002 stale epoch     BT003 promised higher
 --   BT004 hash               BT005 key or scope       BT006 limit           BT007 immutable
---   BT008 fork               BT009 primary            BT010 needs snapshot  BT011 not this node's turn
+--   BT008 fork               BT009 primary            BT010 needs snapshot  BT011 not now, not here
 create function local.fail(state text, slug text, message text, mend text) returns void
 language plpgsql as $$
 begin

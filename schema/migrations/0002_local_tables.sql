@@ -3,17 +3,12 @@
 
 -- One row, made by local.node_init(). Its row lock orders everything: a local write, an applied row,
 -- a freeze, a capture and an opening all take it first, so commit order is revision order, and what
--- waited for the lock sees what the one before decided.
+-- waited for the lock sees what the one before decided. Where the log ends is told by the log itself.
 create table local.node (
     one boolean primary key default true check (one),
     cluster_id uuid not null,
     name text collate "C" not null check (name ~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$'),
     site text collate "C" not null check (site ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
-    -- the head of the log here
-    applied bigint not null default 0 check (applied >= 0),
-    applied_epoch bigint not null default 0,
-    applied_holder text collate "C" not null default '',
-    applied_hash bytea not null,
     -- the right to write: all of it must hold, see local.writable()
     is_primary boolean not null default false,
     frozen boolean not null default false,
@@ -28,9 +23,11 @@ create table local.node (
     log_base_epoch bigint not null default 0,
     log_base_holder text collate "C" not null default '',
     log_base_hash bytea not null,
-    check (log_base <= applied),
+    -- The last transaction that changed the log. Each makes a new version of this row, once, so that a
+    -- REPEATABLE READ transaction with an older view fails (40001) instead of trusting it.
+    changed_by xid8 not null default '0',
     check (not frozen or is_primary)
-) with (fillfactor = 10, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+);
 
 create trigger node_identity before update on local.node for each row
 when (new.cluster_id <> old.cluster_id or new.name <> old.name

@@ -31,12 +31,15 @@ begin
         return row('limit', 'reason_too_long', format('the reason has %s bytes, at most 1024',
             octet_length(item ->> 'reason')), 'shorten it')::local.fault;
     end if;
-    if jsonb_array_length(changes) > 1 and jsonb_array_length(changes) > (select count(distinct
-            (c ->> 'key', coalesce(c ->> 'site', ''))) from jsonb_array_elements(changes) c) then
-        return row('invalid', 'key_repeated', 'a write names the same key twice', 'name each key once')::local.fault;
+    if jsonb_array_length(changes) > 1 then
+        if (select count(distinct (c ->> 'key', coalesce(c ->> 'site', ''))) from jsonb_array_elements(changes) c)
+                < jsonb_array_length(changes) then
+            return row('invalid', 'key_repeated', 'a write names the same key twice', 'name each key once')::local.fault;
+        end if;
     end if;
 
-    for change in select c from jsonb_array_elements(changes) c loop
+    for i in 0 .. jsonb_array_length(changes) - 1 loop
+        change := changes -> i;
         change_site := coalesce(change ->> 'site', '');
         change_key := change ->> 'key';
         if (change -> 'delete') is not distinct from 'true'::jsonb then
@@ -88,9 +91,11 @@ declare
     count integer := 0;
     n local.node;
     item jsonb;
+    changes jsonb;
     change jsonb;
     fault local.fault;
     first bigint;
+    last bigint;
     author text;
     reason text;
     answers jsonb[] := '{}';
@@ -99,30 +104,34 @@ begin
     if not local.writable(n) or n.name is null then
         perform local.fail_fenced(n);
     end if;
-    for item in select g from jsonb_array_elements(batch) g loop
+    select coalesce(max(l.revision), n.log_base) into last from shared.log l;
+    for g in 0 .. jsonb_array_length(batch) - 1 loop
+        item := batch -> g;
+        changes := item -> 'changes';
         fault := local.group_fault(item, n);
         if fault.slug is not null then
             answers := answers || jsonb_build_object('ok', false, 'code', fault.code, 'slug', fault.slug,
                 'text', fault.message, 'mend', fault.mend);
             continue;
         end if;
-        count := count + jsonb_array_length(item -> 'changes');
+        count := count + jsonb_array_length(changes);
         if count > count_max then
             perform local.fail('BT006', 'too_many_changes', format('more than %s changes in one transaction', count_max),
                 'send the groups in several batches');
         end if;
-        first := n.applied + 1;
+        first := last + 1;
         author := item ->> 'author';
         reason := item ->> 'reason';
-        for change in select c from jsonb_array_elements(item -> 'changes') c loop
+        for i in 0 .. jsonb_array_length(changes) - 1 loop
+            change := changes -> i;
             insert into shared.log (txn, site, key, value, author, reason)
             values (first, coalesce(change ->> 'site', ''), change ->> 'key',
                 case when (change -> 'delete') is not distinct from 'true'::jsonb then null else change -> 'value' end,
                 author, reason);
-            n.applied := n.applied + 1; -- as the trigger does: we hold the lock
+            last := last + 1; -- as the trigger does: we hold the lock
         end loop;
         answers := answers || jsonb_build_object('ok', true, 'epoch', n.epoch, 'holder', n.epoch_holder,
-            'txn', first, 'revision', n.applied);
+            'txn', first, 'revision', last);
     end loop;
     return jsonb_build_object('synchronous_commit', current_setting('synchronous_commit'),
         'groups', to_jsonb(answers));

@@ -11,8 +11,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     seed constant bytea := sha256(convert_to(cluster_id::text, 'UTF8'));
 begin
-    insert into local.node (cluster_id, name, site, applied_hash, log_base_hash)
-    values (cluster_id, name, site, seed, seed);
+    insert into local.node (cluster_id, name, site, log_base_hash)
+    values (cluster_id, name, site, seed);
 exception when unique_violation then
     if not exists (select from local.node n where (n.cluster_id, n.name, n.site)
             = (node_init.cluster_id, node_init.name, node_init.site)) then
@@ -42,16 +42,33 @@ create type local.node_position as (
     log_base_hash text
 );
 
+create function local.log_head(n local.node) returns local.log_point
+language plpgsql stable as $$
+declare
+    head local.log_point;
+begin
+    select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
+    if not found then
+        head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
+    end if;
+    return head;
+end
+$$;
+
+-- Volatile, so that it looks again: whoever waited for the lock of 'n' must see the rows that came before.
 create function local.as_position(n local.node) returns local.node_position
-language sql stable as $$
-    select row(n.cluster_id, n.name, n.site, n.applied, n.applied_epoch, n.applied_holder,
-        pg_catalog.encode(n.applied_hash, 'hex'), n.is_primary, n.frozen, local.writable(n), n.epoch,
-        n.epoch_holder, n.promised, n.promised_holder, n.log_base,
-        pg_catalog.encode(n.log_base_hash, 'hex'))::local.node_position
+language plpgsql volatile as $$
+declare
+    head constant local.log_point := local.log_head(n);
+begin
+    return row(n.cluster_id, n.name, n.site, head.revision, head.epoch, head.holder,
+        encode(head.hash, 'hex'), n.is_primary, n.frozen, local.writable(n), n.epoch,
+        n.epoch_holder, n.promised, n.promised_holder, n.log_base, encode(n.log_base_hash, 'hex'))::local.node_position;
+end
 $$;
 
 create function local.position() returns setof local.node_position
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
     select p.* from local.node n, local.as_position(n) p
 $$;
 
@@ -109,7 +126,7 @@ end
 $$;
 
 create function local.check_turn(n local.node, epoch bigint, holder text) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 begin
     if n.name is null then
         perform local.fail_fenced(n);
@@ -131,11 +148,13 @@ create function local.open(epoch bigint, holder text) returns setof local.node_p
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
     n local.node;
+    head local.log_point;
 begin
     select * into n from local.node for update;
     perform local.check_turn(n, epoch, holder);
+    head := local.log_head(n);
     if (n.epoch, n.epoch_holder) >= (epoch, holder collate "C")
-            or (n.applied_epoch, n.applied_holder) >= (epoch, holder collate "C") then
+            or (head.epoch, head.holder) >= (epoch, holder collate "C") then
         perform local.fail('BT011', 'epoch_used', format('epoch %s/%s was opened before', epoch, holder),
             'resume it when the peers confirm it, or take a higher one');
     end if;

@@ -47,7 +47,8 @@ begin
         jsonb_to_record(e.item) r (revision bigint, epoch bigint, holder text, txn bigint, site text,
             key text, delete boolean, author text, at bigint, reason text, hash text)
     order by r.revision;
-    select n.applied into head from local.node n;
+    select coalesce(max(l.revision), max(n.log_base)) into head
+        from local.node n left join shared.log l on l.revision > n.log_base;
     perform pg_notify('baton_log', head::text);
     return head;
 end
@@ -61,7 +62,7 @@ returns table (revision bigint, hash text, epoch bigint, holder text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     with node as (
         select n.*, greatest(coalesce(low, n.log_base), n.log_base) as bottom,
-            least(coalesce(high, n.applied), n.applied) as top from local.node n
+            least(coalesce(high, h.revision), h.revision) as top from local.node n, local.log_head(n) h
     ), wanted as (
         select distinct case
             when low is null and high is null then greatest(node.bottom, node.top - case when i < 24 then i
@@ -115,16 +116,12 @@ begin
 end
 $$;
 
--- Puts the log's end back to 'common'; what was above must be gone from shared.log already.
+-- The log ends at 'common' now: forgets the epochs above, wakes the listeners.
 create function local.head_back(common bigint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     delete from local.epoch_start s where s.revision > common;
-    update local.node n set applied = common,
-        applied_epoch = coalesce(l.epoch, n.log_base_epoch),
-        applied_holder = coalesce(l.holder, n.log_base_holder),
-        applied_hash = coalesce(l.hash, n.log_base_hash)
-    from (select) one left join shared.log l on l.revision = common;
+    update local.node set changed_by = pg_current_xact_id();
     perform pg_notify('baton_log', common::text);
 end
 $$;
@@ -146,7 +143,7 @@ begin
         perform local.fail('BT010', 'needs_snapshot', format('the log here starts after revision %s, common is %s',
             n.log_base, common), 'set all aside and take a snapshot');
     end if;
-    if common >= n.applied then
+    if common >= (local.log_head(n)).revision then
         return 0;
     end if;
     batch_id := nextval('local.setaside_batch');
@@ -205,7 +202,7 @@ begin
     delete from shared.config;
     delete from local.config_base;
     update local.node t set log_base = 0, log_base_epoch = 0, log_base_holder = '',
-        log_base_hash = sha256(convert_to(t.cluster_id::text, 'UTF8')), applied = 0;
+        log_base_hash = sha256(convert_to(t.cluster_id::text, 'UTF8'));
     perform local.head_back(0);
     return taken;
 end
@@ -214,14 +211,14 @@ $$;
 -- The state as one document, for a node that is older than the kept log.
 create function local.snapshot_make() returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select jsonb_build_object('cluster_id', n.cluster_id, 'revision', n.applied, 'epoch', n.applied_epoch,
-        'holder', n.applied_holder, 'hash', encode(n.applied_hash, 'hex'),
+    select jsonb_build_object('cluster_id', n.cluster_id, 'revision', h.revision, 'epoch', h.epoch,
+        'holder', h.holder, 'hash', encode(h.hash, 'hex'),
         'epochs', coalesce((select jsonb_agg(to_jsonb(s) order by s.revision) from local.epoch_start s), '[]'),
         'config', coalesce((select jsonb_agg(jsonb_build_object('site', c.site, 'key', c.key,
                 'value', c.value, 'revision', c.revision, 'epoch', c.epoch, 'author', c.author,
                 'at', (extract(epoch from c.at) * 1000000)::bigint) order by c.key, c.site)
             from shared.config c), '[]'))
-    from local.node n
+    from local.node n, local.log_head(n) h
 $$;
 
 -- Replaces log and state by a snapshot; the log starts anew after it. Returns its revision.
@@ -232,21 +229,23 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 set lock_timeout = '2s' set session_replication_role = replica as $$
 declare
     n local.node;
+    ours local.log_point;
     head constant bigint := doc ->> 'revision';
 begin
     select * into n from local.node for update;
     perform local.check_not_primary(n);
+    ours := local.log_head(n);
     if (doc ->> 'cluster_id')::uuid is distinct from n.cluster_id or head is null then
         perform local.fail('BT011', 'other_cluster', format('the snapshot is of cluster %s, this node of %s',
             doc ->> 'cluster_id', n.cluster_id), 'ask a member of this cluster');
     end if;
-    if head <= n.applied then
-        perform local.fail('BT011', 'snapshot_old', format('the snapshot has revision %s, this node %s', head, n.applied),
+    if head <= ours.revision then
+        perform local.fail('BT011', 'snapshot_old', format('the snapshot has revision %s, this node %s', head, ours.revision),
             'pull the rows, or set the tail aside first');
     end if;
-    if n.applied > 0 and not local.in_history(n.applied, n.applied_epoch, n.applied_holder, doc -> 'epochs') then
+    if ours.revision > 0 and not local.in_history(ours.revision, ours.epoch, ours.holder, doc -> 'epochs') then
         perform local.fail('BT008', 'fork', format('revision %s of epoch %s/%s is not in the snapshot''s history',
-            n.applied, n.applied_epoch, n.applied_holder), 'set the tail aside first');
+            ours.revision, ours.epoch, ours.holder), 'set the tail aside first');
     end if;
     delete from shared.log;
     delete from shared.config;
@@ -261,9 +260,7 @@ begin
     from jsonb_array_elements(doc -> 'config') e (item), jsonb_to_record(e.item) r (site text, key text,
         revision bigint, epoch bigint, author text, at bigint);
     insert into shared.config select * from local.config_base;
-    update local.node t set applied = head, applied_epoch = (doc ->> 'epoch')::bigint,
-        applied_holder = doc ->> 'holder', applied_hash = decode(doc ->> 'hash', 'hex'),
-        log_base = head, log_base_epoch = (doc ->> 'epoch')::bigint, log_base_holder = doc ->> 'holder',
+    update local.node t set changed_by = pg_current_xact_id(), log_base = head, log_base_epoch = (doc ->> 'epoch')::bigint, log_base_holder = doc ->> 'holder',
         log_base_hash = decode(doc ->> 'hash', 'hex');
     if ((doc ->> 'epoch')::bigint, (doc ->> 'holder') collate "C") > (n.promised, n.promised_holder) then
         update local.node t set promised = (doc ->> 'epoch')::bigint, promised_holder = doc ->> 'holder';
@@ -289,7 +286,7 @@ begin
     if n.name is null then
         return 0;
     end if;
-    cut := least(n.log_base + rows_max, n.applied - greatest(keep_rows, 1));
+    cut := least(n.log_base + rows_max, (local.log_head(n)).revision - greatest(keep_rows, 1));
     select least(cut, min(l.revision) - 1) into cut from shared.log l
         where l.revision > n.log_base and l.revision <= cut
             and l.at >= clock_timestamp() - keep_days * interval '1 day';
@@ -326,9 +323,9 @@ begin
         perform local.fail('BT010', 'pruned', format('the state at revision %s is forgotten, the oldest kept is %s',
             at_revision, n.log_base), 'choose a later revision');
     end if;
-    if at_revision > n.applied then
+    if at_revision > (local.log_head(n)).revision then
         perform local.fail('BT011', 'no_revision', format('revision %s is not there, the newest is %s',
-            at_revision, n.applied), 'choose an earlier revision');
+            at_revision, (local.log_head(n)).revision), 'choose an earlier revision');
     end if;
     return query
     select t.site, t.key, t.value, t.revision, t.epoch, t.author, t.at from (
@@ -365,10 +362,10 @@ $$;
 -- One hash over the whole state: equal on nodes with an equal head, or something is very wrong.
 create function local.config_digest(out revision bigint, out digest text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select n.applied, (select encode(sha256(convert_to(coalesce(string_agg(jsonb_build_array(c.site, c.key,
+    select h.revision, (select encode(sha256(convert_to(coalesce(string_agg(jsonb_build_array(c.site, c.key,
             c.value, c.revision)::text, E'\n' order by c.key, c.site), ''), 'UTF8')), 'hex')
         from shared.config c)
-    from local.node n
+    from local.node n, local.log_head(n) h
 $$;
 
 grant execute on function local.log_rows(bigint, integer), local.catchup(jsonb),
