@@ -33,7 +33,7 @@ struct user {
 };
 
 /* Where a child failed before its program began; sent through a pipe as plain bytes. */
-enum stage { STAGE_USER, STAGE_FOLDER, STAGE_OUTPUT, STAGE_EXEC };
+enum stage { STAGE_STREAMS, STAGE_USER, STAGE_OUTPUT, STAGE_FOLDER, STAGE_EXEC };
 struct failure {
     enum stage stage;
     int number;
@@ -109,7 +109,7 @@ become(const struct child_options *options, const struct user *user, const int s
     report = fcntl(report, F_DUPFD_CLOEXEC, 10);
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         dup3(report, 3, O_CLOEXEC) < 0)
-        give_up(report, STAGE_OUTPUT);
+        give_up(report, STAGE_STREAMS);
     report = 3;
     (void)close_range(4, ~0U, 0);
 
@@ -125,6 +125,13 @@ become(const struct child_options *options, const struct user *user, const int s
         give_up(report, STAGE_USER);
     if (getppid() != parent)
         _exit(127);
+    if (options->output_path != NULL) {
+        /* As the user that it runs as, who may own the folder and must not lead us elsewhere. */
+        int file = open(options->output_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+        if (file < 0 || dup2(file, 1) < 0 || dup2(file, 2) < 0)
+            give_up(report, STAGE_OUTPUT);
+        (void)close(file);
+    }
     if (chdir(options->folder == NULL ? "/" : options->folder) != 0)
         give_up(report, STAGE_FOLDER);
     const char *const *envp = options->envp == NULL ? plain : options->envp;
@@ -143,8 +150,10 @@ say_failure(const struct child_options *options, const struct failure *failure, 
     case STAGE_FOLDER:
         return err_errno(err, failure->number, "enter folder '%s' for '%s'", options->folder,
                          options->argv[0]);
+    case STAGE_STREAMS:
+        return err_errno(err, failure->number, "connect the streams of '%s'", options->argv[0]);
     case STAGE_OUTPUT:
-        return err_errno(err, failure->number, "connect the output of '%s'", options->argv[0]);
+        return err_errno(err, failure->number, "open '%s'", options->output_path);
     case STAGE_EXEC:
         return err_errno(err, failure->number, "run '%s'", options->argv[0]);
     }
@@ -217,10 +226,8 @@ open_streams(const struct child_options *options, int streams[2], int *ret_outpu
         (void)fcntl(ends[0], F_SETFL, flags & ~O_NONBLOCK);
     }
     if (options->output_path != NULL) {
-        streams[1] = open(options->output_path,
-                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-        return streams[1] >= 0 ? ERR_NONE
-                               : err_errno(err, errno, "open '%s'", options->output_path);
+        streams[1] = open("/dev/null", O_WRONLY | O_CLOEXEC); /* until it opens its file itself */
+        return streams[1] >= 0 ? ERR_NONE : err_errno(err, errno, "open '/dev/null'");
     }
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)

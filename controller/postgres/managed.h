@@ -9,10 +9,14 @@
  * way out; a second one would not start beside it. We wait, then say SIGINT ourselves.
  *
  *   M1  PostgreSQL never runs as root.
- *   M2  The configuration files are ours and are written anew before each start; what an operator
- *       adds goes to pg/custom.conf.
+ *   M2  The configuration files are ours and are written anew before each start. What an operator
+ *       adds goes to pg/conf/custom.conf; it may tune, and cannot undo what safety rests on.
  *   M3  restart_after_crash is off: after a crash the postmaster ends and we start it, so that
  *       pg_postmaster_start_time() changes and the database is fenced by itself.
+ *   M4  We write into no folder that the database's user owns: as root we might be led elsewhere.
+ *
+ *   pg/       ours, and open for passing through:  conf/ tls/ (ours; the files are the user's)
+ *             the database user's own:             data/ log/ run/
  */
 #pragma once
 
@@ -33,16 +37,16 @@
 #define MANAGED_RESTART_MS_MIN  100
 #define MANAGED_RESTART_MS_MAX  10000
 #define MANAGED_SOCKET_SIZE_MAX 107
+#define MANAGED_DATABASE        "baton"
 #define MANAGED_OWNER           "baton_owner" /* superuser that owns everything */
 
 /* All borrowed; managed_open() copies. */
 struct managed_config {
-    const char *folder; /* absolute: data, log, tls, run are in it */
+    const char *folder; /* absolute; D/pg */
     const char *socket; /* folder of the socket; made if missing */
     const char *listen; /* address */
     uint16_t port;
-    const char *run_as;       /* user; NULL: as we are */
-    const char *service_user; /* may connect as baton and baton_owner beside run_as; NULL: root */
+    const char *run_as; /* user; NULL: as we are */
 };
 
 enum managed_state {
@@ -81,7 +85,7 @@ uint64_t managed_restarts(const struct managed *managed); /* since managed_open(
  */
 MUST_CHECK enum err_code managed_find_programs(char **ret_folder, unsigned *ret_major,
                                                struct err *err);
-/* Folders and initdb. 'folder' must exist; all that is made inside belongs to run_as. */
+/* Makes the folders, D/pg included, and runs initdb. */
 MUST_CHECK enum err_code managed_make(const struct managed_config *config, struct err *err);
 /* pg/tls: also for renewed certificates, followed by managed_reload(). */
 MUST_CHECK enum err_code managed_install_tls(const struct managed_config *config,
