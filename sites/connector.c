@@ -111,8 +111,8 @@ url_fault(const char *url)
 static const char *
 ca_fault(const char *pem)
 {
-    if (!str_starts(pem, "-----BEGIN CERTIFICATE-----\n") ||
-        strstr(pem, "\n-----END CERTIFICATE-----") == NULL)
+    if (!str_starts(pem, "-----BEGIN CERTIFICATE-----") ||
+        strstr(pem, "-----END CERTIFICATE-----") == NULL)
         return "must be PEM text, from '-----BEGIN CERTIFICATE-----' on (not a path: it is the "
                "same on every node)";
     return strstr(pem, "PRIVATE KEY") != NULL ? "must not hold a private key" : NULL;
@@ -358,37 +358,22 @@ action_faults(struct json_object *action, const char *pointer, struct fault_list
         fault_add(faults, inner, "'%s' is not one of file|exec", fault_clip(clip, driver));
 }
 
-/* P3: main and alternate are different servers. Two actions on one file would undo each other. */
+/* Two actions on one file would undo each other. */
 static void
-document_faults(struct json_object *document, const char *pointer, struct fault_list *faults)
+path_faults(struct json_object *actions, const char *pointer, struct fault_list *faults)
 {
-    const char *main_url;
-    const char *alternate_url;
-    char list[FAULT_POINTER_SIZE];
-    char item[FAULT_POINTER_SIZE];
-    char inner[FAULT_POINTER_SIZE];
-    if (json_get_string(json_get(document, "main"), "url", &main_url) &&
-        json_get_string(json_get(document, "alternate"), "url", &alternate_url) &&
-        strcmp(main_url, alternate_url) == 0) {
-        fault_pointer(item, pointer, "alternate");
-        fault_pointer(inner, item, "url");
-        fault_add(faults, inner, "is the same as that of main");
-    }
-    struct json_object *actions = json_get(document, "activation");
-    if (!json_object_is_type(actions, json_type_array) ||
-        json_object_array_length(actions) > CONNECTOR_ACTION_COUNT_MAX)
-        return;
-    fault_pointer(list, pointer, "activation");
     for (size_t i = 0; i < json_object_array_length(actions); i++) {
         const char *path;
+        const char *other;
         if (!json_get_string(json_object_array_get_idx(actions, i), "path", &path))
             continue;
         for (size_t j = 0; j < i; j++) {
-            const char *other;
             if (!json_get_string(json_object_array_get_idx(actions, j), "path", &other) ||
                 strcmp(path, other) != 0)
                 continue;
-            fault_pointer_index(item, list, i);
+            char item[FAULT_POINTER_SIZE];
+            char inner[FAULT_POINTER_SIZE];
+            fault_pointer_index(item, pointer, i);
             fault_pointer(inner, item, "path");
             fault_add(faults, inner, "is written by item %zu as well", j);
             break;
@@ -396,11 +381,33 @@ document_faults(struct json_object *document, const char *pointer, struct fault_
     }
 }
 
+static void
+document_faults(struct json_object *document, const char *pointer, struct fault_list *faults)
+{
+    const char *main_url;
+    const char *alternate_url;
+    char inner[FAULT_POINTER_SIZE];
+    /* P3: main and alternate are different servers */
+    if (json_get_string(json_get(document, "main"), "url", &main_url) &&
+        json_get_string(json_get(document, "alternate"), "url", &alternate_url) &&
+        strcmp(main_url, alternate_url) == 0) {
+        char server[FAULT_POINTER_SIZE];
+        fault_pointer(server, pointer, "alternate");
+        fault_pointer(inner, server, "url");
+        fault_add(faults, inner, "is the same as that of main");
+    }
+    struct json_object *actions = json_get(document, "activation");
+    fault_pointer(inner, pointer, "activation");
+    if (json_object_is_type(actions, json_type_array) &&
+        json_object_array_length(actions) <= CONNECTOR_ACTION_COUNT_MAX)
+        path_faults(actions, inner, faults);
+}
+
 static const struct shape server_members[] = {
     { .name = "url",
       .type = SHAPE_TEXT,
       .required = true,
-      .min = 9,
+      .min = 1,
       .max = CONNECTOR_URL_SIZE_MAX,
       .text_fault = url_fault,
       .text = "https://HOST[:PORT][/PATH]" },

@@ -111,7 +111,7 @@ explain_key(const char *key, const struct explain_view *view, const struct setti
     if (code != ERR_NONE)
         return code;
     if (row->scope == SETTING_SCOPE_SYSTEM)
-        return err_set(err, ERR_DENIED, "system_key", "key '%s' is Baton's own", row->name);
+        return err_set(err, ERR_INVALID, "key_system", "key '%s' is Baton's own", row->name);
 
     CLEANUP(setting_value_done) struct setting_value value;
     setting_resolve(row, key, source, &value);

@@ -33,8 +33,8 @@ struct explain_view {
 struct explain_view explain_promoted(const struct explain_view *now, const char *site,
                                      const char *candidate);
 
-/* '*ret' is the caller's. 'source' is that node's. ERR_INVALID as setting_check_key();
- * ERR_DENIED for a system key. */
+/* '*ret' is the caller's. 'source' is that node's. Fails as setting_check_key(),
+ * and with "key_system" for a system key. */
 MUST_CHECK enum err_code explain_key(const char *key, const struct explain_view *view,
                                      const struct setting_source *source, struct json_object **ret,
                                      struct err *err);

@@ -126,24 +126,25 @@ least(unsigned one, unsigned two, unsigned three)
 }
 
 unsigned
-fault_distance(const char *one, const char *other)
+fault_distance(const char *word, const char *name)
 {
-    size_t one_length = strlen(one);
-    size_t other_length = strlen(other);
-    if (one_length > FAULT_WORD_LENGTH_MAX || other_length > FAULT_WORD_LENGTH_MAX)
+    size_t word_length = strlen(word);
+    size_t name_length = strlen(name);
+    if (word_length > FAULT_WORD_LENGTH_MAX || name_length > FAULT_WORD_LENGTH_MAX)
         return FAULT_FAR;
 
     unsigned row[FAULT_WORD_LENGTH_MAX + 1];
-    for (unsigned i = 0; i <= other_length; i++)
+    for (unsigned i = 0; i <= name_length; i++)
         row[i] = i;
-    for (size_t i = 1; i <= one_length; i++) {
+    for (size_t i = 1; i <= word_length; i++) {
         unsigned diagonal = row[0];
         row[0] = (unsigned)i;
-        for (size_t j = 1; j <= other_length; j++) {
-            unsigned changed = diagonal + (one[i - 1] == other[j - 1] ? 0 : 1);
+        for (size_t j = 1; j <= name_length; j++) {
+            unsigned changed = diagonal + (word[i - 1] == name[j - 1] ? 0 : 1);
             diagonal = row[j];
             row[j] = least(row[j] + 1, row[j - 1] + 1, changed);
         }
     }
-    return row[other_length] < FAULT_FAR ? row[other_length] : FAULT_FAR;
+    unsigned distance = row[name_length];
+    return distance < FAULT_FAR && distance * 2 <= word_length ? distance : FAULT_FAR;
 }

@@ -43,6 +43,7 @@ struct json_object *fault_json(const struct fault_list *faults);
 #define FAULT_CLIP_SIZE 68
 const char *fault_clip(char to[FAULT_CLIP_SIZE], const char *text);
 
-/* How many letters must change to make one word of the other; stops counting at FAULT_FAR. */
+/* How many letters must change to make one word of the other; FAULT_FAR when it is too many, or
+ * more than half of 'word', for a slip of the hand. */
 #define FAULT_FAR 4
-unsigned fault_distance(const char *one, const char *other);
+unsigned fault_distance(const char *word, const char *name);

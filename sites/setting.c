@@ -148,19 +148,15 @@ setting_default(const struct setting_row *row)
     return NULL;
 }
 
-/* "app/" followed by "**" becomes "app/%"; a "_" of a name stands for itself. */
+/* "app/" followed by "**" becomes "app/%". */
 static void
 add_like(struct buf *pattern, const char *name)
 {
     for (; *name != '\0'; name++) {
-        if (strcmp(name, "**") == 0)
-            continue;
-        if (*name == '*')
-            buf_add_text(pattern, "%");
-        else if (*name == '_')
-            buf_add_text(pattern, "\\_");
-        else
+        if (*name != '*')
             buf_add(pattern, name, 1);
+        else if (name[1] != '*')
+            buf_add_text(pattern, "%");
     }
 }
 
@@ -210,21 +206,21 @@ nearest_name(const char *key)
     return nearest;
 }
 
-static const char *
-key_fault(const char *key)
+#define KEY_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~@:+-"
+
+static bool
+is_spelled_well(const char *key)
 {
-    size_t size = strlen(key);
-    if (size == 0)
-        return "is empty";
-    if (!str_is_utf8(key, size))
-        return "is not UTF-8";
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)key[i] <= ' ' || key[i] == 0x7f)
-            return "has a blank or a control character";
-        if (key[i] == '/' && (i == 0 || key[i - 1] == '/' || i + 1 == size))
-            return "has an empty part between slashes";
+    for (;;) {
+        size_t length = strspn(key, KEY_BYTES);
+        if (length == 0)
+            return false;
+        if (key[length] == '\0')
+            return true;
+        if (key[length] != '/')
+            return false;
+        key += length + 1;
     }
-    return NULL;
 }
 
 enum err_code
@@ -235,14 +231,16 @@ setting_check_key(const char *key, const struct setting_row **ret, struct err *e
     if (size > SETTING_KEY_SIZE_MAX)
         return err_set(err, ERR_LIMIT, "key_too_long", "key '%s' has %zu bytes, at most %d",
                        fault_clip(clip, key), size, SETTING_KEY_SIZE_MAX);
-    const char *fault = key_fault(key);
-    if (fault != NULL)
-        return err_set(err, ERR_INVALID, "bad_key", "key '%s' %s",
-                       str_is_utf8(key, size) ? fault_clip(clip, key) : "?", fault);
+    if (!is_spelled_well(key)) {
+        (void)err_set(err, ERR_INVALID, "key_spelling",
+                      "key '%s' is not made of words joined by '/'",
+                      str_is_utf8(key, size) ? fault_clip(clip, key) : "?");
+        return err_mend(err, "use letters, digits and . _ ~ @ : + - in the words");
+    }
     const struct setting_row *row = setting_find(key);
     if (row == NULL) {
         const char *nearest = nearest_name(key);
-        (void)err_set(err, ERR_INVALID, "unknown_key", "key '%s' is not known",
+        (void)err_set(err, ERR_INVALID, "key_unknown", "key '%s' is not known",
                       fault_clip(clip, key));
         if (nearest != NULL)
             return err_mend(err, "did you mean '%s'? Your own keys go under app/", nearest);
@@ -256,12 +254,13 @@ enum err_code
 setting_check_place(const char *key, enum setting_layer layer, const char *site, struct err *err)
 {
     const struct setting_row *row;
-    if (setting_check_key(key, &row, err) != ERR_NONE)
-        return err == NULL ? ERR_INVALID : err->code;
+    enum err_code code = setting_check_key(key, &row, err);
+    if (code != ERR_NONE)
+        return code;
     char clip[FAULT_CLIP_SIZE];
     (void)fault_clip(clip, key);
     if (row->scope == SETTING_SCOPE_SYSTEM)
-        return err_set(err, ERR_DENIED, "system_key", "key '%s' is written by Baton alone", clip);
+        return err_set(err, ERR_INVALID, "key_system", "key '%s' is written by Baton alone", clip);
     if (layer == SETTING_LAYER_NODE && row->scope != SETTING_SCOPE_NODE) {
         (void)err_set(err, ERR_INVALID, "key_scope", "key '%s' is shared, not local to a node",
                       clip);
@@ -280,7 +279,7 @@ setting_check_place(const char *key, enum setting_layer layer, const char *site,
         return err_mend(err, "leave out the site");
     }
     if (!str_is_name(site))
-        return err_set(err, ERR_INVALID, "bad_site", "'%s' is not the name of a site",
+        return err_set(err, ERR_INVALID, "site_spelling", "'%s' is not the name of a site",
                        str_is_utf8(site, strlen(site)) ? fault_clip(clip, site) : "?");
     return ERR_NONE;
 }

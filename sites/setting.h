@@ -176,18 +176,19 @@ const char *setting_scope_name(enum setting_scope scope);
 const char *setting_layer_name(enum setting_layer layer);
 /* The default as JSON, the caller's; NULL when there is none. */
 struct json_object *setting_default(const struct setting_row *row);
-/* For local.key_rule: [{"pattern","scope"}], LIKE patterns; of several that match, the longest
- * decides. The caller's. */
+/* For local.key_rule: [{"pattern","scope"}]; "%" in a pattern is any text, and of several that
+ * match the longest decides. The caller's. */
 struct json_object *setting_rules_json(void);
 
 /* ---- checks of what comes from outside ---- */
 
-/* "unknown_key" (with the nearest known one), "bad_key", "key_too_long". */
+/* "key_unknown" (with the nearest known one), "key_spelling", "key_too_long"; the database says the
+ * same by the same slugs, here and below. */
 MUST_CHECK enum err_code setting_check_key(const char *key, const struct setting_row **ret,
                                            struct err *err);
 /* May a person write this key there? 'layer' NODE: local; else shared, with 'site' "" for the
- * cluster. "key_scope": system key, node key in shared, shared key in local, site for a key of
- * cluster scope. */
+ * cluster. "key_system"; "key_scope": node key in shared, shared key in local, a site for a key of
+ * cluster scope; "site_spelling". */
 MUST_CHECK enum err_code setting_check_place(const char *key, enum setting_layer layer,
                                              const char *site, struct err *err);
 /* Every fault of a value; JSON null is NULL. Adds nothing when all is well. */

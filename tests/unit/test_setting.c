@@ -1,0 +1,476 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/json.h"
+#include "controller/base/str.h"
+#include "sites/setting.h"
+
+/* ---- a store of values in memory ---- */
+
+struct store_row {
+    enum setting_layer layer;
+    const char *site;
+    const char *key;
+    struct json_object *value; /* owned */
+};
+
+struct store {
+    struct store_row rows[16];
+    size_t count;
+};
+
+static struct json_object *
+parse(const char *text)
+{
+    struct json_object *value = NULL;
+    struct err err;
+    if (json_read(text, strlen(text), &value, &err) != ERR_NONE)
+        fail_msg("%s: %s", text, err.text);
+    return value;
+}
+
+static void
+put(struct store *store, enum setting_layer layer, const char *site, const char *key,
+    const char *text)
+{
+    assert_true(store->count < ARRAY_COUNT(store->rows));
+    store->rows[store->count++] = (struct store_row){ layer, site, key, parse(text) };
+}
+
+static void
+store_done(struct store *store)
+{
+    for (size_t i = 0; i < store->count; i++)
+        json_putp(&store->rows[i].value);
+}
+
+static bool
+find(void *data, enum setting_layer layer, const char *site, const char *key,
+     struct setting_stored *ret)
+{
+    struct store *store = data;
+    assert_int_not_equal(layer, SETTING_LAYER_DEFAULT);
+    for (size_t i = 0; i < store->count; i++) {
+        const struct store_row *row = &store->rows[i];
+        if (row->layer != layer || strcmp(row->site, site) != 0 || strcmp(row->key, key) != 0)
+            continue;
+        ret->value = row->value;
+        ret->revision = i + 1;
+        return true;
+    }
+    return false;
+}
+
+static struct setting_source
+source_of(struct store *store, const char *site)
+{
+    return (struct setting_source){ .find = find, .data = store, .site = site, .node_known = true };
+}
+
+/* ---- the table itself ---- */
+
+static void
+test_rows_are_sound(void **state)
+{
+    (void)state;
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+        const struct setting_row *row = setting_row(id);
+        assert_int_equal(row->id, id);
+        assert_true(strlen(row->text) > 0);
+        assert_true(row->min <= row->max);
+        assert_true((row->choices != NULL) == (row->type == SETTING_TYPE_CHOICE));
+        if (row->type == SETTING_TYPE_INTEGER)
+            assert_true(row->unit[0] != '\0' && row->min >= 0 && row->default_text != NULL);
+        for (enum setting_id other = 0; other < id; other++)
+            assert_string_not_equal(row->name, setting_row(other)->name);
+        if (strchr(row->name, '*') == NULL)
+            assert_ptr_equal(setting_find(row->name), row);
+        /* a default obeys the limits of its own row */
+        CLEANUP(json_putp) struct json_object *value = setting_default(row);
+        if (row->default_text == NULL || strchr(row->name, '*') != NULL)
+            continue;
+        struct err err = { 0 };
+        if (setting_check_value(row->name, value, &err) != ERR_NONE)
+            fail_msg("%s", err.text);
+    }
+}
+
+static void
+expect_row(const char *key, int id)
+{
+    const struct setting_row *row = setting_find(key);
+    if (id < 0)
+        assert_null(row);
+    else if (row == NULL || (int)row->id != id)
+        fail_msg("'%s' has the row of '%s'", key, row == NULL ? "-" : row->name);
+}
+
+static void
+test_find(void **state)
+{
+    (void)state;
+    expect_row("durability", SETTING_DURABILITY);
+    expect_row("peer.poll_ms", SETTING_PEER_POLL_MS);
+    expect_row("connector/pam", SETTING_CONNECTOR);
+    expect_row("connector/pam/use_alternate_server", SETTING_USE_ALTERNATE);
+    expect_row("app/a", SETTING_APP);
+    expect_row("app/a/B/c", SETTING_APP);
+    expect_row("node/west-1", SETTING_SYSTEM_NODE);
+    expect_row("sync/set", SETTING_SYSTEM_SYNC);
+    expect_row("promotion/3/west-1", SETTING_SYSTEM_PROMOTION);
+    expect_row("", -1);
+    expect_row("app", -1);
+    expect_row("app/", -1);
+    expect_row("Durability", -1);
+    expect_row("durability2", -1);
+    expect_row("connector/", -1);
+    expect_row("connector/PAM", -1);
+    expect_row("connector/pam/", -1);
+    expect_row("connector/pam/use_alternate", -1);
+    expect_row("connector/a/b/use_alternate_server", -1);
+}
+
+/* The database knows the same rules, by LIKE. */
+static void
+test_rules_for_sql(void **state)
+{
+    (void)state;
+    CLEANUP(json_putp) struct json_object *rules = setting_rules_json();
+    assert_int_equal(json_object_array_length(rules), SETTING_COUNT);
+    const char *text = json_text(rules);
+    assert_non_null(
+        strstr(text, "{\"pattern\":\"connector/%/use_alternate_server\",\"scope\":\"node\"}"));
+    assert_non_null(strstr(text, "{\"pattern\":\"connector/%\",\"scope\":\"site\"}"));
+    assert_non_null(strstr(text, "{\"pattern\":\"app/%\",\"scope\":\"site\"}"));
+    assert_non_null(strstr(text, "{\"pattern\":\"durability\",\"scope\":\"cluster\"}"));
+    assert_non_null(strstr(text, "{\"pattern\":\"node/%\",\"scope\":\"system\"}"));
+}
+
+/* ---- checks ---- */
+
+static void
+expect_key(const char *key, const char *slug, const char *part)
+{
+    const struct setting_row *row = NULL;
+    struct err err = { 0 };
+    enum err_code code = setting_check_key(key, &row, &err);
+    if (slug == NULL) {
+        assert_int_equal(code, ERR_NONE);
+        return;
+    }
+    assert_int_not_equal(code, ERR_NONE);
+    assert_null(row);
+    assert_string_equal(err.slug, slug);
+    if (strstr(err.text, part) == NULL && strstr(err.mend, part) == NULL)
+        fail_msg("'%s' is not in: %s; %s", part, err.text, err.mend);
+    assert_true(str_is_utf8(err.text, strlen(err.text)));
+}
+
+static void
+test_check_key(void **state)
+{
+    (void)state;
+    expect_key("durability", NULL, NULL);
+    expect_key("app/Any.thing~@:+-_", NULL, NULL);
+    expect_key("", "key_spelling", "not made of words");
+    expect_key("app/a b", "key_spelling", "'app/a b'");
+    expect_key("app//b", "key_spelling", "words");
+    expect_key("/app", "key_spelling", "words");
+    expect_key("app/x/", "key_spelling", "words");
+    expect_key("app/\033[2J", "key_spelling", "'app/?[2J'");
+    expect_key("app/b\xc3\xbc", "key_spelling", "letters, digits");
+    expect_key("app/\xff", "key_spelling", "letters, digits");
+    expect_key("durabilty", "key_unknown", "did you mean 'durability'?");
+    expect_key("peer.poll", "key_unknown", "did you mean 'peer.poll_ms'?");
+    expect_key("conector/pam", "key_unknown", "did you mean 'connector/*");
+    expect_key("xyz", "key_unknown", "your own keys go under app/");
+
+    char key[300] = "app/";
+    memset(key + 4, 'a', sizeof key - 5);
+    key[SETTING_KEY_SIZE_MAX] = '\0';
+    expect_key(key, NULL, NULL);
+    key[SETTING_KEY_SIZE_MAX] = 'a';
+    key[SETTING_KEY_SIZE_MAX + 1] = '\0';
+    expect_key(key, "key_too_long", "256 bytes, at most 255");
+}
+
+static void
+expect_place(const char *key, enum setting_layer layer, const char *site, const char *slug)
+{
+    struct err err = { 0 };
+    enum err_code code = setting_check_place(key, layer, site, &err);
+    assert_int_equal(code == ERR_NONE, slug == NULL);
+    if (slug != NULL)
+        assert_string_equal(err.slug, slug);
+}
+
+static void
+test_check_place(void **state)
+{
+    (void)state;
+    const enum setting_layer shared = SETTING_LAYER_CLUSTER;
+    const enum setting_layer site = SETTING_LAYER_SITE;
+    const enum setting_layer local = SETTING_LAYER_NODE;
+    expect_place("durability", shared, "", NULL);
+    expect_place("durability", site, "west", "key_scope");
+    expect_place("durability", local, "", "key_scope");
+    expect_place("probe.interval_ms", shared, "", NULL);
+    expect_place("probe.interval_ms", site, "west", NULL);
+    expect_place("probe.interval_ms", site, "We st", "site_spelling");
+    expect_place("connector/pam", site, "west", NULL);
+    /* P1: the flag is never replicated, the servers are */
+    expect_place("connector/pam", local, "", "key_scope");
+    expect_place("connector/pam/use_alternate_server", local, "", NULL);
+    expect_place("connector/pam/use_alternate_server", shared, "", "key_scope");
+    expect_place("connector/pam/use_alternate_server", site, "west", "key_scope");
+    expect_place("log.level", shared, "", "key_scope");
+    expect_place("app/x", shared, "", NULL);
+    expect_place("app/x", local, "", "key_scope");
+    expect_place("node/west-1", shared, "", "key_system");
+    expect_place("epoch", local, "", "key_system");
+    expect_place("nonsense", shared, "", "key_unknown");
+}
+
+static void
+expect_fault(const char *key, const char *text, const char *fault)
+{
+    CLEANUP(json_putp) struct json_object *value = parse(text);
+    struct err err = { 0 };
+    enum err_code code = setting_check_value(key, value, &err);
+    if (fault == NULL) {
+        if (code != ERR_NONE)
+            fail_msg("%s", err.text);
+        return;
+    }
+    assert_int_equal(code, ERR_INVALID);
+    assert_string_equal(err.slug, "bad_value");
+    assert_string_equal(err.text, fault);
+}
+
+static void
+test_check_value(void **state)
+{
+    (void)state;
+    expect_fault("durability", "\"strict\"", NULL);
+    expect_fault("durability", "\"async\"", NULL);
+    expect_fault("durability", "\"available\"",
+                 "durability: 'available' is not in this version; choose one of strict|async");
+    expect_fault("durability", "\"\"", "durability: '' is not one of strict|async");
+    expect_fault("durability", "\"strict|async\"",
+                 "durability: 'strict|async' is not one of strict|async");
+    expect_fault("durability", "1", "durability: must be a text, one of strict|async");
+    expect_fault("sync.k", "1", NULL);
+    expect_fault("sync.k", "0", "sync.k: 0 members is not from 1 to 8");
+    expect_fault("sync.k", "1.0", "sync.k: must be an integer (members) from 1 to 8");
+    expect_fault("sync.k", "\"1\"", "sync.k: must be an integer (members) from 1 to 8");
+    expect_fault("sync.k", "null", "sync.k: must be an integer (members) from 1 to 8");
+    expect_fault("peer.poll_ms", "-1", "peer.poll_ms: -1 ms is not from 100 to 60000");
+    expect_fault("metrics.public", "true", NULL);
+    expect_fault("metrics.public", "\"true\"", "metrics.public: must be true or false");
+    expect_fault("connector/pam/use_alternate_server", "1",
+                 "connector/pam/use_alternate_server: must be true or false");
+    expect_fault("connector/pam", "{}", NULL);
+    expect_fault("connector/pam", "{\"main\":{\"url\":\"http://x\"},\"prob\":{}}",
+                 "connector/pam: /main/url: must begin with https://; /prob: not known here; did "
+                 "you mean 'probe'?");
+    expect_fault("app/x", "null", NULL);
+    expect_fault("app/x", "[1,{\"a\":\"b\"}]", NULL);
+}
+
+static void
+test_value_size(void **state)
+{
+    (void)state;
+    struct buf text = { 0 };
+    buf_add_text(&text, "\"");
+    while (text.size < SETTING_VALUE_SIZE_MAX - 1)
+        buf_add_text(&text, "x");
+    buf_add_text(&text, "\"");
+    expect_fault("app/x", buf_text(&text), NULL);
+
+    buf_clear(&text);
+    buf_add_text(&text, "\"");
+    while (text.size < SETTING_VALUE_SIZE_MAX)
+        buf_add_text(&text, "x");
+    buf_add_text(&text, "\"");
+    CLEANUP(json_putp) struct json_object *value = parse(buf_text(&text));
+    struct err err = { 0 };
+    assert_int_equal(setting_check_value("app/x", value, &err), ERR_LIMIT);
+    assert_string_equal(err.slug, "value_too_large");
+    buf_done(&text);
+}
+
+static void
+test_check_change(void **state)
+{
+    (void)state;
+    CLEANUP(json_putp) struct json_object *bad = parse("\"often\"");
+    struct err err = { 0 };
+    assert_int_equal(setting_check_change("sync.k", SETTING_LAYER_CLUSTER, "", false, bad, &err),
+                     ERR_INVALID);
+    assert_string_equal(err.slug, "bad_value");
+    /* a deletion has no value to check, yet its place must be right */
+    assert_int_equal(setting_check_change("sync.k", SETTING_LAYER_CLUSTER, "", true, bad, &err),
+                     ERR_NONE);
+    assert_int_equal(setting_check_change("sync.k", SETTING_LAYER_NODE, "", true, NULL, &err),
+                     ERR_INVALID);
+}
+
+/* ---- effective values ---- */
+
+static void
+test_layers_of_a_site_key(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store store = { 0 };
+    struct setting_source east = source_of(&store, "east");
+    struct setting_source west = source_of(&store, "west");
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &east), 10000);
+    put(&store, SETTING_LAYER_CLUSTER, "", "probe.interval_ms", "20000");
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &east), 20000);
+    put(&store, SETTING_LAYER_SITE, "west", "probe.interval_ms", "30000");
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &east), 20000);
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &west), 30000);
+    /* a layer that the scope does not have is not looked at, whatever stands there */
+    put(&store, SETTING_LAYER_NODE, "", "probe.interval_ms", "40000");
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &west), 30000);
+}
+
+static void
+test_layers_of_cluster_and_node_keys(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store store = { 0 };
+    struct setting_source east = source_of(&store, "east");
+    put(&store, SETTING_LAYER_SITE, "east", "metrics.public", "true");
+    put(&store, SETTING_LAYER_NODE, "", "metrics.public", "true");
+    put(&store, SETTING_LAYER_CLUSTER, "", "log.level", "\"debug\"");
+    assert_false(setting_bool(SETTING_METRICS_PUBLIC, &east));
+    assert_string_equal(setting_text(SETTING_LOG_LEVEL, &east), "info");
+    put(&store, SETTING_LAYER_CLUSTER, "", "metrics.public", "true");
+    put(&store, SETTING_LAYER_NODE, "", "log.level", "\"warn\"");
+    assert_true(setting_bool(SETTING_METRICS_PUBLIC, &east));
+    assert_string_equal(setting_text(SETTING_LOG_LEVEL, &east), "warn");
+}
+
+static void
+test_resolved_value_says_where_it_is_from(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store store = { 0 };
+    struct setting_source east = source_of(&store, "east");
+    CLEANUP(setting_value_done) struct setting_value none;
+    setting_resolve(setting_row(SETTING_APP), "app/x", &east, &none);
+    assert_false(none.set);
+    assert_int_equal(none.layer, SETTING_LAYER_DEFAULT);
+
+    put(&store, SETTING_LAYER_CLUSTER, "", "app/y", "1");
+    put(&store, SETTING_LAYER_CLUSTER, "", "app/x", "null");
+    CLEANUP(setting_value_done) struct setting_value null;
+    setting_resolve(setting_row(SETTING_APP), "app/x", &east, &null);
+    assert_true(null.set);
+    assert_null(null.value);
+    assert_int_equal(null.layer, SETTING_LAYER_CLUSTER);
+    assert_int_equal(null.stored.revision, 2);
+}
+
+/* psql users write without our check: what the table does not allow is passed over for the
+ * default, and never for a wider layer, which might name another connector server. */
+static void
+test_stored_nonsense_is_never_used(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store store = { 0 };
+    struct setting_source east = source_of(&store, "east");
+    put(&store, SETTING_LAYER_CLUSTER, "", "probe.interval_ms", "20000");
+    put(&store, SETTING_LAYER_SITE, "east", "probe.interval_ms", "\"soon\"");
+    put(&store, SETTING_LAYER_CLUSTER, "", "durability", "\"available\"");
+    put(&store, SETTING_LAYER_CLUSTER, "", "connector/pam", "{\"main\":{\"url\":\"https://a\"}}");
+    put(&store, SETTING_LAYER_SITE, "east", "connector/pam", "{\"main\":{}}");
+    assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &east), 10000);
+    assert_null(setting_text(SETTING_DURABILITY, &east));
+    CLEANUP(setting_value_done) struct setting_value value;
+    setting_resolve(setting_row(SETTING_CONNECTOR), "connector/pam", &east, &value);
+    assert_true(value.refused);
+    assert_false(value.set);
+    assert_null(value.value);
+}
+
+static void
+test_flag_of_another_node_is_unknown(void **state)
+{
+    (void)state;
+    CLEANUP(store_done) struct store store = { 0 };
+    const char *key = "connector/pam/use_alternate_server";
+    put(&store, SETTING_LAYER_NODE, "", key, "true");
+    struct setting_source here = source_of(&store, "east");
+    assert_true(setting_use_alternate("pam", &here));
+    assert_false(setting_use_alternate("sap", &here));
+
+    struct setting_source there = here;
+    there.node_known = false;
+    CLEANUP(setting_value_done) struct setting_value value;
+    setting_resolve(setting_row(SETTING_USE_ALTERNATE), key, &there, &value);
+    assert_false(value.known);
+    assert_int_equal(value.layer, SETTING_LAYER_DEFAULT);
+}
+
+static void
+test_durability(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *chosen;
+        unsigned k;
+        unsigned standbys;
+        bool strict;
+        unsigned waits_for;
+    } cases[] = {
+        { NULL, 1, 0, false, 0 },    { NULL, 1, 1, false, 0 },    { NULL, 1, 2, true, 1 },
+        { NULL, 1, 7, true, 1 },     { NULL, 2, 2, true, 2 },     { "strict", 1, 0, true, 1 },
+        { "strict", 1, 1, true, 1 }, { "strict", 3, 2, true, 3 }, { "async", 1, 0, false, 0 },
+        { "async", 2, 5, false, 0 },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct setting_durability durability =
+            setting_durability_effective(cases[i].chosen, cases[i].k, cases[i].standbys);
+        assert_int_equal(durability.strict, cases[i].strict);
+        assert_int_equal(durability.k, cases[i].waits_for);
+        assert_int_equal(durability.derived, cases[i].chosen == NULL);
+    }
+    CLEANUP(store_done) struct store store = { 0 };
+    struct setting_source east = source_of(&store, "east");
+    assert_true(setting_durability(&east, 2).strict);
+    put(&store, SETTING_LAYER_CLUSTER, "", "sync.k", "2");
+    put(&store, SETTING_LAYER_CLUSTER, "", "durability", "\"strict\"");
+    assert_int_equal(setting_durability(&east, 1).k, 2);
+    assert_false(setting_durability(&east, 1).derived);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_are_sound),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_rules_for_sql),
+        cmocka_unit_test(test_check_key),
+        cmocka_unit_test(test_check_place),
+        cmocka_unit_test(test_check_value),
+        cmocka_unit_test(test_value_size),
+        cmocka_unit_test(test_check_change),
+        cmocka_unit_test(test_layers_of_a_site_key),
+        cmocka_unit_test(test_layers_of_cluster_and_node_keys),
+        cmocka_unit_test(test_resolved_value_says_where_it_is_from),
+        cmocka_unit_test(test_stored_nonsense_is_never_used),
+        cmocka_unit_test(test_flag_of_another_node_is_unknown),
+        cmocka_unit_test(test_durability),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
