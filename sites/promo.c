@@ -361,7 +361,7 @@ judge_prepared(struct promo *promo, struct step_context *context)
     }
     step_note(promo, "%zu members receive from here", prepared);
     emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
-    arm_alarm(promo, context, promo->limits.call_ms);
+    arm_alarm(promo, context, promo->limits.freeze_ms);
     return PROMO_STATE_FREEZING;
 }
 

@@ -135,7 +135,7 @@ struct promo_order {
 struct promo_limits {
     uint64_t call_ms;    /* one question to a peer */
     uint64_t prepare_ms; /* slots and standing subscriptions, writes open */
-    uint64_t freeze_ms;  /* the old primary reopens by itself this long after it froze */
+    uint64_t freeze_ms;  /* until the old primary says that its last writer has ended */
     uint64_t drain_ms;
     uint64_t step_ms;    /* every other step */
     uint64_t release_ms; /* the old side's deactivation */

@@ -14,7 +14,7 @@
 #include "controller/base/err.h"
 #include "controller/daemon/home.h"
 
-struct activation;
+struct acting;
 struct api;
 struct cache;
 struct driver;
@@ -38,6 +38,7 @@ struct core {
     struct tail *tail;
     struct writer *writer;
     struct driver *driver;
+    struct acting *acting; /* which connector server, and making it so */
     struct api *api;
     struct http_server *server;
     bool stopping;

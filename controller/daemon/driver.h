@@ -24,6 +24,10 @@ struct http_request;
  * driver_start(). */
 struct driver *driver_new(struct core *core);
 void driver_free(struct driver *driver);
+/* After a change of the settings it reads. */
+void driver_refresh_limits(struct driver *driver);
+/* The control connection came (ready) or went ('err' says why). */
+void driver_database(struct driver *driver, bool ready, const struct err *err);
 void driver_start(struct driver *driver);
 /* Stops taking part: fences nothing (a stopped primary is fenced at its next start), releases
  * nothing, answers no peer any more. */
@@ -55,8 +59,8 @@ void driver_promote(struct driver *driver, struct json_object *order, const char
                     driver_answer *done, void *data);
 /*
  * The document of GET /v1/promotions/{id}, live while it runs. An id names the node that runs it
- * ("west-1.5f3a90c2"), and is asked there. ERR_NOT_FOUND when that node does not know it (any more):
- * ended promotions are the keys promotion/EPOCH of the shared log.
+ * ("west-1.5f3a90c2"), and is asked there. ERR_NOT_FOUND when that node does not know it (any
+ * more): ended promotions are the keys promotion/EPOCH of the shared log.
  */
 void driver_promotion(struct driver *driver, const char *id, driver_answer *done, void *data);
 

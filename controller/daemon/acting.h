@@ -1,0 +1,50 @@
+/*
+ * acting.h -- this node's connector servers: which one would it use, does that one answer, and,
+ * while the node may act, making it so. Joins cache and role with sites/effective, the prober and
+ * the activation manager, and keeps what was done in local.activation.
+ *
+ *   cache (connector/NAME, the local flag) + role -> effective_decide() -> activation_want()
+ *                                                                       -> probe: in use, or latent
+ *   P2: a standby's choice is computed, shown and probed, and nothing else.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "sites/effective.h"
+#include "sites/epoch.h"
+
+#define ACTING_TEXT_SIZE 256
+
+struct acting;
+struct core;
+
+/* Needs core->{loop, home, cache, ctl, worker}. Probing starts when the cache is loaded. */
+struct acting *acting_new(struct core *core);
+void acting_free(struct acting *acting);
+
+/*
+ * What the node is now; cheap and idempotent, called after each change and every second.
+ * 'primary_site': the site of the primary, "" when unknown. 'may_act': effects on the outside are
+ * allowed; false ends what runs at once. Deactivation is still done while 'may_act' is false and
+ * the node was the one in use before: it gives up what it holds, with the epoch it held it under.
+ */
+void acting_role(struct acting *acting, enum effective_role role, const char *primary_site,
+                 const struct epoch *epoch, bool may_act);
+
+/* Gives all connector servers up and calls 'done' when every deactivation has ended, at once or
+ * later; 'ok' is false when one failed ('text' says which). One at a time: an earlier 'done' that
+ * still waits is called with false. */
+typedef void acting_done(void *data, bool ok, const char *text);
+void acting_release(struct acting *acting, acting_done *done, void *data);
+
+/* Whether the server that each connector would use here answers: for the check before a
+ * promotion. 'text' says which does not, and why, or that all do; nothing known is not ready. */
+bool acting_ready(const struct acting *acting, char text[ACTING_TEXT_SIZE]);
+
+/* The connectors of this node as GET /v1/connectors lists them ({"name","node","effective","url",
+ * "would_use","probe":{..},"latent_probe":{..},"activation":{..},"hint"}); owned by the caller.
+ * acting_connector() gives NULL for an unknown name. */
+struct json_object *acting_connectors(const struct acting *acting);
+struct json_object *acting_connector(const struct acting *acting, const char *name);

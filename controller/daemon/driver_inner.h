@@ -1,0 +1,168 @@
+/*
+ * driver_inner.h -- what the files of the driver share; nobody else includes it.
+ *
+ *   driver.c           the queue of events, the steps, our own database
+ *   driver_effects.c   carries out effects of node and promo
+ *   driver_peers.c     asks the other members, keeps their last answers
+ *   driver_serve.c     answers the other members
+ *   driver_order.c     orders of people, and the record of a promotion
+ *   driver_sync.c      the sync set, member roles, idle slots, pruning
+ */
+#pragma once
+
+#include <ev.h>
+#include <libpq-fe.h>
+
+#include "controller/base/list.h"
+#include "controller/daemon/cache.h"
+#include "controller/daemon/core.h"
+#include "controller/daemon/driver.h"
+#include "controller/daemon/tail.h"
+#include "controller/daemon/writer.h"
+#include "controller/loop/fetch.h"
+#include "replication/repl_arm.h"
+#include "replication/repl_attach.h"
+#include "replication/repl_pull.h"
+
+#define DRIVER_QUEUE_MAX      256
+#define DRIVER_ADDRESS_SIZE   300
+#define DRIVER_TEXT_SIZE      256
+#define DRIVER_ID_SIZE        (NODE_NAME_SIZE + 20)
+#define DRIVER_WHO_SIZE       128
+#define DRIVER_FAST_POLL_MS   200 /* between looks at the peers while we are fenced */
+#define DRIVER_DRAIN_POLL_MS  1
+#define DRIVER_FOLLOWER_CALLS 8
+
+enum driver_digest { DRIVER_DIGEST_UNKNOWN, DRIVER_DIGEST_SAME, DRIVER_DIGEST_DIFFERENT };
+
+struct driver_peer {
+    char name[NODE_NAME_SIZE];
+    char site[SITE_NAME_SIZE];
+    char address[DRIVER_ADDRESS_SIZE];
+    struct driver *driver; /* borrowed */
+    struct fetch *poll;    /* in flight, or NULL */
+    uint64_t asked_ms;
+    uint64_t heard_ms;            /* last good answer; 0 for never */
+    char error[DRIVER_TEXT_SIZE]; /* of the last try; "" when it was good */
+    struct json_object *document; /* owned; the last good answer */
+    struct node_facts facts;      /* of it */
+    enum driver_digest digest;    /* its head hash against ours at that revision */
+    uint64_t digest_ms;
+};
+
+/* An event with everything that it borrows. */
+struct driver_queued {
+    bool to_promo;
+    struct node_event node;
+    struct promo_event promo;
+    struct node_facts facts;
+    struct quorum_record record;
+    struct promo_order order;
+    char name[NODE_NAME_SIZE];
+    char text[PROMO_TEXT_SIZE];
+};
+
+struct driver {
+    struct core *core; /* borrowed */
+    struct node node;
+    struct promo promo;
+    bool running;                /* between driver_start() and driver_stop() */
+    bool stepping;               /* a step is under way: events wait in the queue */
+    struct driver_queued *queue; /* owned; DRIVER_QUEUE_MAX */
+    size_t queue_first;
+    size_t queue_count;
+    uint64_t generation;
+    driver_event *listener;
+    void *listener_data;
+
+    struct driver_peer peers[NODE_MEMBERS_MAX];
+    size_t peer_count;
+    uint64_t members_generation; /* grows when the members are read anew */
+    struct tail_listener tail;
+
+    ev_timer poll; /* asks the peers */
+    ev_timer node_alarm;
+    ev_timer promo_alarm;
+    ev_timer drain;  /* looks at our position while draining */
+    ev_timer upkeep; /* the sync set, roles, slots: once a second */
+
+    struct repl_port port;
+    struct repl_attach *attach;  /* REJOINING */
+    struct repl_attach *prepare; /* the standing subscription of a switchover being made */
+    struct repl_pull *pull;
+    struct repl_arm *arm;
+    bool detach_wanted;
+
+    bool database_asked;
+    bool may_act;            /* effects on the outside are ours */
+    struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
+    bool names_known;
+    bool sync_busy;
+    uint64_t upkeep_count;
+    size_t roles_count; /* members and this one when the roles were made; 0 for never */
+    unsigned stray_seconds;
+    uint64_t roles_generation;
+    uint64_t streaming_ms; /* when our subscription was last seen running */
+    bool streaming;
+    uint64_t setaside_kept;       /* rows here that nobody has decided on */
+    int certificate_days;         /* left of our certificate; -1 when not known */
+    struct json_object *standbys; /* owned; rows of pg_stat_replication, or NULL */
+
+    /* the promotion that runs or ran last here */
+    char id[DRIVER_ID_SIZE];
+    char who[DRIVER_WHO_SIZE];
+    char why[PROMO_TEXT_SIZE];
+    driver_answer *dry_done; /* waits for the plan of a dry run */
+    void *dry_data;
+    int64_t began_wall_ms;
+    uint64_t began_ms;
+    uint64_t lost_rows; /* set aside by the last return of this node */
+
+    struct http_request *frozen_for; /* the candidate's freeze, waiting for its answer */
+};
+
+/* ---- driver.c ---- */
+
+/* Copies the event with all it borrows; it is stepped when no other step is under way. */
+void driver_post_node(struct driver *driver, const struct node_event *event);
+void driver_post_promo(struct driver *driver, const struct promo_event *event);
+void driver_touch(struct driver *driver);
+void driver_emit(struct driver *driver, const char *kind, struct json_object *document);
+/* The record of the sync set in our log: from the cache; all members and k = 0 when none is there.
+ */
+void driver_record(const struct driver *driver, struct quorum_record *ret);
+struct node_facts driver_own_facts(const struct driver *driver);
+/* Reads the columns of local.node_position. */
+MUST_CHECK bool driver_read_position(const PGresult *result, struct node_facts *facts);
+struct promo_limits driver_promo_limits(const struct driver *driver);
+
+/* ---- driver_effects.c ---- */
+
+void driver_do_node(struct driver *driver, const struct node_effect *effect);
+void driver_do_promo(struct driver *driver, const struct promo_effect *effect);
+void driver_start_promo(struct driver *driver, const struct promo_order *order, const char *who,
+                        const char *why);
+void driver_drain_look(struct driver *driver);
+
+/* ---- driver_peers.c ---- */
+
+struct driver_peer *driver_peer(struct driver *driver, const char *name);
+/* Reads the members from the cache, or from node.json before it is loaded. */
+void driver_read_members(struct driver *driver);
+void driver_poll_peers(struct driver *driver);
+/* One request to a member below /v1/peer; 'body' NULL is a GET; 'done' once. */
+void driver_ask(struct driver *driver, const char *name, const char *path, struct json_object *body,
+                unsigned timeout_ms, repl_reply_fn *done, void *context);
+MUST_CHECK bool driver_facts_from_json(struct json_object *document, struct node_facts *ret);
+/* Owned by the caller. */
+struct json_object *driver_state_json(struct driver *driver);
+void driver_peers_done(struct driver *driver);
+
+/* ---- driver_order.c ---- */
+
+struct json_object *driver_promo_json(const struct driver *driver);
+void driver_promo_finished(struct driver *driver);
+
+/* ---- driver_sync.c ---- */
+
+void driver_upkeep(struct driver *driver);

@@ -1,0 +1,509 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/daemon/acting.h"
+#include "controller/daemon/driver_inner.h"
+#include "controller/http/server.h"
+#include "controller/loop/pq.h"
+#include "sql.h"
+
+#define SERVE_ROWS_MAX 1000
+
+/* What one request of a member needs until its answer. */
+struct serve {
+    struct driver *driver;        /* borrowed */
+    struct http_request *request; /* ours to answer, once */
+    struct json_object *body;     /* owned; NULL for a GET */
+    char peer[NODE_NAME_SIZE];
+    struct epoch epoch; /* of the body, none when it has none */
+    struct repl_arm *arm;
+};
+
+static void
+serve_end(struct serve *serve)
+{
+    json_putp(&serve->body);
+    free(serve);
+}
+
+static void
+serve_err(struct serve *serve, const struct err *err)
+{
+    http_reply_err(serve->request, err);
+    serve_end(serve);
+}
+
+static void
+serve_json(struct serve *serve, struct json_object *document)
+{
+    http_reply_json(serve->request, 200, document);
+    serve_end(serve);
+}
+
+static void
+serve_fault(struct serve *serve, enum err_code code, const char *slug, const char *text)
+{
+    struct err err;
+    (void)err_set(&err, code, slug, "%s", text);
+    serve_err(serve, &err);
+}
+
+static void
+add_position(struct json_object *document, const struct node_facts *facts)
+{
+    char text[EPOCH_TEXT_SIZE];
+    json_add_u64(document, "revision", facts->applied.revision);
+    json_add_string(document, "epoch", epoch_text(&facts->applied.epoch, text));
+    json_add_string(document, "hash", facts->applied.hash);
+}
+
+/* ------------------------------------------------------------------ state, follow */
+
+static void
+serve_state(struct serve *serve)
+{
+    serve_json(serve, driver_state_json(serve->driver));
+}
+
+static void
+serve_follow(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    struct node_facts facts;
+    struct driver_peer *peer = driver_peer(driver, serve->peer);
+    if (!driver_facts_from_json(serve->body, &facts) || strcmp(facts.name, serve->peer) != 0) {
+        serve_fault(serve, ERR_INVALID, "bad_state", "the body is not the state of its sender");
+        return;
+    }
+    if (peer != NULL) {
+        peer->heard_ms = clock_now_ms();
+        peer->facts = facts;
+        json_putp(&peer->document);
+        peer->document = json_object_get(serve->body);
+    }
+    serve_json(serve, json_object_new_object());
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
+}
+
+/* ------------------------------------------------------------------ capture */
+
+static void
+on_captured(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct serve *serve = data;
+    struct driver *driver = serve->driver;
+    struct node_facts facts = { 0 };
+    char text[EPOCH_TEXT_SIZE];
+    (void)warned;
+    if (err != NULL || !driver_read_position(result, &facts)) {
+        struct err fault;
+        (void)err_set(&fault, ERR_UNAVAILABLE, "no_position", "the database has no position");
+        serve_err(serve, err == NULL ? &fault : err);
+        return;
+    }
+    bool granted = strcmp(pq_text(result, 0, "granted"), "t") == 0;
+    struct json_object *document = json_object_new_object();
+    json_add_bool(document, "granted", granted);
+    json_add_string(document, "promised", epoch_text(&facts.promised, text));
+    add_position(document, &facts);
+    log_info("peer.capture", "by=%s epoch=%s granted=%d", serve->peer,
+             epoch_text(&serve->epoch, text), granted);
+    struct epoch epoch = serve->epoch;
+    serve_json(serve, document); /* durable before it is said: the row is committed */
+    if (!granted)
+        return;
+    if (promo_is_running(&driver->promo))
+        driver_post_promo(driver,
+                          &(struct promo_event){ .kind = PROMO_EV_SUPERSEDED, .promised = epoch });
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_CAPTURED, .epoch = epoch });
+}
+
+static void
+serve_capture(struct serve *serve)
+{
+    char number[24];
+    if (strcmp(serve->epoch.holder, serve->peer) != 0) { /* I1 */
+        serve_fault(serve, ERR_DENIED, "not_holder", "only its holder may ask for an epoch");
+        return;
+    }
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)serve->epoch.number);
+    const char *values[] = { number, serve->epoch.holder };
+    (void)pq_query(serve->driver->core->ctl, sql_capture, 2, values, on_captured, serve);
+}
+
+/* ------------------------------------------------------------------ freeze, thaw */
+
+static void
+serve_freeze(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    if (driver->node.state != NODE_PRIMARY && driver->node.state != NODE_DRAINING) {
+        serve_fault(serve, ERR_CONFLICT, "not_primary", driver->node.reason);
+        return;
+    }
+    if (driver->node.state == NODE_DRAINING &&
+        !epoch_equal(&driver->node.freeze_epoch, &serve->epoch)) {
+        serve_fault(serve, ERR_CONFLICT, "frozen_for_other",
+                    "this primary is frozen for another candidate");
+        return;
+    }
+    if (driver->frozen_for != NULL) { /* the same candidate asks again: it reads this answer */
+        struct err err;
+        (void)err_set(&err, ERR_CONFLICT, "asked_again", "a later request takes this one's place");
+        http_reply_err(take_ptr(&driver->frozen_for), &err);
+    }
+    driver->frozen_for = serve->request;
+    struct epoch epoch = serve->epoch;
+    serve_end(serve);
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_FREEZE, .epoch = epoch });
+}
+
+static void
+serve_thaw(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    struct epoch epoch = serve->epoch;
+    if (driver->node.state == NODE_DRAINING &&
+        !epoch_equal(&driver->node.freeze_epoch, &serve->epoch)) {
+        serve_fault(serve, ERR_CONFLICT, "frozen_for_other",
+                    "this primary is frozen for another candidate");
+        return;
+    }
+    serve_json(serve, json_object_new_object());
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_THAW, .epoch = epoch });
+}
+
+/* ------------------------------------------------------------------ attach: a slot for a member */
+
+static void
+on_slot_there(void *data, const struct err *err)
+{
+    struct serve *serve = data;
+    struct driver *driver = serve->driver;
+    const struct home *home = driver->core->home;
+    struct node_facts facts = driver_own_facts(driver);
+    if (err != NULL) {
+        serve_err(serve, err);
+        return;
+    }
+    CLEANUP(freep) char *host = NULL;
+    uint16_t port;
+    struct err fault;
+    if (home_split_address(home->advertise, HOME_PORT, &host, &port, &fault) != ERR_NONE) {
+        serve_err(serve, &fault);
+        return;
+    }
+    struct json_object *document = json_object_new_object();
+    json_add_u64(document, "head", facts.applied.revision);
+    json_add_string(document, "host", host);
+    json_add_u64(document, "port", home->pg.port);
+    json_add_string(document, "dbname", home->pg.dbname);
+    serve_json(serve, document);
+}
+
+static void
+on_slots_seen(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct serve *serve = data;
+    const char *members[] = { serve->peer };
+    char name[REPL_NAME_SIZE];
+    bool there = false;
+    bool lost = false;
+    (void)warned;
+    if (err != NULL) {
+        serve_err(serve, err);
+        return;
+    }
+    (void)repl_name(serve->peer, name);
+    for (int row = 0; row < PQntuples(result); row++) {
+        if (strcmp(pq_text(result, row, "name"), name) != 0)
+            continue;
+        there = true;
+        const char *status = pq_text(result, row, "wal_status");
+        lost = status != NULL && strcmp(status, "lost") == 0;
+    }
+    if (there && !lost) {
+        on_slot_there(serve, NULL);
+        return;
+    }
+    (void)repl_arm_start(&serve->driver->port, serve->driver->core->home->node, members, 1, lost,
+                         NULL, on_slot_there, serve);
+}
+
+static void
+serve_attach(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    enum node_state state = driver->node.state;
+    if ((state != NODE_PRIMARY && state != NODE_CLOSED) ||
+        epoch_compare(&serve->epoch, &driver->node.own.epoch) != 0) {
+        serve_fault(serve, ERR_CONFLICT, "not_primary", driver->node.reason);
+        return;
+    }
+    (void)pq_query(driver->core->attach, sql_slots, 0, NULL, on_slots_seen, serve);
+}
+
+/* ------------------------------------------------------------------ prepare: a standing way back
+ */
+
+static void
+on_prepared(void *data, const struct position *position, uint64_t setaside, const struct err *err)
+{
+    struct serve *serve = data;
+    (void)position, (void)setaside;
+    serve->driver->prepare = NULL;
+    if (err != NULL)
+        serve_err(serve, err);
+    else
+        serve_json(serve, json_object_new_object());
+}
+
+static void
+serve_prepare(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    const struct home *home = driver->core->home;
+    const struct cache_entry *entry;
+    char key[NODE_NAME_SIZE + 8];
+    if (driver->attach != NULL ||
+        (driver->node.state != NODE_STANDBY && driver->node.state != NODE_PRIMARY)) {
+        serve_fault(serve, ERR_CONFLICT, "not_settled", driver->node.reason);
+        return;
+    }
+    (void)snprintf(key, sizeof key, "node/%s", serve->peer);
+    entry = cache_get(driver->core->cache, key, "");
+    struct json_object *pg = entry == NULL ? NULL : json_get(cache_value(entry), "pg");
+    if (pg == NULL) {
+        serve_fault(serve, ERR_CONFLICT, "no_database", "the candidate's database is not known");
+        return;
+    }
+    CLEANUP(freep) char *ca = home_path(home, "pg/tls/ca.crt");
+    CLEANUP(freep) char *certificate = home_path(home, "pg/tls/server.crt");
+    CLEANUP(freep) char *tls_key = home_path(home, "pg/tls/server.key");
+    struct repl_attach_tls tls = { .ca = ca, .certificate = certificate, .key = tls_key };
+    driver->prepare =
+        repl_prepare_start(&driver->port, home->node, serve->peer, pg, &tls, on_prepared, serve);
+}
+
+/* ------------------------------------------------------------------ log, match, snapshot */
+
+static void
+on_rows(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct serve *serve = data;
+    (void)warned;
+    if (err != NULL) {
+        serve_err(serve, err);
+        return;
+    }
+    CLEANUP(buf_done) struct buf body = { 0 };
+    buf_printf(&body, "{\"rows\":%s}", PQgetvalue(result, 0, 0));
+    http_reply(serve->request, 200, "application/json", body.data, body.size);
+    serve_end(serve);
+}
+
+static void
+serve_log(struct serve *serve)
+{
+    const char *after;
+    const char *limit;
+    uint64_t number;
+    if (!http_query(serve->request, "after", &after) || !str_to_u64(after, 0, INT64_MAX, &number) ||
+        !http_query(serve->request, "limit", &limit) ||
+        !str_to_u64(limit, 1, SERVE_ROWS_MAX, &number)) {
+        serve_fault(serve, ERR_INVALID, "bad_query", "'after' and 'limit' are needed");
+        return;
+    }
+    const char *values[] = { after, limit };
+    (void)pq_query(serve->driver->core->ctl, sql_log_rows, 2, values, on_rows, serve);
+}
+
+static void
+on_matched(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct serve *serve = data;
+    uint64_t common = 0;
+    uint64_t above = UINT64_MAX;
+    (void)warned;
+    if (err != NULL) {
+        serve_err(serve, err);
+        return;
+    }
+    const char *text = pq_text(result, 0, "revision");
+    struct json_object *document = json_object_new_object();
+    if (text != NULL && str_to_u64(text, 0, INT64_MAX, &common))
+        json_add_u64(document, "common", common);
+    struct json_object *points = json_get(serve->body, "points");
+    for (size_t i = 0; i < json_object_array_length(points); i++) {
+        uint64_t revision;
+        if (json_get_u64(json_object_array_get_idx(points, i), "revision", &revision) &&
+            revision > common && revision < above)
+            above = revision;
+    }
+    if (above != UINT64_MAX)
+        json_add_u64(document, "above", above);
+    serve_json(serve, document);
+}
+
+static void
+serve_match(struct serve *serve)
+{
+    struct json_object *points = json_get(serve->body, "points");
+    if (!json_object_is_type(points, json_type_array) || json_object_array_length(points) > 64) {
+        serve_fault(serve, ERR_INVALID, "bad_points", "'points' is not a list of at most 64");
+        return;
+    }
+    const char *values[] = { json_text(points) };
+    (void)pq_query(serve->driver->core->ctl, sql_match, 1, values, on_matched, serve);
+}
+
+static void
+on_snapshot(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct serve *serve = data;
+    (void)warned;
+    if (err != NULL) {
+        serve_err(serve, err);
+        return;
+    }
+    http_reply(serve->request, 200, "application/json", PQgetvalue(result, 0, 0),
+               (size_t)PQgetlength(result, 0, 0));
+    serve_end(serve);
+}
+
+static void
+serve_snapshot(struct serve *serve)
+{
+    (void)pq_query(serve->driver->core->ctl, sql_snapshot_make, 0, NULL, on_snapshot, serve);
+}
+
+/* ------------------------------------------------------------------ deactivate, order, promotion
+ */
+
+static void
+on_acting_released(void *data, bool ok, const char *text)
+{
+    struct serve *serve = data;
+    struct json_object *document = json_object_new_object();
+    json_add_bool(document, "released", ok);
+    json_add_string(document, "text", text);
+    serve_json(serve, document);
+}
+
+static void
+serve_deactivate(struct serve *serve)
+{
+    struct driver *driver = serve->driver;
+    if (driver->node.state == NODE_PRIMARY &&
+        epoch_compare(&serve->epoch, &driver->node.own.epoch) <= 0) {
+        serve_fault(serve, ERR_CONFLICT, "still_primary", driver->node.reason);
+        return;
+    }
+    driver->may_act = false;
+    acting_release(driver->core->acting, on_acting_released, serve);
+}
+
+static void
+on_ordered(void *data, struct json_object *document, const struct err *err)
+{
+    struct serve *serve = data;
+    if (err != NULL)
+        serve_err(serve, err);
+    else
+        serve_json(serve, json_object_get(document));
+}
+
+static void
+serve_order(struct serve *serve)
+{
+    const char *author;
+    struct json_object *order = json_get(serve->body, "order");
+    if (!json_get_string(serve->body, "author", &author) || order == NULL) {
+        serve_fault(serve, ERR_INVALID, "bad_order", "'order' and 'author' are needed");
+        return;
+    }
+    driver_promote(serve->driver, order, author, on_ordered, serve);
+}
+
+static void
+serve_promotion(struct serve *serve)
+{
+    const char *id;
+    if (!http_query(serve->request, "id", &id)) {
+        serve_fault(serve, ERR_INVALID, "bad_query", "'id' is needed");
+        return;
+    }
+    driver_promotion(serve->driver, id, on_ordered, serve);
+}
+
+/* ------------------------------------------------------------------ dispatch */
+
+static const struct {
+    enum http_verb verb;
+    const char *path;
+    void (*action)(struct serve *serve);
+    bool needs_epoch;
+} serve_rows[] = {
+    { HTTP_VERB_GET, "/v1/peer/state", serve_state, false },
+    { HTTP_VERB_POST, "/v1/peer/follow", serve_follow, false },
+    { HTTP_VERB_POST, "/v1/peer/capture", serve_capture, true },
+    { HTTP_VERB_POST, "/v1/peer/freeze", serve_freeze, true },
+    { HTTP_VERB_POST, "/v1/peer/thaw", serve_thaw, true },
+    { HTTP_VERB_POST, "/v1/peer/attach", serve_attach, true },
+    { HTTP_VERB_POST, "/v1/peer/prepare", serve_prepare, true },
+    { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, true },
+    { HTTP_VERB_POST, "/v1/peer/order", serve_order, false },
+    { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, false },
+    { HTTP_VERB_GET, "/v1/peer/log", serve_log, false },
+    { HTTP_VERB_POST, "/v1/peer/match", serve_match, false },
+    { HTTP_VERB_GET, "/v1/peer/snapshot", serve_snapshot, false },
+};
+
+static bool
+read_body(struct serve *serve, struct err *err)
+{
+    const char *text;
+    if (serve->request->verb == HTTP_VERB_GET)
+        return true;
+    if (json_read(serve->request->body, serve->request->body_size, &serve->body, err) != ERR_NONE)
+        return false;
+    if (json_get_string(serve->body, "epoch", &text) && !epoch_parse(text, &serve->epoch)) {
+        (void)err_set(err, ERR_INVALID, "bad_epoch", "'epoch' is not NUMBER/HOLDER");
+        return false;
+    }
+    return true;
+}
+
+void
+driver_serve_peer(struct driver *driver, struct http_request *request, const char *peer)
+{
+    struct err err;
+    struct serve *serve = mem_zero(1, sizeof *serve);
+    serve->driver = driver;
+    serve->request = request;
+    (void)snprintf(serve->peer, sizeof serve->peer, "%s", peer);
+    if (!driver->running) {
+        serve_fault(serve, ERR_UNAVAILABLE, "stopping", "this node is stopping");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(serve_rows); i++) {
+        if (serve_rows[i].verb != request->verb || strcmp(serve_rows[i].path, request->path) != 0)
+            continue;
+        if (!read_body(serve, &err)) {
+            serve_err(serve, &err);
+            return;
+        }
+        if (serve_rows[i].needs_epoch && serve->epoch.number == 0) {
+            serve_fault(serve, ERR_INVALID, "bad_epoch", "'epoch' is needed");
+            return;
+        }
+        serve_rows[i].action(serve);
+        return;
+    }
+    serve_fault(serve, ERR_NOT_FOUND, "no_route", "there is no such request");
+}

@@ -1,0 +1,348 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/daemon/driver_inner.h"
+#include "controller/loop/pq.h"
+#include "sites/setting.h"
+#include "sql.h"
+
+/* In upkeeps, one a second. */
+#define SYNC_PRUNE_EVERY      60
+#define SYNC_SETASIDE_EVERY   3
+#define SYNC_STRAY_AFTER      30 /* a subscription of a switchover that was given up */
+#define SYNC_IDLE_SLOTS_AFTER 10 /* a standby's own slots that nobody reads */
+
+static void
+ignore_result(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    const char *what = data;
+    (void)result, (void)warned;
+    if (err != NULL)
+        log_warn("upkeep", "what=%s reason=\"%s\"", what, err->text);
+}
+
+/* ------------------------------------------------------------------ key rules and member roles */
+
+static void
+sync_roles(struct driver *driver)
+{
+    CLEANUP(buf_done) struct buf names = { 0 };
+    static char what[] = "member roles";
+    if (driver->roles_count == driver->peer_count + 1 &&
+        driver->roles_generation == driver->members_generation)
+        return;
+    buf_add_text(&names, "{");
+    for (size_t i = 0; i < driver->peer_count; i++) /* names are RFC 1123 labels: no quoting */
+        buf_printf(&names, "%s%s", i == 0 ? "" : ",", driver->peers[i].name);
+    buf_add_text(&names, "}");
+    const char *values[] = { buf_text(&names) };
+    (void)pq_query(driver->core->ctl, sql_peer_role_sync, 1, values, ignore_result, what);
+    if (driver->roles_count == 0) {
+        static char rules_what[] = "key rules";
+        CLEANUP(json_putp) struct json_object *rules = setting_rules_json();
+        const char *rule_values[] = { json_text(rules) };
+        (void)pq_query(driver->core->ctl, sql_key_rules_load, 1, rule_values, ignore_result,
+                       rules_what);
+    }
+    driver->roles_count = driver->peer_count + 1;
+    driver->roles_generation = driver->members_generation;
+}
+
+/* ------------------------------------------------------------------ the sync set, on the primary
+ */
+
+static bool
+standby_streams(const struct driver *driver, const char *node)
+{
+    for (size_t i = 0; driver->standbys != NULL && i < json_object_array_length(driver->standbys);
+         i++) {
+        struct json_object *row = json_object_array_get_idx(driver->standbys, i);
+        const char *name;
+        const char *state;
+        if (json_get_string(row, "name", &name) && strcmp(name, node) == 0 &&
+            json_get_string(row, "state", &state) && strcmp(state, "streaming") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A member counts for acknowledgements once it has streamed; then it stays until it is removed:
+ * its absence makes writes wait (strict) rather than the promise weaker. */
+static struct quorum_set
+wanted_set(const struct driver *driver, const struct quorum_record *record)
+{
+    const struct setting_source *source = cache_settings(driver->core->cache);
+    struct setting_durability durability = setting_durability(source, (unsigned)driver->peer_count);
+    struct quorum_set wanted = { 0 };
+    unsigned streaming = 0;
+    (void)!quorum_add(&wanted, driver->core->home->node, NULL);
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const char *name = driver->peers[i].name;
+        bool streams = standby_streams(driver, name);
+        streaming += streams;
+        if (streams || !durability.strict || (record->now.k > 0 && quorum_has(&record->now, name)))
+            (void)!quorum_add(&wanted, name, NULL);
+    }
+    unsigned others = (unsigned)wanted.count - 1;
+    wanted.k = durability.strict ? durability.k : 0;
+    if (record->now.k == 0 && streaming < (durability.derived ? 2 : wanted.k))
+        wanted.k = 0; /* not yet: those who would have to acknowledge are not there */
+    if (wanted.k > others)
+        wanted.k = others;
+    if (wanted.k == 0) {
+        for (size_t i = 0; i < driver->peer_count; i++)
+            (void)!quorum_add(&wanted, driver->peers[i].name, NULL);
+    }
+    return wanted;
+}
+
+static void
+on_set_recorded(void *data, const struct writer_result *result, const struct err *err)
+{
+    struct driver *driver = data;
+    (void)result;
+    driver->sync_busy = false;
+    if (err != NULL)
+        log_warn("sync.record", "reason=\"%s\"", err->text);
+    else if (driver->running)
+        tail_poke(driver->core->tail);
+}
+
+static void
+on_names_set(void *data, const struct err *err)
+{
+    struct driver *driver = data;
+    driver->arm = NULL;
+    driver->sync_busy = false;
+    driver->names_known = err == NULL;
+    if (err != NULL)
+        log_warn("sync.names", "reason=\"%s\"", err->text);
+}
+
+static void
+advance_sync(struct driver *driver)
+{
+    struct quorum_record record;
+    struct quorum_record next;
+    struct quorum_set set;
+    struct err err;
+    if (driver->sync_busy || !driver->names_known || promo_is_running(&driver->promo))
+        return;
+    driver_record(driver, &record);
+    struct quorum_set wanted = wanted_set(driver, &record);
+    switch (quorum_next(&record, &driver->names, &wanted, &next, &set)) {
+    case QUORUM_STEP_NONE:
+        return;
+    case QUORUM_STEP_RECORD: {
+        struct json_object *group = writer_group(
+            "baton", next.joint ? "the sync set changes: both count" : "the sync set has changed");
+        writer_group_put(group, "sync/set", "", quorum_to_json(&next), WRITER_ANY_REVISION);
+        driver->sync_busy = writer_submit(driver->core->writer, group, WRITER_PATIENT,
+                                          on_set_recorded, driver, NULL, &err) == ERR_NONE;
+        log_info("sync.set", "joint=%d k=%u voters=%zu", next.joint, next.now.k, next.now.count);
+        return;
+    }
+    case QUORUM_STEP_NAMES:
+        driver->names = set;
+        driver->sync_busy = true;
+        repl_arm_cancel(take_ptr(&driver->arm));
+        driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false,
+                                     &driver->names, on_names_set, driver);
+        return;
+    }
+}
+
+static void
+on_standbys(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    (void)warned;
+    if (err != NULL || !driver->running)
+        return;
+    struct json_object *rows = json_object_new_array();
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct json_object *standby = json_object_new_object();
+        const char *lag = pq_text(result, row, "lag_bytes");
+        uint64_t bytes;
+        json_add_string(standby, "name", pq_text(result, row, "name"));
+        json_add_string(standby, "state", pq_text(result, row, "state"));
+        json_add_string(standby, "sync_state", pq_text(result, row, "sync_state"));
+        if (lag != NULL && str_to_u64(lag, 0, INT64_MAX, &bytes))
+            json_add_u64(standby, "lag_bytes", bytes);
+        (void)json_object_array_add(rows, standby);
+    }
+    json_putp(&driver->standbys);
+    driver->standbys = rows;
+    if (driver->node.state == NODE_PRIMARY)
+        advance_sync(driver);
+}
+
+/* ------------------------------------------------------------------ a standby's subscription */
+
+static void
+on_stray_dropped(void *context, const PGresult *result, const struct err *err)
+{
+    (void)context, (void)result;
+    if (err != NULL)
+        log_warn("upkeep", "what=\"stray subscription\" reason=\"%s\"", err->text);
+}
+
+static void
+drop_stray(struct driver *driver, const char *name)
+{
+    const char *values[] = { name };
+    log_info("upkeep.stray", "subscription=%s", name);
+    driver->port.query(driver, sql_sub_detach, 1, values, on_stray_dropped, driver);
+}
+
+static void
+on_subs(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    char ours[REPL_NAME_SIZE];
+    bool streaming = false;
+    bool stray = false;
+    (void)warned;
+    if (err != NULL || !driver->running || driver->node.state != NODE_STANDBY)
+        return;
+    (void)repl_name(driver->node.following, ours);
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *name = pq_text(result, row, "name");
+        if (strcmp(name, ours) != 0) {
+            stray = true;
+            if (driver->stray_seconds >= SYNC_STRAY_AFTER)
+                drop_stray(driver, name);
+            continue;
+        }
+        streaming = strcmp(pq_text(result, row, "running"), "t") == 0 &&
+                    pq_text(result, row, "received") != NULL;
+    }
+    driver->stray_seconds = stray ? driver->stray_seconds + 1 : 0;
+    if (streaming != driver->streaming)
+        driver_touch(driver);
+    driver->streaming = streaming;
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_STREAM, .ok = streaming });
+}
+
+/* ------------------------------------------------------------------ digests */
+
+struct digest {
+    struct driver *driver;
+    char node[NODE_NAME_SIZE];
+    uint64_t revision;
+};
+
+static void
+on_digest(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct digest digest = *(struct digest *)data;
+    struct driver_peer *peer = driver_peer(digest.driver, digest.node);
+    uint64_t common = 0;
+    (void)warned;
+    free(data);
+    if (err != NULL || peer == NULL)
+        return;
+    const char *text = pq_text(result, 0, "revision");
+    bool same =
+        text != NULL && str_to_u64(text, 0, INT64_MAX, &common) && common == digest.revision;
+    if (!same)
+        log_warn("digest.different", "node=%s revision=%llu", digest.node,
+                 (unsigned long long)digest.revision);
+    peer->digest = same ? DRIVER_DIGEST_SAME : DRIVER_DIGEST_DIFFERENT;
+    peer->digest_ms = clock_now_ms();
+    driver_touch(digest.driver);
+}
+
+/* The head hash of a member against ours at the same revision; it chains over all before it. */
+static void
+compare_digests(struct driver *driver)
+{
+    uint64_t now_ms = clock_now_ms();
+    uint64_t interval_ms =
+        setting_u64(SETTING_DIGEST_INTERVAL_MS, cache_settings(driver->core->cache));
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        struct driver_peer *peer = &driver->peers[i];
+        const struct position *at = &peer->facts.applied;
+        bool due = peer->digest == DRIVER_DIGEST_UNKNOWN || now_ms - peer->digest_ms >= interval_ms;
+        if (!due || peer->heard_ms == 0 || at->revision == 0 ||
+            at->revision > driver->node.own.applied.revision)
+            continue;
+        struct json_object *point = json_object_new_object();
+        json_add_u64(point, "revision", at->revision);
+        json_add_string(point, "hash", at->hash);
+        json_add_u64(point, "epoch", at->epoch.number);
+        json_add_string(point, "holder", at->epoch.holder);
+        CLEANUP(json_putp) struct json_object *points = json_object_new_array();
+        (void)json_object_array_add(points, point);
+        struct digest *digest = mem_zero(1, sizeof *digest);
+        *digest = (struct digest){ .driver = driver, .revision = at->revision };
+        memcpy(digest->node, peer->name, sizeof digest->node);
+        const char *values[] = { json_text(points) };
+        (void)pq_query(driver->core->ctl, sql_match, 1, values, on_digest, digest);
+        peer->digest_ms = now_ms;
+    }
+}
+
+/* ------------------------------------------------------------------ once a second */
+
+static void
+on_setaside(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    uint64_t kept = 0;
+    (void)warned;
+    if (err != NULL)
+        return;
+    for (int row = 0; row < PQntuples(result); row++) {
+        uint64_t count;
+        const char *text = pq_text(result, row, "kept");
+        if (text != NULL && str_to_u64(text, 0, INT64_MAX, &count))
+            kept += count;
+    }
+    if (kept != driver->setaside_kept)
+        driver_touch(driver);
+    driver->setaside_kept = kept;
+}
+
+static void
+prune(struct driver *driver)
+{
+    static char what[] = "log prune";
+    char text[2][24];
+    const struct setting_source *source = cache_settings(driver->core->cache);
+    (void)snprintf(text[0], sizeof text[0], "%llu",
+                   (unsigned long long)setting_u64(SETTING_LOG_KEEP_ROWS, source));
+    (void)snprintf(text[1], sizeof text[1], "%llu",
+                   (unsigned long long)setting_u64(SETTING_LOG_KEEP_DAYS, source));
+    const char *values[] = { text[0], text[1] };
+    (void)pq_query(driver->core->ctl, sql_log_prune, 2, values, ignore_result, what);
+}
+
+void
+driver_upkeep(struct driver *driver)
+{
+    enum node_state state = driver->node.state;
+    uint64_t in_state_ms = clock_now_ms() - driver->node.since_ms;
+    if (pq_state(driver->core->ctl) != PQ_READY || !cache_loaded(driver->core->cache))
+        return;
+    driver->upkeep_count++;
+    sync_roles(driver);
+    compare_digests(driver);
+    if (driver->upkeep_count % SYNC_SETASIDE_EVERY == 1)
+        (void)pq_query(driver->core->ctl, sql_setaside_list, 0, NULL, on_setaside, driver);
+    if (state == NODE_PRIMARY || state == NODE_CLOSED)
+        (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
+    if (state == NODE_STANDBY)
+        (void)pq_query(driver->core->ctl, sql_subs, 0, NULL, on_subs, driver);
+    if (state == NODE_STANDBY && !promo_is_running(&driver->promo) &&
+        in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % 5 == 0)
+        repl_drop_idle_slots(&driver->port);
+    if (driver->upkeep_count % SYNC_PRUNE_EVERY == 0 &&
+        (state == NODE_PRIMARY || state == NODE_STANDBY))
+        prune(driver);
+}

@@ -1,0 +1,538 @@
+#include "controller/daemon/view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/str.h"
+#include "controller/daemon/acting.h"
+#include "controller/daemon/driver_inner.h"
+#include "sites/setting.h"
+
+static struct json_object *
+epoch_json(const struct epoch *epoch)
+{
+    if (epoch->number == 0)
+        return NULL;
+    struct json_object *object = json_object_new_object();
+    json_add_u64(object, "number", epoch->number);
+    json_add_string(object, "holder", epoch->holder);
+    return object;
+}
+
+static uint64_t
+stale_ms(const struct core *core)
+{
+    return setting_u64(SETTING_PEER_STALE_MS, cache_settings(core->cache));
+}
+
+static bool
+is_known(const struct core *core, const struct driver_peer *peer, uint64_t now_ms)
+{
+    return peer->heard_ms != 0 && now_ms - peer->heard_ms <= stale_ms(core);
+}
+
+static const char *
+role_word(enum node_state state)
+{
+    switch (state) {
+    case NODE_PRIMARY:
+    case NODE_CLOSED:
+    case NODE_DRAINING:
+        return "primary";
+    case NODE_STANDBY:
+    case NODE_CANDIDATE:
+        return "standby";
+    case NODE_FENCED:
+    case NODE_REJOINING:
+    case NODE_STATE_COUNT:
+        break;
+    }
+    return "fenced";
+}
+
+/* ------------------------------------------------------------------ nodes */
+
+/* The newest revision that the primary is known to have; 0 when nobody knows. */
+static uint64_t
+primary_revision(const struct core *core, const char *primary, uint64_t now_ms)
+{
+    const struct driver *driver = core->driver;
+    if (strcmp(primary, core->home->node) == 0)
+        return driver->node.own.applied.revision;
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        if (strcmp(driver->peers[i].name, primary) == 0 &&
+            is_known(core, &driver->peers[i], now_ms))
+            return driver->peers[i].facts.applied.revision;
+    }
+    return 0;
+}
+
+static void
+add_lag(struct json_object *object, uint64_t revision, uint64_t head)
+{
+    json_add(object, "lag_revisions",
+             head == 0 ? NULL : json_object_new_uint64(head > revision ? head - revision : 0));
+}
+
+static struct json_object *
+own_node(const struct core *core, uint64_t head)
+{
+    const struct driver *driver = core->driver;
+    struct node_facts facts = driver_own_facts(driver);
+    struct json_object *object = json_object_new_object();
+    bool well = facts.state == NODE_PRIMARY || (facts.state == NODE_STANDBY && facts.streaming);
+    const struct epoch *epoch = facts.state == NODE_STANDBY || facts.state == NODE_REJOINING
+                                    ? &driver->node.following_epoch
+                                    : &facts.epoch;
+    json_add_string(object, "name", facts.name);
+    json_add_string(object, "site", facts.site);
+    json_add_string(object, "role", role_word(facts.state));
+    json_add_string(object, "state", node_state_name(facts.state));
+    json_add(object, "epoch", epoch_json(epoch));
+    json_add_u64(object, "revision", facts.applied.revision);
+    add_lag(object, facts.applied.revision, head);
+    json_add_string(object, "digest", "same");
+    json_add_u64(object, "age_ms", 0);
+    json_add_string(object, "address", core->home->advertise);
+    json_add_string(object, "version", BATON_VERSION);
+    json_add_string(object, "reason",
+                    well                          ? ""
+                    : facts.state == NODE_STANDBY ? "its subscription does not receive"
+                                                  : driver->node.reason);
+    return object;
+}
+
+static void
+add_unknown(struct json_object *object, const struct driver_peer *peer)
+{
+    json_add_string(object, "role", "unknown");
+    json_add_string(object, "state", "UNKNOWN");
+    json_add(object, "epoch", NULL);
+    json_add(object, "revision", NULL);
+    json_add(object, "lag_revisions", NULL);
+    json_add_string(object, "digest", "unknown");
+    json_add_string(object, "reason",
+                    peer->error[0] == '\0' ? "it has not answered yet" : peer->error);
+}
+
+static void
+add_known(struct json_object *object, const struct driver_peer *peer, uint64_t head)
+{
+    const struct node_facts *facts = &peer->facts;
+    const char *reason = "";
+    bool well = facts->state == NODE_PRIMARY || (facts->state == NODE_STANDBY && facts->streaming);
+    (void)!json_get_string(peer->document, "reason", &reason);
+    json_add_string(object, "role", role_word(facts->state));
+    json_add_string(object, "state", node_state_name(facts->state));
+    json_add(object, "epoch",
+             epoch_json(facts->state == NODE_STANDBY ? &facts->applied.epoch : &facts->epoch));
+    json_add_u64(object, "revision", facts->applied.revision);
+    add_lag(object, facts->applied.revision, head);
+    json_add_string(object, "digest",
+                    peer->digest == DRIVER_DIGEST_SAME        ? "same"
+                    : peer->digest == DRIVER_DIGEST_DIFFERENT ? "different"
+                                                              : "unknown");
+    json_add_string(object, "reason",
+                    well                           ? ""
+                    : facts->state == NODE_STANDBY ? "its subscription does not receive"
+                                                   : reason);
+}
+
+static struct json_object *
+peer_node(const struct core *core, const struct driver_peer *peer, uint64_t head, uint64_t now_ms)
+{
+    struct json_object *object = json_object_new_object();
+    const char *version = NULL;
+    json_add_string(object, "name", peer->name);
+    json_add_string(object, "site", peer->site);
+    if (is_known(core, peer, now_ms))
+        add_known(object, peer, head);
+    else
+        add_unknown(object, peer);
+    json_add(object, "age_ms",
+             peer->heard_ms == 0 ? NULL : json_object_new_uint64(now_ms - peer->heard_ms));
+    json_add_string(object, "address", peer->address);
+    (void)!json_get_string(peer->document, "version", &version);
+    json_add_string(object, "version", version);
+    return object;
+}
+
+static int
+by_site_and_name(const void *a, const void *b)
+{
+    struct json_object *left = *(struct json_object *const *)a;
+    struct json_object *right = *(struct json_object *const *)b;
+    int order = strcmp(json_object_get_string(json_get(left, "site")),
+                       json_object_get_string(json_get(right, "site")));
+    if (order != 0)
+        return order;
+    return strcmp(json_object_get_string(json_get(left, "name")),
+                  json_object_get_string(json_get(right, "name")));
+}
+
+static struct json_object *
+node_list(const struct core *core)
+{
+    const struct driver *driver = core->driver;
+    uint64_t now_ms = clock_now_ms();
+    struct driver_primary primary = driver_primary(driver);
+    uint64_t head = primary_revision(core, primary.name, now_ms);
+    struct json_object *list = json_object_new_array();
+    (void)json_object_array_add(list, own_node(core, head));
+    for (size_t i = 0; i < driver->peer_count; i++)
+        (void)json_object_array_add(list, peer_node(core, &driver->peers[i], head, now_ms));
+    json_object_array_sort(list, by_site_and_name);
+    return list;
+}
+
+struct json_object *
+view_nodes(struct core *core)
+{
+    struct json_object *document = json_object_new_object();
+    json_add(document, "nodes", node_list(core));
+    return document;
+}
+
+/* ------------------------------------------------------------------ sites */
+
+/* From the sorted nodes: one entry for each run of the same site. */
+static struct json_object *
+site_list(struct json_object *nodes, bool with_nodes)
+{
+    struct json_object *list = json_object_new_array();
+    bool any_primary = false;
+    for (size_t i = 0; i < json_object_array_length(nodes); i++)
+        any_primary |=
+            strcmp(json_object_get_string(json_get(json_object_array_get_idx(nodes, i), "role")),
+                   "primary") == 0;
+    for (size_t i = 0; i < json_object_array_length(nodes);) {
+        const char *site =
+            json_object_get_string(json_get(json_object_array_get_idx(nodes, i), "site"));
+        const char *role = any_primary ? "secondary" : "unknown";
+        struct json_object *names = json_object_new_array();
+        for (; i < json_object_array_length(nodes); i++) {
+            struct json_object *node = json_object_array_get_idx(nodes, i);
+            if (strcmp(json_object_get_string(json_get(node, "site")), site) != 0)
+                break;
+            if (strcmp(json_object_get_string(json_get(node, "role")), "primary") == 0)
+                role = "primary";
+            (void)json_object_array_add(names, json_object_get(json_get(node, "name")));
+        }
+        struct json_object *object = json_object_new_object();
+        json_add_string(object, "name", site);
+        json_add_string(object, "role", role);
+        if (with_nodes)
+            json_add(object, "nodes", names);
+        else
+            (void)json_object_put(names);
+        (void)json_object_array_add(list, object);
+    }
+    return list;
+}
+
+struct json_object *
+view_sites(struct core *core)
+{
+    CLEANUP(json_putp) struct json_object *nodes = node_list(core);
+    struct json_object *document = json_object_new_object();
+    json_add(document, "sites", site_list(nodes, true));
+    return document;
+}
+
+/* ------------------------------------------------------------------ primary, durability */
+
+static struct json_object *
+primary_json(const struct core *core)
+{
+    struct driver_primary primary = driver_primary(core->driver);
+    const struct cache_entry *entry = cache_get(core->cache, "epoch", "");
+    const struct driver_peer *peer = driver_peer(core->driver, primary.name);
+    uint64_t number = 0;
+    const char *kind = "";
+    const char *who = "";
+    const char *why = "";
+    if (primary.name[0] == '\0')
+        return NULL;
+    struct json_object *object = json_object_new_object();
+    json_add_string(object, "node", primary.name);
+    json_add_string(object, "site",
+                    primary.self   ? core->home->site
+                    : peer == NULL ? ""
+                                   : peer->site);
+    struct json_object *value = entry == NULL ? NULL : cache_value(entry);
+    bool told = json_get_u64(value, "number", &number) && number == primary.epoch.number;
+    if (told) {
+        (void)!json_get_string(value, "kind", &kind);
+        (void)!json_get_string(value, "who", &who);
+        (void)!json_get_string(value, "why", &why);
+    }
+    CLEANUP(freep)
+    char *text = str_printf("%s%s%s%s%s", kind, who[0] == '\0' ? "" : " by ", who,
+                            why[0] == '\0' ? "" : ": ", why);
+    json_add_string(object, "since", told ? entry->at : NULL);
+    json_add_string(object, "why", text);
+    json_add(object, "epoch", epoch_json(&primary.epoch));
+    return object;
+}
+
+/* How many voters receive from the primary, as it says itself; -1 when that is not known here. */
+static int
+count_streaming(const struct core *core, const struct quorum_set *set)
+{
+    struct driver_primary primary = driver_primary(core->driver);
+    const struct driver_peer *peer = driver_peer(core->driver, primary.name);
+    struct json_object *standbys = NULL;
+    int count = 0;
+    if (primary.self)
+        standbys = core->driver->standbys;
+    else if (peer != NULL && is_known(core, peer, clock_now_ms()))
+        standbys = json_get(peer->document, "standbys");
+    if (standbys == NULL)
+        return -1;
+    for (size_t i = 0; i < json_object_array_length(standbys); i++) {
+        struct json_object *row = json_object_array_get_idx(standbys, i);
+        const char *name;
+        const char *state;
+        if (json_get_string(row, "name", &name) && json_get_string(row, "state", &state) &&
+            strcmp(state, "streaming") == 0 && quorum_has(set, name))
+            count++;
+    }
+    return count;
+}
+
+static struct json_object *
+durability_json(const struct core *core, bool *ret_short)
+{
+    struct quorum_record record;
+    struct json_object *object = json_object_new_object();
+    struct json_object *members = json_object_new_array();
+    driver_record(core->driver, &record);
+    const struct quorum_set *set = record.joint ? &record.old : &record.now;
+    int streaming = count_streaming(core, set);
+    bool known = cache_loaded(core->cache);
+    for (size_t i = 0; i < set->count; i++)
+        (void)json_object_array_add(members, json_object_new_string(set->voters[i]));
+    json_add_string(object, "mode", !known ? "unknown" : set->k > 0 ? "strict" : "async");
+    json_add_u64(object, "k", set->k);
+    json_add(object, "members", members);
+    json_add(object, "satisfied",
+             streaming < 0 ? NULL : json_object_new_boolean((unsigned)streaming >= set->k));
+    *ret_short = streaming >= 0 && (unsigned)streaming < set->k;
+    CLEANUP(freep) char *text = NULL;
+    if (set->k == 0)
+        text =
+            str_dup("a write is acknowledged when the primary alone has it; a failover may leave "
+                    "writes behind, set aside on the old primary");
+    else if (streaming < 0)
+        text = str_printf("a write needs %u of %zu members beside the primary; how many receive is "
+                          "not known here",
+                          set->k, set->count - 1);
+    else
+        text =
+            str_printf("a write needs %u of %zu members beside the primary; %d receive%s%s", set->k,
+                       set->count - 1, streaming, record.joint ? "; the set changes" : "",
+                       *ret_short ? "; writes wait" : "");
+    json_add_string(object, "text", text);
+    return object;
+}
+
+/* ------------------------------------------------------------------ alarms */
+
+static void add_alarm(struct json_object *list, const char *name, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void
+add_alarm(struct json_object *list, const char *name, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    struct json_object *alarm = json_object_new_object();
+    json_add_string(alarm, "name", name);
+    json_add_string(alarm, "text", text);
+    (void)json_object_array_add(list, alarm);
+}
+
+static void
+add_disk_alarm(const struct core *core, struct json_object *list)
+{
+    struct statvfs disk;
+    uint64_t least = setting_u64(SETTING_ALARM_DISK_FREE_MB, cache_settings(core->cache));
+    if (statvfs(core->home->folder, &disk) != 0)
+        return;
+    uint64_t free_mb = (uint64_t)disk.f_bavail * disk.f_frsize / (1024 * 1024);
+    if (free_mb < least)
+        add_alarm(list, "disk_free", "%s: %llu MB are left under %s", core->home->node,
+                  (unsigned long long)free_mb, core->home->folder);
+}
+
+static void
+add_connector_alarms(struct json_object *list, struct json_object *connectors)
+{
+    for (size_t i = 0; i < json_object_array_length(connectors); i++) {
+        struct json_object *connector = json_object_array_get_idx(connectors, i);
+        const char *name = "?";
+        const char *text = "";
+        const char *state = "";
+        bool ok;
+        (void)!json_get_string(connector, "name", &name);
+        struct json_object *activation = json_get(connector, "activation");
+        if (json_get_string(activation, "state", &state) && strcmp(state, "failed") == 0) {
+            (void)!json_get_string(activation, "text", &text);
+            add_alarm(list, "activation_failed", "%s: %s", name, text);
+        }
+        struct json_object *probe = json_get(connector, "probe");
+        if (probe == NULL)
+            probe = json_get(connector, "latent_probe");
+        if (json_get_bool(probe, "ok", &ok) && !ok) {
+            (void)!json_get_string(probe, "text", &text);
+            add_alarm(list, "server_unreachable", "%s: %s", name, text);
+        }
+    }
+}
+
+static struct json_object *
+alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks)
+{
+    const struct driver *driver = core->driver;
+    struct json_object *list = json_object_new_array();
+    uint64_t now_ms = clock_now_ms();
+    if (driver_primary(driver).name[0] == '\0')
+        add_alarm(list, "no_primary", "nobody is known to be primary; see baton promote --help");
+    if (driver->node.state == NODE_FENCED)
+        add_alarm(list, "fenced", "%s: %s", core->home->node, driver->node.reason);
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const struct driver_peer *peer = &driver->peers[i];
+        if (!is_known(core, peer, now_ms))
+            add_alarm(list, "member_silent", "%s: %s", peer->name,
+                      peer->error[0] == '\0' ? "it has not answered yet" : peer->error);
+        if (peer->digest == DRIVER_DIGEST_DIFFERENT)
+            add_alarm(list, "digest_different", "%s holds another history than %s", peer->name,
+                      core->home->node);
+    }
+    if (short_of_acks)
+        add_alarm(list, "writes_wait", "too few members receive: writes wait for acknowledgement");
+    if (driver->setaside_kept > 0)
+        add_alarm(list, "setaside",
+                  "%s: %llu rows are set aside and not decided on; see baton "
+                  "setaside list",
+                  core->home->node, (unsigned long long)driver->setaside_kept);
+    if (driver->certificate_days >= 0 &&
+        (uint64_t)driver->certificate_days <
+            setting_u64(SETTING_ALARM_CERT_DAYS, cache_settings(core->cache)))
+        add_alarm(list, "certificate", "%s: the node's certificate ends in %d days",
+                  core->home->node, driver->certificate_days);
+    add_disk_alarm(core, list);
+    add_connector_alarms(list, connectors);
+    return list;
+}
+
+struct json_object *
+view_alarms(struct core *core)
+{
+    bool short_of_acks;
+    CLEANUP(json_putp) struct json_object *connectors = acting_connectors(core->acting);
+    (void)json_object_put(durability_json(core, &short_of_acks));
+    return alarm_list(core, connectors, short_of_acks);
+}
+
+/* ------------------------------------------------------------------ the one screen */
+
+/* Ours as they are now; those of others as they last said, without those who are silent. */
+static struct json_object *
+connector_list(struct core *core)
+{
+    const struct driver *driver = core->driver;
+    uint64_t now_ms = clock_now_ms();
+    struct json_object *list = acting_connectors(core->acting);
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const struct driver_peer *peer = &driver->peers[i];
+        struct json_object *theirs = json_get(peer->document, "connectors");
+        if (!is_known(core, peer, now_ms) || !json_object_is_type(theirs, json_type_array))
+            continue;
+        for (size_t j = 0; j < json_object_array_length(theirs); j++)
+            (void)json_object_array_add(list,
+                                        json_object_get(json_object_array_get_idx(theirs, j)));
+    }
+    return list;
+}
+
+struct json_object *
+view_status(struct core *core)
+{
+    struct json_object *document = json_object_new_object();
+    struct json_object *cluster = json_object_new_object();
+    struct json_object *setaside = json_object_new_object();
+    struct json_object *nodes = node_list(core);
+    struct json_object *connectors = connector_list(core);
+    CLEANUP(json_putp) struct json_object *own = acting_connectors(core->acting);
+    char now[CLOCK_TEXT_SIZE];
+    bool short_of_acks;
+    json_add_string(cluster, "name", core->home->cluster);
+    json_add_string(cluster, "id", core->home->cluster_id);
+    json_add(document, "cluster", cluster);
+    json_add_string(document, "this_node", core->home->node);
+    json_add_string(document, "time", clock_wall_text(clock_wall_ms(), now));
+    json_add(document, "primary", primary_json(core));
+    json_add(document, "revision",
+             cache_loaded(core->cache)
+                 ? json_object_new_uint64(cache_position(core->cache)->revision)
+                 : NULL);
+    json_add(document, "durability", durability_json(core, &short_of_acks));
+    json_add(document, "nodes", nodes);
+    json_add(document, "sites", site_list(nodes, false));
+    json_add(document, "connectors", connectors);
+    json_add_u64(setaside, "count", core->driver->setaside_kept);
+    json_add(document, "setaside", setaside);
+    json_add(document, "alarms", alarm_list(core, own, short_of_acks));
+    return document;
+}
+
+struct json_object *
+view_connectors(struct core *core)
+{
+    struct json_object *document = json_object_new_object();
+    json_add(document, "connectors", connector_list(core));
+    return document;
+}
+
+struct json_object *
+view_connector(struct core *core, const char *name)
+{
+    CLEANUP(json_putp) struct json_object *all = connector_list(core);
+    struct json_object *nodes = json_object_new_array();
+    for (size_t i = 0; i < json_object_array_length(all); i++) {
+        struct json_object *one = json_object_array_get_idx(all, i);
+        const char *its_name;
+        if (json_get_string(one, "name", &its_name) && strcmp(its_name, name) == 0)
+            (void)json_object_array_add(nodes, json_object_get(one));
+    }
+    if (json_object_array_length(nodes) == 0) {
+        (void)json_object_put(nodes);
+        return NULL;
+    }
+    struct json_object *document = json_object_new_object();
+    json_add_string(document, "name", name);
+    json_add(document, "nodes", nodes);
+    return document;
+}
+
+bool
+view_ready(struct core *core, const char **ret_reason)
+{
+    const struct driver *driver = core->driver;
+    *ret_reason = "";
+    if (driver->node.state == NODE_PRIMARY ||
+        (driver->node.state == NODE_STANDBY && driver->streaming))
+        return true;
+    *ret_reason = driver->node.state == NODE_STANDBY ? "the subscription does not receive"
+                                                     : driver->node.reason;
+    return false;
+}
