@@ -10,6 +10,14 @@
 
 create type local.log_point as (revision bigint, epoch bigint, holder text collate "C", hash bytea);
 
+-- Where the log ends here. One row, once the node exists.
+create view local.head as
+select coalesce(l.revision, n.log_base) as revision, coalesce(l.epoch, n.log_base_epoch) as epoch,
+    coalesce(l.holder, n.log_base_holder) as holder, coalesce(l.hash, n.log_base_hash) as hash
+from local.node n left join lateral (
+    select g.revision, g.epoch, g.holder, g.hash from shared.log g order by g.revision desc limit 1) l on true;
+grant select on local.head to baton;
+
 -- May this node write now? One definition for the trigger, the functions and the status.
 create function local.writable(n local.node) returns boolean
 language sql stable as $$

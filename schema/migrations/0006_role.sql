@@ -42,25 +42,13 @@ create type local.node_position as (
     log_base_hash text
 );
 
-create function local.log_head(n local.node) returns local.log_point
-language plpgsql stable as $$
-declare
-    head local.log_point;
-begin
-    select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
-    if not found then
-        head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
-    end if;
-    return head;
-end
-$$;
-
 -- Volatile, so that it looks again: whoever waited for the lock of 'n' must see the rows that came before.
 create function local.as_position(n local.node) returns local.node_position
 language plpgsql volatile as $$
 declare
-    head constant local.log_point := local.log_head(n);
+    head local.log_point;
 begin
+    select * into head from local.head;
     return row(n.cluster_id, n.name, n.site, head.revision, head.epoch, head.holder,
         encode(head.hash, 'hex'), n.is_primary, n.frozen, local.writable(n), n.epoch,
         n.epoch_holder, n.promised, n.promised_holder, n.log_base, encode(n.log_base_hash, 'hex'))::local.node_position;
@@ -152,7 +140,7 @@ declare
 begin
     select * into n from local.node for update;
     perform local.check_turn(n, epoch, holder);
-    head := local.log_head(n);
+    select * into head from local.head;
     if (n.epoch, n.epoch_holder) >= (epoch, holder collate "C")
             or (head.epoch, head.holder) >= (epoch, holder collate "C") then
         perform local.fail('BT011', 'epoch_used', format('epoch %s/%s was opened before', epoch, holder),

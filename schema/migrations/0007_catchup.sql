@@ -47,8 +47,7 @@ begin
         jsonb_to_record(e.item) r (revision bigint, epoch bigint, holder text, txn bigint, site text,
             key text, delete boolean, author text, at bigint, reason text, hash text)
     order by r.revision;
-    select coalesce(max(l.revision), max(n.log_base)) into head
-        from local.node n left join shared.log l on l.revision > n.log_base;
+    select h.revision into head from local.head h;
     perform pg_notify('baton_log', head::text);
     return head;
 end
@@ -62,7 +61,7 @@ returns table (revision bigint, hash text, epoch bigint, holder text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     with node as (
         select n.*, greatest(coalesce(low, n.log_base), n.log_base) as bottom,
-            least(coalesce(high, h.revision), h.revision) as top from local.node n, local.log_head(n) h
+            least(coalesce(high, h.revision), h.revision) as top from local.node n, local.head h
     ), wanted as (
         select distinct case
             when low is null and high is null then greatest(node.bottom, node.top - case when i < 24 then i
@@ -143,7 +142,7 @@ begin
         perform local.fail('BT010', 'needs_snapshot', format('the log here starts after revision %s, common is %s',
             n.log_base, common), 'set all aside and take a snapshot');
     end if;
-    if common >= (local.log_head(n)).revision then
+    if common >= (select h.revision from local.head h) then
         return 0;
     end if;
     batch_id := nextval('local.setaside_batch');
@@ -218,7 +217,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
                 'value', c.value, 'revision', c.revision, 'epoch', c.epoch, 'author', c.author,
                 'at', (extract(epoch from c.at) * 1000000)::bigint) order by c.key, c.site)
             from shared.config c), '[]'))
-    from local.node n, local.log_head(n) h
+    from local.node n, local.head h
 $$;
 
 -- Replaces log and state by a snapshot; the log starts anew after it. Returns its revision.
@@ -234,7 +233,7 @@ declare
 begin
     select * into n from local.node for update;
     perform local.check_not_primary(n);
-    ours := local.log_head(n);
+    select * into ours from local.head;
     if (doc ->> 'cluster_id')::uuid is distinct from n.cluster_id or head is null then
         perform local.fail('BT011', 'other_cluster', format('the snapshot is of cluster %s, this node of %s',
             doc ->> 'cluster_id', n.cluster_id), 'ask a member of this cluster');
@@ -286,7 +285,7 @@ begin
     if n.name is null then
         return 0;
     end if;
-    cut := least(n.log_base + rows_max, (local.log_head(n)).revision - greatest(keep_rows, 1));
+    cut := least(n.log_base + rows_max, (select h.revision from local.head h) - greatest(keep_rows, 1));
     select least(cut, min(l.revision) - 1) into cut from shared.log l
         where l.revision > n.log_base and l.revision <= cut
             and l.at >= clock_timestamp() - keep_days * interval '1 day';
@@ -317,15 +316,16 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 #variable_conflict use_column
 declare
     n local.node;
+    newest constant bigint := (select h.revision from local.head h);
 begin
     select * into n from local.node;
     if at_revision < n.log_base then
         perform local.fail('BT010', 'pruned', format('the state at revision %s is forgotten, the oldest kept is %s',
             at_revision, n.log_base), 'choose a later revision');
     end if;
-    if at_revision > (local.log_head(n)).revision then
+    if at_revision > newest then
         perform local.fail('BT011', 'no_revision', format('revision %s is not there, the newest is %s',
-            at_revision, (local.log_head(n)).revision), 'choose an earlier revision');
+            at_revision, newest), 'choose an earlier revision');
     end if;
     return query
     select t.site, t.key, t.value, t.revision, t.epoch, t.author, t.at from (
@@ -365,7 +365,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select h.revision, (select encode(sha256(convert_to(coalesce(string_agg(jsonb_build_array(c.site, c.key,
             c.value, c.revision)::text, E'\n' order by c.key, c.site), ''), 'UTF8')), 'hex')
         from shared.config c)
-    from local.node n, local.log_head(n) h
+    from local.node n, local.head h
 $$;
 
 grant execute on function local.log_rows(bigint, integer), local.catchup(jsonb),
