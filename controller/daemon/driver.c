@@ -467,6 +467,7 @@ driver_new(struct core *core)
 {
     struct driver *driver = mem_zero(1, sizeof *driver);
     driver->core = core;
+    driver->certificate_days = -1;
     driver->queue = mem_zero(DRIVER_QUEUE_MAX, sizeof *driver->queue);
     driver->port = (struct repl_port){
         .data = driver, .query = port_query, .ask = port_ask, .after = port_after
@@ -497,6 +498,13 @@ driver_start(struct driver *driver)
     writer_close(driver->core->writer, "this node has just started and is fenced");
     if (pq_state(driver->core->ctl) == PQ_READY)
         driver_database(driver, true, NULL);
+}
+
+void
+driver_certificate(struct driver *driver, int days)
+{
+    driver->certificate_days = days;
+    driver_touch(driver);
 }
 
 void

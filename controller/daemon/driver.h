@@ -28,6 +28,8 @@ void driver_free(struct driver *driver);
 void driver_refresh_limits(struct driver *driver);
 /* The control connection came (ready) or went ('err' says why). */
 void driver_database(struct driver *driver, bool ready, const struct err *err);
+/* Days left of our certificate, for the view. */
+void driver_certificate(struct driver *driver, int days);
 void driver_start(struct driver *driver);
 /* Stops taking part: fences nothing (a stopped primary is fenced at its next start), releases
  * nothing, answers no peer any more. */

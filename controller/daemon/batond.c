@@ -1,0 +1,405 @@
+/*
+ * batond -- the daemon of one node: settings, wiring, signals. What it decides is in sites/.
+ */
+#include <ev.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/api/api.h"
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/file.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/daemon/acting.h"
+#include "controller/daemon/batond_certificate.h"
+#include "controller/daemon/cache.h"
+#include "controller/daemon/core.h"
+#include "controller/daemon/driver.h"
+#include "controller/daemon/tail.h"
+#include "controller/daemon/writer.h"
+#include "controller/http/server.h"
+#include "controller/loop/fetch.h"
+#include "controller/loop/notify.h"
+#include "controller/loop/pq.h"
+#include "controller/loop/worker.h"
+#include "controller/postgres/managed.h"
+#include "controller/postgres/migrate.h"
+
+#define BATOND_STOP_MS 3000 /* for requests that are under way */
+
+struct batond {
+    struct core core;
+    struct managed_config managed;
+    char *pg_folder; /* owned; what 'managed' borrows */
+    char *owner_conninfo;
+    char *conninfo;
+    struct batond_certificate *certificate;
+    struct notify *notify;
+    int lock;
+    ev_signal term;
+    ev_signal interrupt;
+    ev_signal hangup;
+    bool migrating;
+    bool migrated;
+    bool http_stopped;
+    bool database_stopped;
+    int exit_code;
+};
+
+/* ------------------------------------------------------------------ database */
+
+static void
+on_ctl_state(void *data, enum pq_state state, const struct err *err)
+{
+    struct batond *batond = data;
+    if (batond->core.driver == NULL || batond->core.stopping)
+        return;
+    if (state == PQ_READY)
+        driver_database(batond->core.driver, true, NULL);
+    else if (err != NULL)
+        driver_database(batond->core.driver, false, err);
+}
+
+static void
+start_deciding(struct batond *batond)
+{
+    if (batond->migrated)
+        return;
+    batond->migrated = true;
+    driver_start(batond->core.driver);
+    notify_ready("fenced until the peers have told the epoch");
+    log_info("batond.ready", "address=%s version=%s", http_server_address(batond->core.server),
+             BATON_VERSION);
+}
+
+static void
+on_migrated(void *data, unsigned applied, const struct err *err)
+{
+    struct batond *batond = data;
+    batond->migrating = false;
+    if (batond->core.stopping)
+        return;
+    if (err != NULL) {
+        log_error("batond.migrate", "reason=\"%s\" mend=\"%s\"", err->text, err->mend);
+        batond->exit_code = err_code_exit(err->code);
+        ev_feed_signal_event(batond->core.loop, SIGTERM);
+        return;
+    }
+    if (applied > 0)
+        log_info("batond.migrated", "count=%u", applied);
+    start_deciding(batond);
+}
+
+static void
+migrate(struct batond *batond)
+{
+    struct err err;
+    if (batond->migrating || batond->migrated)
+        return;
+    batond->migrating = true;
+    if (migrate_start(batond->core.worker, batond->owner_conninfo, on_migrated, batond, &err) !=
+        ERR_NONE)
+        on_migrated(batond, 0, &err);
+}
+
+static void stopped_one(struct batond *batond);
+
+static void
+on_managed(void *data, enum managed_state state, const struct err *err)
+{
+    struct batond *batond = data;
+    if (err != NULL)
+        log_warn("postgres.state", "state=%s reason=\"%s\"", managed_state_name(state), err->text);
+    else
+        log_info("postgres.state", "state=%s", managed_state_name(state));
+    if (state == MANAGED_READY && !batond->core.stopping) {
+        migrate(batond);
+        pq_reset(batond->core.ctl);
+        pq_reset(batond->core.attach);
+    }
+    if (state == MANAGED_STOPPED) {
+        batond->database_stopped = true;
+        stopped_one(batond);
+    }
+}
+
+static enum err_code
+open_database(struct batond *batond, struct err *err)
+{
+    static const char *const setup[] = { "set synchronous_commit = local",
+                                         "set idle_in_transaction_session_timeout = '10s'" };
+    struct core *core = &batond->core;
+    struct pq_options options = { .loop = core->loop,
+                                  .name = "ctl",
+                                  .conninfo = batond->conninfo,
+                                  .setup = setup,
+                                  .setup_count = ARRAY_COUNT(setup),
+                                  .on_state = on_ctl_state,
+                                  .data = batond };
+    enum err_code code = pq_open(&options, &core->ctl, err);
+    options.name = "attach";
+    options.on_state = NULL;
+    if (code == ERR_NONE)
+        code = pq_open(&options, &core->attach, err);
+    if (code == ERR_NONE)
+        code = writer_new(core->loop, batond->conninfo, &core->writer, err);
+    if (code == ERR_NONE)
+        code = tail_new(core->loop, batond->conninfo, core->cache, &core->tail, err);
+    return code;
+}
+
+static enum err_code
+start_managed(struct batond *batond, struct err *err)
+{
+    const struct home *home = batond->core.home;
+    batond->pg_folder = home_path(home, "pg");
+    batond->managed = (struct managed_config){
+        .folder = batond->pg_folder,
+        .socket = home->pg.socket,
+        .listen = home->pg.listen,
+        .port = home->pg.port,
+        .run_as = home->pg.run_as,
+    };
+    return managed_open(batond->core.loop, &batond->managed, on_managed, batond,
+                        &batond->core.managed, err);
+}
+
+/* ------------------------------------------------------------------ start */
+
+static enum err_code
+open_server(struct batond *batond, struct err *err)
+{
+    struct core *core = &batond->core;
+    CLEANUP(freep) char *ca = home_path(core->home, "ca.crt");
+    CLEANUP(freep) char *certificate = home_path(core->home, "node.crt");
+    CLEANUP(freep) char *key = home_path(core->home, "node.key");
+    struct tls_identity tls = { .ca = ca, .cert = certificate, .key = key };
+    struct fetch_trust trust = { .tls = tls };
+    enum err_code code = fetch_client_open(core->loop, &trust, &core->peers, err);
+    if (code != ERR_NONE)
+        return code;
+    core->acting = acting_new(core);
+    core->driver = driver_new(core);
+    code = api_new(core, &core->api, err);
+    if (code != ERR_NONE)
+        return code;
+    struct http_options options = { .listen = core->home->listen,
+                                    .tls = &tls,
+                                    .handler = api_handle,
+                                    .data = core->api,
+                                    .body_size_max = API_SERVER_BODY_SIZE_MAX };
+    return http_server_open(core->loop, &options, &core->server, err);
+}
+
+static void on_stop_signal(struct ev_loop *loop, ev_signal *signal, int revents);
+
+static void
+on_hangup(struct ev_loop *loop, ev_signal *signal, int revents)
+{
+    struct batond *batond = signal->data;
+    (void)loop, (void)revents;
+    notify_reloading();
+    batond_certificate_reload(batond->certificate);
+    notify_ready("reloaded");
+}
+
+static void
+watch_signals(struct batond *batond)
+{
+    struct ev_loop *loop = batond->core.loop;
+    (void)signal(SIGPIPE, SIG_IGN);
+    ev_signal_init(&batond->term, on_stop_signal, SIGTERM);
+    ev_signal_init(&batond->interrupt, on_stop_signal, SIGINT);
+    ev_signal_init(&batond->hangup, on_hangup, SIGHUP);
+    batond->term.data = batond->interrupt.data = batond->hangup.data = batond;
+    ev_signal_start(loop, &batond->term);
+    ev_signal_start(loop, &batond->interrupt);
+    ev_signal_start(loop, &batond->hangup);
+}
+
+static enum err_code
+start(struct batond *batond, const char *folder, struct err *err)
+{
+    struct core *core = &batond->core;
+    enum err_code code = home_load(folder, &core->home, err);
+    if (code == ERR_NONE)
+        code = home_lock(core->home, &batond->lock, err);
+    if (code != ERR_NONE)
+        return code;
+    core->loop = ev_default_loop(EVFLAG_AUTO);
+    watch_signals(batond);
+    core->cache = cache_new(core->home->node, core->home->site);
+    code = worker_open(core->loop, &core->worker, err);
+    if (code == ERR_NONE)
+        code = home_conninfo(core->home, "baton", &batond->conninfo, err);
+    if (code == ERR_NONE && home_managed(core->home))
+        code = home_conninfo(core->home, MANAGED_OWNER, &batond->owner_conninfo, err);
+    if (code == ERR_NONE)
+        code = open_database(batond, err);
+    if (code == ERR_NONE)
+        code = open_server(batond, err);
+    if (code == ERR_NONE && home_managed(core->home))
+        code = start_managed(batond, err);
+    if (code != ERR_NONE)
+        return code;
+    batond->certificate = batond_certificate_new(core, &batond->managed);
+    batond->notify = notify_open(core->loop);
+    if (!home_managed(core->home)) /* an external schema is migrated by `baton init` as its owner */
+        start_deciding(batond);
+    return ERR_NONE;
+}
+
+/* ------------------------------------------------------------------ stop */
+
+static void
+stopped_one(struct batond *batond)
+{
+    if (batond->http_stopped && batond->database_stopped)
+        ev_break(batond->core.loop, EVBREAK_ALL);
+}
+
+static void
+on_http_stopped(void *data)
+{
+    struct batond *batond = data;
+    batond->http_stopped = true;
+    if (batond->core.managed != NULL && !batond->database_stopped)
+        managed_stop(batond->core.managed);
+    stopped_one(batond);
+}
+
+static void
+on_stop_signal(struct ev_loop *loop, ev_signal *signal, int revents)
+{
+    struct batond *batond = signal->data;
+    struct core *core = &batond->core;
+    (void)loop, (void)revents;
+    if (core->stopping)
+        return;
+    core->stopping = true;
+    log_info("batond.stopping", "signal=%d", signal->signum);
+    notify_stopping();
+    driver_stop(core->driver);
+    api_stop(core->api);
+    batond->database_stopped = core->managed == NULL;
+    http_server_stop(core->server, BATOND_STOP_MS, on_http_stopped, batond);
+}
+
+static void
+finish(struct batond *batond)
+{
+    struct core *core = &batond->core;
+    batond_certificate_free(batond->certificate);
+    if (core->server != NULL)
+        http_server_close(core->server);
+    if (core->writer != NULL)
+        writer_free(core->writer);
+    if (core->worker != NULL)
+        worker_close(core->worker);
+    if (core->peers != NULL)
+        fetch_client_close(core->peers);
+    if (core->attach != NULL)
+        pq_close(core->attach);
+    if (core->ctl != NULL)
+        pq_close(core->ctl);
+    if (core->api != NULL)
+        api_free(core->api);
+    driver_free(core->driver);
+    acting_free(core->acting);
+    if (core->tail != NULL)
+        tail_free(core->tail);
+    cache_free(core->cache);
+    if (core->managed != NULL)
+        managed_close(core->managed);
+    if (batond->notify != NULL)
+        notify_close(batond->notify);
+    home_free(core->home);
+    free(batond->pg_folder);
+    free(batond->conninfo);
+    free(batond->owner_conninfo);
+}
+
+/* ------------------------------------------------------------------ main */
+
+static void
+print_help(void)
+{
+    (void)printf("batond %s: the daemon of one Baton node\n"
+                 "\n"
+                 "usage: batond --data-dir D [--log-level error|warn|info|debug]\n"
+                 "\n"
+                 "  --data-dir D      the node's folder, made by 'baton init' or 'baton join'\n"
+                 "                    (or BATON_DATA_DIR)\n"
+                 "  --log-level L     how much goes to standard error; info\n"
+                 "  --version, --help\n"
+                 "\n"
+                 "example: batond --data-dir /var/lib/baton\n"
+                 "signals: SIGTERM and SIGINT stop it, SIGHUP reads certificates again\n",
+                 BATON_VERSION);
+}
+
+static bool
+read_level(const char *text, enum log_level *ret_level)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret_level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "data-dir", required_argument, NULL, 'd' },
+        { "log-level", required_argument, NULL, 'l' },
+        { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *folder = getenv("BATON_DATA_DIR");
+    enum log_level level = LOG_LEVEL_INFO;
+    struct batond batond = { .lock = -1 };
+    struct err err;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'd') {
+            folder = optarg;
+        } else if (option == 'v') {
+            (void)printf("batond %s\n", BATON_VERSION);
+            return 0;
+        } else if (option == 'h') {
+            print_help();
+            return 0;
+        } else if (option != 'l' || !read_level(optarg, &level)) {
+            (void)fprintf(stderr, "batond: see batond --help\n");
+            return err_code_exit(ERR_INVALID);
+        }
+    }
+    if (folder == NULL || optind != argc) {
+        (void)fprintf(stderr, "batond: --data-dir D is needed\n  mend: batond --help\n");
+        return err_code_exit(ERR_INVALID);
+    }
+    log_init(NULL, level);
+    enum err_code code = start(&batond, folder, &err);
+    if (code != ERR_NONE) {
+        (void)fprintf(stderr, "batond: %s\n", err.text);
+        if (err.mend[0] != '\0')
+            (void)fprintf(stderr, "  mend: %s\n", err.mend);
+        finish(&batond);
+        return err_code_exit(code);
+    }
+    log_init(batond.core.home->node, level);
+    (void)ev_run(batond.core.loop, 0);
+    finish(&batond);
+    return batond.exit_code;
+}
