@@ -34,6 +34,7 @@ buf_reserve(struct buf *buf, size_t size)
             capacity *= 2;
         buf->data = mem_grow(buf->data, capacity, 1);
         buf->capacity = capacity;
+        buf->data[buf->size] = '\0'; /* also while nothing is added to the room */
     }
     return buf->data + buf->size;
 }

@@ -32,6 +32,16 @@ skip_space(struct scan *scan)
 }
 
 static bool
+hex_digits(const char *at, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strchr("0123456789abcdefABCDEF", at[i]) == NULL || at[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+static bool
 scan_string(struct scan *scan)
 {
     for (scan->at++; scan->at < scan->end; scan->at++) {
@@ -46,7 +56,7 @@ scan_string(struct scan *scan)
         if (++scan->at == scan->end)
             break;
         if (*scan->at == 'u') {
-            if (scan->end - scan->at < 5 || strspn(scan->at + 1, "0123456789abcdefABCDEF") < 4)
+            if (scan->end - scan->at < 5 || !hex_digits(scan->at + 1, 4))
                 return fail(scan, "bad \\u escape");
             if (strncmp(scan->at + 1, "0000", 4) == 0)
                 return fail(scan, "\\u0000 in a string");
