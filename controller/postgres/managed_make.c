@@ -178,8 +178,8 @@ static const char *const hard_settings[][2] = {
     { "wal_level", "logical" },
     { "max_wal_senders", "25" },
     { "max_replication_slots", "45" },
-    { "max_logical_replication_workers", "16" },
-    { "max_worker_processes", "24" },
+    { "max_logical_replication_workers", "32" },
+    { "max_worker_processes", "40" },
     { "wal_retrieve_retry_interval", "50ms" },
     { "synchronous_commit", "on" },
     { "fsync", "on" },
@@ -503,10 +503,11 @@ managed_is_ours(const struct managed_config *config, pid_t pid)
     return strcmp(folder, real) == 0;
 }
 
-/* The last line of the file's end that says FATAL or PANIC. */
+/* The last line of the file's end that tells of an end. */
 static bool
 last_words(const char *path, char *to, size_t to_size)
 {
+    static const char *const marks[] = { "FATAL:  ", "PANIC:  ", "LOG:  server process (PID" };
     char text[TAIL_SIZE + 1];
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0)
@@ -521,14 +522,13 @@ last_words(const char *path, char *to, size_t to_size)
         next = strchr(line, '\n');
         if (next != NULL)
             *next++ = '\0';
-        const char *words = strstr(line, "FATAL:");
-        if (words == NULL)
-            words = strstr(line, "PANIC:");
-        if (words == NULL)
-            continue;
-        words += strlen("FATAL:");
-        (void)snprintf(to, to_size, "%s", words + strspn(words, " "));
-        found = true;
+        for (size_t i = 0; i < ARRAY_COUNT(marks); i++) {
+            const char *words = strstr(line, marks[i]);
+            if (words == NULL)
+                continue;
+            (void)snprintf(to, to_size, "%s", words + strcspn(words, " ") + 2);
+            found = true;
+        }
     }
     return found;
 }
