@@ -1,0 +1,488 @@
+#include "controller/activation/probe.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/list.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/loop/fetch.h"
+
+#define JITTER_PERCENT 10
+
+/* One server of one connector. */
+struct target {
+    struct list node;
+    struct prober *prober; /* borrowed */
+    char connector[CONNECTOR_NAME_SIZE];
+    enum effective_server server;
+    bool listed; /* in the last probe_want() */
+    /* what to do */
+    char *url;     /* owned; with the path */
+    char *address; /* owned; host, for the check of its address */
+    char *ca;      /* owned; PEM or NULL */
+    bool pin_set;
+    uint8_t pin[CONNECTOR_PIN_SIZE];
+    unsigned expect_status;
+    uint64_t interval_ms; /* 0: that of the settings */
+    uint64_t timeout_ms;
+    /* how it stands */
+    struct fetch_client *client; /* owned; from the start of a probe until after its end */
+    struct fetch *fetch;         /* borrowed; while a probe is under way */
+    uint64_t next_ms;
+    bool changed; /* to be told */
+    struct probe_result result;
+};
+
+struct prober {
+    struct ev_loop *loop; /* borrowed */
+    ev_timer alarm;
+    struct probe_settings settings;
+    uint64_t random;
+    probe_changed_fn *changed;
+    void *data; /* borrowed */
+    struct list targets;
+    size_t target_count;
+    size_t under_way;
+};
+
+const char *
+probe_state_name(enum probe_state state)
+{
+    static const char *const names[] = { "unknown", "ok", "failed", "stale" };
+    return names[state];
+}
+
+static bool
+v4_allowed(uint32_t address)
+{
+    return address >> 24 != 0 && address >> 28 < 14 && address >> 16 != 0xa9fe;
+}
+
+bool
+probe_address_allowed(const char *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (inet_pton(AF_INET, address, &four) == 1)
+        return v4_allowed(ntohl(four.s_addr));
+    if (inet_pton(AF_INET6, address, &six) != 1)
+        return true;
+    if (IN6_IS_ADDR_V4MAPPED(&six)) {
+        memcpy(&four, &six.s6_addr[12], sizeof four);
+        return v4_allowed(ntohl(four.s_addr));
+    }
+    return !IN6_IS_ADDR_LINKLOCAL(&six) && !IN6_IS_ADDR_MULTICAST(&six) &&
+           !IN6_IS_ADDR_UNSPECIFIED(&six);
+}
+
+/* ---- time ---- */
+
+static uint64_t
+random_below(struct prober *prober, uint64_t bound)
+{
+    /* xorshift64*: spreading needs no secret */
+    prober->random ^= prober->random >> 12;
+    prober->random ^= prober->random << 25;
+    prober->random ^= prober->random >> 27;
+    return (prober->random * UINT64_C(2685821657736338717) >> 32) % bound;
+}
+
+static uint64_t
+interval_of(const struct target *target)
+{
+    return target->interval_ms != 0 ? target->interval_ms : target->prober->settings.interval_ms;
+}
+
+static uint64_t
+timeout_of(const struct target *target)
+{
+    return target->timeout_ms != 0 ? target->timeout_ms : target->prober->settings.timeout_ms;
+}
+
+static uint64_t
+next_interval(struct target *target)
+{
+    uint64_t interval = interval_of(target);
+    uint64_t spread = interval * JITTER_PERCENT / 100;
+    return interval - spread + random_below(target->prober, 2 * spread + 1);
+}
+
+static void
+wake_in(struct prober *prober, uint64_t after_ms)
+{
+    ev_timer_stop(prober->loop, &prober->alarm);
+    ev_timer_set(&prober->alarm, (double)after_ms / 1000, 0.);
+    ev_timer_start(prober->loop, &prober->alarm);
+}
+
+/* ---- one probe ---- */
+
+static void
+set_result(struct target *target, enum probe_state state, uint64_t latency_ms, const char *text)
+{
+    struct probe_result *result = &target->result;
+    if (result->state != state)
+        target->changed = true;
+    result->failure_count = state == PROBE_FAILED ? result->failure_count + 1 : 0;
+    result->state = state;
+    result->ok = state == PROBE_OK;
+    result->latency_ms = latency_ms;
+    result->at_ms = clock_now_ms();
+    (void)snprintf(result->text, sizeof result->text, "%s", text);
+}
+
+static void
+judge_reply(struct target *target, const struct fetch_reply *reply)
+{
+    char text[PROBE_TEXT_SIZE];
+    uint64_t latency_ms = (reply->total_us + 500) / 1000;
+    bool ok = target->expect_status == 0 ? reply->status >= 200 && reply->status <= 399
+                                         : reply->status == (int)target->expect_status;
+    if (!probe_address_allowed(reply->address)) {
+        ok = false;
+        (void)snprintf(text, sizeof text, "%s is an address that is not probed", reply->address);
+    } else if (ok) {
+        (void)snprintf(text, sizeof text, "%d in %" PRIu64 " ms", reply->status, latency_ms);
+    } else if (target->expect_status == 0) {
+        (void)snprintf(text, sizeof text, "status %d, wanted 200 to 399", reply->status);
+    } else {
+        (void)snprintf(text, sizeof text, "status %d, wanted %u", reply->status,
+                       target->expect_status);
+    }
+    set_result(target, ok ? PROBE_OK : PROBE_FAILED, latency_ms, text);
+}
+
+/* The cause without "GET URL: " before it: whoever reads it knows which server it is about. */
+static const char *
+cause_of(const struct target *target, const struct err *err)
+{
+    CLEANUP(freep) char *prefix = str_printf("GET %s: ", target->url);
+    return str_starts(err->text, prefix) ? err->text + strlen(prefix) : err->text;
+}
+
+static void
+on_done(void *data, const struct fetch_reply *reply, const struct err *err)
+{
+    struct target *target = data;
+    target->fetch = NULL;
+    target->prober->under_way--;
+    if (reply != NULL)
+        judge_reply(target, reply);
+    else
+        set_result(target, PROBE_FAILED, 0, cause_of(target, err));
+    wake_in(target->prober, 0); /* tells, and starts what waits, from outside of fetch */
+}
+
+/* One for each probe: nothing is kept, neither a connection nor the memory of idle clients. */
+static enum err_code
+open_client(struct target *target, struct err *err)
+{
+    ASSERT(target->client == NULL);
+    struct fetch_trust trust = {
+        .tls = { .ca = target->ca },
+        .pin = target->pin_set ? target->pin : NULL,
+        .system_trust = target->ca == NULL && !target->pin_set,
+    };
+    return fetch_client_open(target->prober->loop, &trust, &target->client, err);
+}
+
+static void
+start(struct target *target, uint64_t now_ms)
+{
+    struct err err;
+    target->next_ms = now_ms + next_interval(target);
+    if (!probe_address_allowed(target->address)) {
+        set_result(target, PROBE_FAILED, 0, "link-local and multicast addresses are not probed");
+        return;
+    }
+    if (open_client(target, &err) != ERR_NONE) {
+        set_result(target, PROBE_FAILED, 0, err.text);
+        return;
+    }
+    struct fetch_request request = {
+        .url = target->url,
+        .timeout_ms = (unsigned)timeout_of(target),
+        .connect_timeout_ms = (unsigned)timeout_of(target),
+        .reply_size_max = PROBE_REPLY_SIZE_MAX,
+    };
+    target->prober->under_way++;
+    target->fetch = fetch_start(target->client, &request, on_done, target);
+}
+
+/* ---- all of them ---- */
+
+static void
+tell_changes(struct prober *prober)
+{
+    /* From the start after each call: the receiver may have changed the list. */
+    for (bool again = true; again;) {
+        again = false;
+        list_each (at, &prober->targets) {
+            struct target *target = CONTAINER_OF(at, struct target, node);
+            if (!target->changed)
+                continue;
+            target->changed = false;
+            log_line(target->result.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "probe.changed",
+                     "connector=%s server=%s state=%s text=\"%s\"", target->connector,
+                     effective_server_name(target->server), probe_state_name(target->result.state),
+                     target->result.text);
+            if (prober->changed == NULL)
+                continue;
+            struct probe_result result = target->result;
+            char connector[CONNECTOR_NAME_SIZE];
+            memcpy(connector, target->connector, sizeof connector);
+            prober->changed(prober->data, connector, target->server, &result);
+            again = true;
+            break;
+        }
+    }
+}
+
+/* Not from inside 'done', where a client must not be closed. */
+static void
+close_clients(struct prober *prober)
+{
+    list_each (at, &prober->targets) {
+        struct target *target = CONTAINER_OF(at, struct target, node);
+        if (target->fetch == NULL) {
+            fetch_client_close(target->client);
+            target->client = NULL;
+        }
+    }
+}
+
+/* The one that has waited longest; NULL when none is due. '*wake_ms' becomes the time to the next
+ * that is not due yet. */
+static struct target *
+most_overdue(const struct prober *prober, uint64_t now_ms, uint64_t *wake_ms)
+{
+    struct target *found = NULL;
+    *wake_ms = UINT64_MAX;
+    list_each (at, &prober->targets) {
+        struct target *target = CONTAINER_OF(at, struct target, node);
+        if (target->fetch != NULL)
+            continue;
+        if (target->next_ms <= now_ms) {
+            if (found == NULL || target->next_ms < found->next_ms)
+                found = target;
+        } else if (target->next_ms - now_ms < *wake_ms) {
+            *wake_ms = target->next_ms - now_ms;
+        }
+    }
+    return found;
+}
+
+static void
+on_alarm(struct ev_loop *loop, ev_timer *alarm, int revents)
+{
+    (void)loop, (void)revents;
+    struct prober *prober = CONTAINER_OF(alarm, struct prober, alarm);
+    uint64_t now_ms = clock_now_ms();
+    uint64_t wake_ms = UINT64_MAX;
+    close_clients(prober);
+    while (prober->under_way < PROBE_PARALLEL_MAX) {
+        struct target *target = most_overdue(prober, now_ms, &wake_ms);
+        if (target == NULL)
+            break;
+        start(target, now_ms);
+    }
+    tell_changes(prober);
+    /* With all places taken the end of a probe wakes us. */
+    if (prober->under_way < PROBE_PARALLEL_MAX && wake_ms != UINT64_MAX &&
+        !ev_is_active(&prober->alarm))
+        wake_in(prober, wake_ms);
+}
+
+static void
+target_stop(struct target *target)
+{
+    if (target->fetch != NULL) {
+        fetch_cancel(target->fetch);
+        target->fetch = NULL;
+        target->prober->under_way--;
+    }
+    fetch_client_close(target->client);
+    target->client = NULL;
+    free(target->url);
+    free(target->address);
+    free(target->ca);
+    target->url = target->address = target->ca = NULL;
+}
+
+static void
+target_free(struct target *target)
+{
+    list_remove(&target->node);
+    target_stop(target);
+    target->prober->target_count--;
+    free(target);
+}
+
+struct prober *
+probe_open(struct ev_loop *loop, const struct probe_settings *settings, uint64_t seed,
+           probe_changed_fn *changed, void *data)
+{
+    ASSERT(settings->interval_ms > 0 && settings->timeout_ms > 0);
+    struct prober *prober = mem_zero(1, sizeof *prober);
+    prober->loop = loop;
+    prober->settings = *settings;
+    prober->random = seed != 0 ? seed : 1;
+    prober->changed = changed;
+    prober->data = data;
+    list_init(&prober->targets);
+    ev_timer_init(&prober->alarm, on_alarm, 0., 0.);
+    return prober;
+}
+
+void
+probe_close(struct prober *prober)
+{
+    if (prober == NULL)
+        return;
+    ev_timer_stop(prober->loop, &prober->alarm);
+    list_each (at, &prober->targets)
+        target_free(CONTAINER_OF(at, struct target, node));
+    free(prober);
+}
+
+void
+probe_configure(struct prober *prober, const struct probe_settings *settings)
+{
+    if (settings->interval_ms == prober->settings.interval_ms &&
+        settings->timeout_ms == prober->settings.timeout_ms)
+        return;
+    ASSERT(settings->interval_ms > 0 && settings->timeout_ms > 0);
+    prober->settings = *settings;
+    /* A shorter interval counts at once. */
+    uint64_t now_ms = clock_now_ms();
+    list_each (at, &prober->targets) {
+        struct target *target = CONTAINER_OF(at, struct target, node);
+        uint64_t latest_ms = now_ms + next_interval(target);
+        if (target->next_ms > latest_ms)
+            target->next_ms = latest_ms;
+    }
+    wake_in(prober, 0);
+}
+
+static struct target *
+target_find(const struct prober *prober, const char *connector, enum effective_server server)
+{
+    list_each (at, &prober->targets) {
+        struct target *target = CONTAINER_OF(at, struct target, node);
+        if (target->server == server && strcmp(target->connector, connector) == 0)
+            return target;
+    }
+    return NULL;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static struct target *
+target_new(struct prober *prober, const char *connector, enum effective_server server)
+{
+    if (prober->target_count >= PROBE_TARGETS_MAX) {
+        log_error("probe.too_many", "connector=%s max=%d", connector, PROBE_TARGETS_MAX);
+        return NULL;
+    }
+    struct target *target = mem_zero(1, sizeof *target);
+    target->prober = prober;
+    target->server = server;
+    ASSERT(str_copy(target->connector, sizeof target->connector, connector));
+    list_add_tail(&prober->targets, &target->node);
+    prober->target_count++;
+    return target;
+}
+
+/* url without its last '/', then the path, which begins with one. */
+static char *
+join_url(const char *url, const char *path)
+{
+    size_t length = strlen(url);
+    if (length > 0 && url[length - 1] == '/')
+        length--;
+    return str_printf("%.*s%s", (int)length, url, path);
+}
+
+static void
+want_server(struct prober *prober, const struct connector *connector,
+            const struct connector_server *server, enum effective_server which)
+{
+    if (!server->set)
+        return;
+    struct target *target = target_find(prober, connector->name, which);
+    if (target == NULL)
+        target = target_new(prober, connector->name, which);
+    if (target == NULL)
+        return;
+    CLEANUP(freep) char *url = join_url(server->url, connector->probe.path);
+    bool same = same_text(url, target->url) && same_text(server->ca, target->ca) &&
+                server->pin_set == target->pin_set &&
+                memcmp(server->pin, target->pin, sizeof target->pin) == 0 &&
+                connector->probe.expect_status == target->expect_status;
+    bool sooner = connector->probe.interval_ms != target->interval_ms;
+    target->listed = true;
+    target->interval_ms = connector->probe.interval_ms;
+    target->timeout_ms = connector->probe.timeout_ms;
+    if (!same) {
+        target_stop(target);
+        target->url = take_ptr(&url);
+        target->address = str_dup(server->host);
+        target->ca = str_dup(server->ca);
+        target->pin_set = server->pin_set;
+        memcpy(target->pin, server->pin, sizeof target->pin);
+        target->expect_status = connector->probe.expect_status;
+        target->result = (struct probe_result){ .state = PROBE_UNKNOWN };
+        target->changed = false;
+    }
+    if (!same || sooner)
+        target->next_ms = 0;
+}
+
+void
+probe_want(struct prober *prober, const struct probe_desired *list, size_t count)
+{
+    list_each (at, &prober->targets)
+        CONTAINER_OF(at, struct target, node)->listed = false;
+    for (size_t i = 0; i < count; i++) {
+        struct connector *connector;
+        struct err err;
+        if (connector_read(list[i].connector, list[i].document, &connector, &err) != ERR_NONE) {
+            log_warn("probe.bad_document", "connector=%s reason=\"%s\"", list[i].connector,
+                     err.text);
+            continue;
+        }
+        want_server(prober, connector, &connector->main, EFFECTIVE_MAIN);
+        want_server(prober, connector, &connector->alternate, EFFECTIVE_ALTERNATE);
+        connector_free(connector);
+    }
+    list_each (at, &prober->targets) {
+        struct target *target = CONTAINER_OF(at, struct target, node);
+        if (!target->listed)
+            target_free(target);
+    }
+    wake_in(prober, 0);
+}
+
+void
+probe_view(const struct prober *prober, const char *connector, enum effective_server server,
+           struct probe_result *ret)
+{
+    const struct target *target = target_find(prober, connector, server);
+    *ret = target == NULL ? (struct probe_result){ .state = PROBE_UNKNOWN } : target->result;
+    if (ret->state == PROBE_UNKNOWN)
+        (void)snprintf(ret->text, sizeof ret->text, "%s",
+                       target == NULL ? "no such server" : "not probed yet");
+    else if (clock_now_ms() - ret->at_ms > PROBE_STALE_INTERVALS * interval_of(target)) {
+        ret->state = PROBE_STALE;
+        ret->ok = false;
+    }
+}

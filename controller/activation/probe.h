@@ -1,0 +1,78 @@
+/*
+ * probe.h -- asks every connector server, in use or not, whether it would answer.
+ *
+ * Main and alternate of each connector are probed alike: the alternate that was never tried is the
+ * one that fails on the day it is needed. A probe is one GET of url + probe.path over a new TLS
+ * connection, so that an expired certificate shows at the next probe and not at the next failover.
+ * HTTPS only; no redirect is followed, no proxy asked, and nothing of the answer but its status is
+ * kept. The connector says whom to trust: its CA, its pin, both, or else the system's CAs.
+ *
+ * A result older than PROBE_STALE_INTERVALS intervals says nothing any more: it is shown as stale
+ * and never as good. At most PROBE_PARALLEL_MAX probes run at once, the most overdue first.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/base/err.h"
+#include "sites/connector.h"
+#include "sites/effective.h"
+
+#define PROBE_PARALLEL_MAX    16
+#define PROBE_STALE_INTERVALS 3
+#define PROBE_TEXT_SIZE       ERR_TEXT_SIZE
+#define PROBE_REPLY_SIZE_MAX  (256UL * 1024)
+#define PROBE_TARGETS_MAX     2000
+
+enum probe_state {
+    PROBE_UNKNOWN, /* not probed yet, or not configured */
+    PROBE_OK,
+    PROBE_FAILED,
+    PROBE_STALE, /* the last result is too old to count */
+};
+
+struct probe_result {
+    bool ok; /* state is PROBE_OK */
+    enum probe_state state;
+    char text[PROBE_TEXT_SIZE]; /* "200 in 12 ms", "connection refused", ... */
+    uint64_t latency_ms;        /* 0 when nothing answered */
+    uint64_t at_ms;             /* clock_now_ms() at its end; 0 for never */
+    unsigned failure_count;     /* in a row */
+};
+
+struct probe_settings {
+    uint64_t interval_ms; /* where the connector sets none */
+    uint64_t timeout_ms;
+};
+
+/* A result that differs from the one before in 'state'; called from the loop, and may call
+ * everything here but probe_close(). 'server' is MAIN or ALTERNATE. */
+typedef void probe_changed_fn(void *data, const char *connector, enum effective_server server,
+                              const struct probe_result *result);
+
+struct prober;
+
+/* 'changed' may be NULL. 'seed' spreads the probes of several nodes. */
+struct prober *probe_open(struct ev_loop *loop, const struct probe_settings *settings,
+                          uint64_t seed, probe_changed_fn *changed, void *data);
+void probe_close(struct prober *prober);
+void probe_configure(struct prober *prober, const struct probe_settings *settings);
+
+/* The whole list; documents are read and not kept. A server whose address, trust or path changed
+ * starts anew as unknown, and is probed at once. */
+struct probe_desired {
+    const char *connector;
+    struct json_object *document;
+};
+void probe_want(struct prober *prober, const struct probe_desired *list, size_t count);
+
+/* Always fills '*ret'; PROBE_UNKNOWN for what is not probed. */
+void probe_view(const struct prober *prober, const char *connector, enum effective_server server,
+                struct probe_result *ret);
+
+const char *probe_state_name(enum probe_state state);
+/* May a probe go to this address ("192.0.2.1", "2001:db8::1")? Not to link-local ones, where clouds
+ * keep their metadata, nor to multicast and unspecified ones. A text that is no address: true. */
+bool probe_address_allowed(const char *address);
