@@ -179,10 +179,10 @@ on_lost(struct node *node, struct step_context *context)
     node->following[0] = '\0';
     node->deadline_ms = 0;
     if (node->state == NODE_PRIMARY || node->state == NODE_CLOSED || node->state == NODE_DRAINING ||
-        (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY)) {
+        (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY))
         (void)emit(context, NODE_DO_WRITES_CLOSE);
-        (void)emit(context, NODE_DO_DEACTIVATE);
-    }
+    /* The connector servers stay as they are: nobody else acts yet, and most databases that are
+     * lost are back within seconds. Nothing new is done until the epoch is confirmed. */
     set_reason(node, "the database does not answer: %s",
                context->event->text == NULL ? "connection lost" : context->event->text);
     return NODE_FENCED;

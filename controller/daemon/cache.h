@@ -36,6 +36,7 @@ struct cache_position {
     uint64_t epoch;    /* of the row at 'revision' */
     char holder[CACHE_NAME_SIZE];
     char hash[CACHE_HASH_SIZE]; /* head hash at 'revision'; "" while nothing is loaded */
+    uint64_t log_base;          /* rows of the log up to it are no longer kept here */
 };
 
 struct cache;

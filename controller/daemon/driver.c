@@ -45,12 +45,14 @@ run_promo(struct driver *driver, struct driver_queued *queued)
 static void
 tell_acting(struct driver *driver)
 {
-    bool primary = driver->node.state == NODE_PRIMARY;
-    enum effective_role role =
-        primary ? EFFECTIVE_ROLE_PRIMARY
-        : driver->node.state == NODE_STANDBY || driver->node.state == NODE_CANDIDATE
-            ? EFFECTIVE_ROLE_STANDBY
-            : EFFECTIVE_ROLE_FENCED;
+    enum node_state state = driver->node.state;
+    bool primary = state == NODE_PRIMARY;
+    enum effective_role role = EFFECTIVE_ROLE_FENCED;
+    if (primary)
+        role = EFFECTIVE_ROLE_PRIMARY;
+    else if (state == NODE_STANDBY ||
+             (state == NODE_CANDIDATE && driver->node.before == NODE_STANDBY))
+        role = EFFECTIVE_ROLE_STANDBY;
     struct driver_primary now = driver_primary(driver);
     struct driver_peer *peer = driver_peer(driver, now.name);
     const char *site = now.self ? driver->core->home->site : peer == NULL ? "" : peer->site;

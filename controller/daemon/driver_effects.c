@@ -244,6 +244,7 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
         break;
     case NODE_DO_DEACTIVATE:
         driver->may_act = false;
+        acting_release(core->acting, NULL, NULL);
         break;
     case NODE_DO_RESUME:
         do_own_promo(driver, PROMO_RESUMPTION);

@@ -45,6 +45,7 @@ position_of(const PGresult *result, int row, const char *prefix, struct cache_po
     bool head = *prefix != '\0';
     *ret = (struct cache_position){ 0 };
     ret->revision = number_of(result, row, head ? "applied" : "revision");
+    ret->log_base = number_of(result, row, "log_base");
     ret->epoch = number_of(result, row, head ? "applied_epoch" : "epoch");
     const char *holder = pq_text(result, row, head ? "applied_holder" : "holder");
     const char *hash = pq_text(result, row, head ? "applied_hash" : "hash");

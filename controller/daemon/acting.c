@@ -1,0 +1,527 @@
+#include "controller/daemon/acting.h"
+
+#include <ev.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/activation/manager.h"
+#include "controller/activation/probe.h"
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/daemon/cache.h"
+#include "controller/daemon/core.h"
+#include "controller/loop/pq.h"
+#include "sites/explain.h"
+#include "sites/setting.h"
+#include "sql.h"
+
+#define ACTING_CONNECTORS_MAX 1000
+#define ACTING_RESTORE_ROWS   "4000"
+
+struct acting_one {
+    char name[CONNECTOR_NAME_SIZE];
+    struct effective_choice choice;
+    struct json_object *document; /* owned; NULL when not set or not valid */
+    uint64_t revision;
+};
+
+struct acting {
+    struct core *core; /* borrowed */
+    struct prober *prober;
+    struct activation_manager *manager;
+    struct cache_watcher watcher;
+    ev_timer soon; /* one look for many changes */
+
+    struct acting_one *list; /* owned */
+    size_t count;
+
+    enum effective_role role;
+    char primary_site[SITE_NAME_SIZE];
+    struct epoch epoch;
+    bool may_act;
+    bool giving_up; /* this node was told, or knows, that another one acts now */
+    bool restore_asked;
+    bool restored; /* what an earlier batond did is known */
+
+    acting_done *release_done; /* waits until all is deactivated; NULL for nobody */
+    void *release_data;
+};
+
+/* ------------------------------------------------------------------ what is wanted */
+
+static bool
+is_single_site(const struct acting *acting)
+{
+    const struct cache_entry *entry;
+    for (size_t at = 0; (entry = cache_next(acting->core->cache, "node/", "", &at)) != NULL;) {
+        struct json_object *value = cache_value(entry);
+        const char *site;
+        bool removed = false;
+        if (json_get_bool(value, "removed", &removed) && removed)
+            continue;
+        if (json_get_string(value, "site", &site) && strcmp(site, acting->core->home->site) != 0)
+            return false;
+    }
+    return true;
+}
+
+static struct explain_view
+view_now(const struct acting *acting)
+{
+    const struct home *home = acting->core->home;
+    return (struct explain_view){
+        .node = home->node,
+        .site = home->site,
+        .site_primary = strcmp(acting->primary_site, home->site) == 0,
+        .single_site = is_single_site(acting),
+        .role = acting->role,
+    };
+}
+
+static void
+forget_list(struct acting *acting)
+{
+    for (size_t i = 0; i < acting->count; i++)
+        json_putp(&acting->list[i].document);
+    acting->count = 0;
+}
+
+static bool
+is_listed(const struct acting *acting, const char *name)
+{
+    return acting->count > 0 && strcmp(acting->list[acting->count - 1].name, name) == 0;
+}
+
+static void
+read_list(struct acting *acting)
+{
+    const struct cache *cache = acting->core->cache;
+    const struct cache_entry *entry;
+    struct explain_view view = view_now(acting);
+    forget_list(acting);
+    for (size_t at = 0; (entry = cache_next(cache, "connector/", NULL, &at)) != NULL;) {
+        char name[CONNECTOR_NAME_SIZE];
+        bool ours = entry->site[0] == '\0' || strcmp(entry->site, acting->core->home->site) == 0;
+        if (!ours || acting->count == ACTING_CONNECTORS_MAX ||
+            !connector_name_of_key(entry->key, name) || is_listed(acting, name))
+            continue; /* entries come in order of key: the same name twice stands together */
+        struct acting_one *one = &acting->list[acting->count++];
+        struct setting_value value;
+        (void)snprintf(one->name, sizeof one->name, "%s", name);
+        one->choice = explain_connector(name, &view, cache_settings(cache), &value);
+        one->document = value.set ? json_object_get(value.value) : NULL;
+        one->revision = value.stored.revision;
+        setting_value_done(&value);
+    }
+}
+
+static void
+want(struct acting *acting)
+{
+    struct activation_desired *desired = mem_zero(acting->count, sizeof *desired);
+    struct probe_desired *probes = mem_zero(acting->count, sizeof *probes);
+    for (size_t i = 0; i < acting->count; i++) {
+        const struct acting_one *one = &acting->list[i];
+        desired[i] = (struct activation_desired){ .connector = one->name,
+                                                  .server = one->choice.in_use,
+                                                  .epoch = acting->epoch,
+                                                  .revision = one->revision,
+                                                  .document = one->document };
+        probes[i] = (struct probe_desired){ .connector = one->name, .document = one->document };
+    }
+    probe_want(acting->prober, probes, acting->count);
+    if (acting->restored) {
+        activation_want(acting->manager, desired, acting->count);
+        activation_gate(acting->manager, acting->may_act     ? ACTIVATION_GATE_OPEN
+                                         : acting->giving_up ? ACTIVATION_GATE_RELEASE
+                                                             : ACTIVATION_GATE_CLOSED);
+    }
+    free(desired);
+    free(probes);
+}
+
+static void
+answer_release(struct acting *acting, bool ok, const char *text)
+{
+    acting_done *done = take_ptr(&acting->release_done);
+    if (done != NULL)
+        done(acting->release_data, ok, text);
+}
+
+static void
+check_released(struct acting *acting)
+{
+    if (acting->release_done != NULL && acting->restored && activation_all_settled(acting->manager))
+        answer_release(acting, true, "all connector servers are given up");
+}
+
+static void
+configure(struct acting *acting)
+{
+    const struct setting_source *source = cache_settings(acting->core->cache);
+    struct activation_settings settings = {
+        .pauses = { .first_ms = setting_u64(SETTING_ACTIVATION_RETRY_MS, source),
+                    .max_ms = setting_u64(SETTING_ACTIVATION_RETRY_MAX_MS, source) },
+        .timeout_ms = setting_u64(SETTING_ACTIVATION_TIMEOUT_MS, source),
+    };
+    struct probe_settings probes = {
+        .interval_ms = setting_u64(SETTING_PROBE_INTERVAL_MS, source),
+        .timeout_ms = setting_u64(SETTING_PROBE_TIMEOUT_MS, source),
+    };
+    activation_configure(acting->manager, &settings);
+    probe_configure(acting->prober, &probes);
+}
+
+static void
+on_soon(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct acting *acting = CONTAINER_OF(timer, struct acting, soon);
+    (void)loop, (void)revents;
+    if (!cache_loaded(acting->core->cache))
+        return;
+    configure(acting);
+    read_list(acting);
+    want(acting);
+    check_released(acting);
+}
+
+static void
+look_soon(struct acting *acting)
+{
+    if (!ev_is_active(&acting->soon)) {
+        ev_timer_set(&acting->soon, 0.0, 0.0);
+        ev_timer_start(acting->core->loop, &acting->soon);
+    }
+}
+
+static void
+on_changed(struct cache_watcher *watcher, enum cache_change change, const char *key,
+           const char *site)
+{
+    (void)change, (void)key, (void)site;
+    look_soon(CONTAINER_OF(watcher, struct acting, watcher));
+}
+
+/* ------------------------------------------------------------------ what was done */
+
+struct intent {
+    struct acting *acting; /* borrowed; outlives the control connection's answers */
+    char id[ACTIVATION_ID_SIZE];
+};
+
+static void
+on_intent_stored(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct intent *intent = data;
+    (void)result, (void)warned;
+    if (err != NULL)
+        log_warn("activation.store", "id=%s reason=\"%s\"", intent->id, err->text);
+    activation_stored(intent->acting->manager, intent->id, err == NULL);
+    free(intent);
+}
+
+static void
+store_intent(void *data, const struct activation_report *report)
+{
+    struct acting *acting = data;
+    struct intent *intent = mem_zero(1, sizeof *intent);
+    char epoch[24];
+    intent->acting = acting;
+    (void)snprintf(intent->id, sizeof intent->id, "%s", report->action_id);
+    (void)snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)report->change.epoch.number);
+    const char *values[] = {
+        report->connector,
+        report->action_id,
+        epoch,
+        report->change.epoch.holder,
+        effective_server_name(report->change.server),
+        report->change.server == EFFECTIVE_NONE ? "deactivate" : "activate",
+        report->driver,
+    };
+    (void)pq_query(acting->core->ctl, sql_activation_add, ARRAY_COUNT(values), values,
+                   on_intent_stored, intent);
+}
+
+static void
+on_report_stored(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    (void)data, (void)result, (void)warned;
+    if (err != NULL)
+        log_warn("activation.store", "reason=\"%s\"", err->text);
+}
+
+static void
+on_report(void *data, const struct activation_report *report)
+{
+    struct acting *acting = data;
+    const char *values[] = { report->action_id, activation_state_name(report->state),
+                             report->output };
+    char epoch[EPOCH_TEXT_SIZE];
+    log_info("activation.end", "connector=%s server=%s epoch=%s state=%s ms=%llu text=\"%s\"",
+             report->connector, effective_server_name(report->change.server),
+             epoch_text(&report->change.epoch, epoch), activation_state_name(report->state),
+             (unsigned long long)report->took_ms, report->text);
+    (void)pq_query(acting->core->ctl, sql_activation_finish, ARRAY_COUNT(values), values,
+                   on_report_stored, NULL);
+    if (acting->release_done != NULL && report->state == ACTIVATION_FAILED)
+        answer_release(acting, false, report->text);
+    look_soon(acting);
+}
+
+static void
+on_restored(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct acting *acting = data;
+    (void)warned;
+    acting->restore_asked = false;
+    if (err != NULL) {
+        log_warn("activation.restore", "reason=\"%s\"", err->text);
+        return; /* the next look asks again */
+    }
+    for (int row = PQntuples(result) - 1; row >= 0; row--) { /* newest first, wanted oldest first */
+        struct err fault;
+        const char *id = pq_text(result, row, "action_id");
+        if (activation_restore(acting->manager, id, pq_text(result, row, "state"), &fault) !=
+            ERR_NONE)
+            log_warn("activation.restore", "id=%s reason=\"%s\"", id, fault.text);
+    }
+    acting->restored = true;
+    look_soon(acting);
+}
+
+static void
+restore(struct acting *acting)
+{
+    static const char *const values[] = { "", ACTING_RESTORE_ROWS };
+    if (acting->restored || acting->restore_asked || pq_state(acting->core->ctl) != PQ_READY)
+        return;
+    acting->restore_asked = true;
+    (void)pq_query(acting->core->ctl, sql_activation_list, ARRAY_COUNT(values), values, on_restored,
+                   acting);
+}
+
+static void
+on_probe_changed(void *data, const char *connector, enum effective_server server,
+                 const struct probe_result *result)
+{
+    (void)data;
+    log_info("probe.changed", "connector=%s server=%s state=%s text=\"%s\"", connector,
+             effective_server_name(server), probe_state_name(result->state), result->text);
+}
+
+/* ------------------------------------------------------------------ life */
+
+struct acting *
+acting_new(struct core *core)
+{
+    struct acting *acting = mem_zero(1, sizeof *acting);
+    struct probe_settings probes = { .interval_ms = 10000, .timeout_ms = 2000 };
+    struct activation_settings settings = { .pauses = { .first_ms = 1000, .max_ms = 60000 },
+                                            .timeout_ms = 30000 };
+    struct activation_ports ports = { .store_intent = store_intent,
+                                      .report = on_report,
+                                      .data = acting };
+    uint64_t seed = 1;
+    (void)RAND_bytes((unsigned char *)&seed, sizeof seed);
+    acting->core = core;
+    acting->role = EFFECTIVE_ROLE_FENCED;
+    acting->list = mem_zero(ACTING_CONNECTORS_MAX, sizeof *acting->list);
+    acting->prober = probe_open(core->loop, &probes, seed, on_probe_changed, acting);
+    acting->manager = activation_open(core->loop, core->worker, core->home->node, core->home->site,
+                                      &settings, &ports);
+    ev_timer_init(&acting->soon, on_soon, 0.0, 0.0);
+    acting->watcher.changed = on_changed;
+    cache_watch(core->cache, &acting->watcher);
+    return acting;
+}
+
+void
+acting_free(struct acting *acting)
+{
+    if (acting == NULL)
+        return;
+    cache_unwatch(&acting->watcher);
+    ev_timer_stop(acting->core->loop, &acting->soon);
+    answer_release(acting, false, "this node is stopping");
+    activation_close(take_ptr(&acting->manager));
+    probe_close(acting->prober);
+    forget_list(acting);
+    free(acting->list);
+    free(acting);
+}
+
+void
+acting_role(struct acting *acting, enum effective_role role, const char *primary_site,
+            const struct epoch *epoch, bool may_act)
+{
+    bool same = acting->role == role && acting->may_act == may_act &&
+                strcmp(acting->primary_site, primary_site) == 0 &&
+                epoch_equal(&acting->epoch, epoch);
+    restore(acting);
+    acting->role = role;
+    acting->epoch = *epoch;
+    acting->may_act = may_act;
+    (void)snprintf(acting->primary_site, sizeof acting->primary_site, "%s", primary_site);
+    if (may_act)
+        acting->giving_up = false;
+    else if (role == EFFECTIVE_ROLE_STANDBY)
+        acting->giving_up = true;
+    if (same)
+        return;
+    if (!may_act && !acting->giving_up)
+        activation_fence(acting->manager); /* what runs ends now, not in the next turn */
+    look_soon(acting);
+}
+
+void
+acting_release(struct acting *acting, acting_done *done, void *data)
+{
+    answer_release(acting, false, "asked again");
+    acting->giving_up = true;
+    acting->may_act = false;
+    acting->release_done = done;
+    acting->release_data = data;
+    if (acting->role == EFFECTIVE_ROLE_PRIMARY)
+        acting->role = EFFECTIVE_ROLE_FENCED;
+    look_soon(acting);
+}
+
+/* ------------------------------------------------------------------ for people */
+
+bool
+acting_ready(const struct acting *acting, char text[ACTING_TEXT_SIZE])
+{
+    size_t used = 0;
+    size_t asked = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < acting->count; i++) {
+        const struct acting_one *one = &acting->list[i];
+        struct probe_result probe = { 0 };
+        const char *why = NULL;
+        if (one->choice.would_use == EFFECTIVE_NONE)
+            continue;
+        asked++;
+        if (one->choice.would_use == EFFECTIVE_ERROR) {
+            why = one->choice.hint;
+        } else {
+            probe_view(acting->prober, one->name, one->choice.would_use, &probe);
+            if (!probe.ok)
+                why = probe.state == PROBE_UNKNOWN ? "not probed yet" : probe.text;
+        }
+        if (why != NULL && used < ACTING_TEXT_SIZE)
+            used += (size_t)snprintf(text + used, ACTING_TEXT_SIZE - used, "%s%s (%s): %s",
+                                     used == 0 ? "" : "; ", one->name,
+                                     effective_server_name(one->choice.would_use), why);
+    }
+    if (used > 0)
+        return false;
+    (void)snprintf(text, ACTING_TEXT_SIZE,
+                   asked == 0 ? "no connector has a server to use"
+                              : "the servers that would be used answer");
+    return true;
+}
+
+static struct json_object *
+probe_json(const struct acting *acting, const struct acting_one *one, enum effective_server server)
+{
+    struct probe_result probe;
+    if (server != EFFECTIVE_MAIN && server != EFFECTIVE_ALTERNATE)
+        return NULL;
+    probe_view(acting->prober, one->name, server, &probe);
+    struct json_object *object = json_object_new_object();
+    bool known = probe.state == PROBE_OK || probe.state == PROBE_FAILED;
+    json_add(object, "ok", known ? json_object_new_boolean(probe.ok) : NULL);
+    json_add(object, "age_ms",
+             probe.at_ms == 0 ? NULL : json_object_new_uint64(clock_now_ms() - probe.at_ms));
+    json_add_string(object, "text",
+                    probe.state == PROBE_UNKNOWN ? "not probed yet"
+                    : probe.state == PROBE_STALE ? "the last answer is too old to count"
+                                                 : probe.text);
+    return object;
+}
+
+static struct json_object *
+activation_json(const struct acting *acting, const struct acting_one *one)
+{
+    struct activation_report report;
+    const char *state = "none";
+    if (!activation_view(acting->manager, one->name, &report) || report.action_id[0] == '\0')
+        return NULL;
+    switch (report.state) {
+    case ACTIVATION_NEVER:
+        break;
+    case ACTIVATION_RUNNING:
+        state = "running";
+        break;
+    case ACTIVATION_OK:
+        state = "done";
+        break;
+    case ACTIVATION_FAILED:
+    case ACTIVATION_REFUSED:
+        state = "failed";
+        break;
+    case ACTIVATION_CANCELLED:
+        state = "waiting";
+        break;
+    }
+    struct json_object *object = json_object_new_object();
+    struct json_object *epoch = json_object_new_object();
+    json_add_u64(epoch, "number", report.change.epoch.number);
+    json_add_string(epoch, "holder", report.change.epoch.holder);
+    json_add_string(object, "state", state);
+    json_add_string(object, "action_id", report.action_id);
+    json_add(object, "epoch", epoch);
+    json_add_string(object, "text", report.blocked[0] != '\0' ? report.blocked : report.text);
+    return object;
+}
+
+static const char *
+url_of(const struct acting_one *one, enum effective_server server)
+{
+    const char *url = NULL;
+    if (server == EFFECTIVE_MAIN || server == EFFECTIVE_ALTERNATE)
+        (void)!json_get_string(json_get(one->document, effective_server_name(server)), "url", &url);
+    return url;
+}
+
+static struct json_object *
+one_json(const struct acting *acting, const struct acting_one *one)
+{
+    struct json_object *object = json_object_new_object();
+    const struct effective_choice *choice = &one->choice;
+    bool in_use = choice->in_use == EFFECTIVE_MAIN || choice->in_use == EFFECTIVE_ALTERNATE;
+    json_add_string(object, "name", one->name);
+    json_add_string(object, "node", acting->core->home->node);
+    json_add_string(object, "effective", effective_server_name(choice->in_use));
+    json_add_string(object, "url", url_of(one, in_use ? choice->in_use : choice->would_use));
+    json_add_string(object, "would_use", effective_server_name(choice->would_use));
+    json_add(object, "latent_probe", in_use ? NULL : probe_json(acting, one, choice->would_use));
+    json_add(object, "probe", in_use ? probe_json(acting, one, choice->in_use) : NULL);
+    json_add(object, "activation", activation_json(acting, one));
+    json_add_string(object, "hint", choice->hint);
+    return object;
+}
+
+struct json_object *
+acting_connectors(const struct acting *acting)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < acting->count; i++)
+        (void)json_object_array_add(list, one_json(acting, &acting->list[i]));
+    return list;
+}
+
+struct json_object *
+acting_connector(const struct acting *acting, const char *name)
+{
+    for (size_t i = 0; i < acting->count; i++) {
+        if (strcmp(acting->list[i].name, name) == 0)
+            return one_json(acting, &acting->list[i]);
+    }
+    return NULL;
+}
