@@ -49,14 +49,16 @@ create table local.epoch_start (
     primary key (epoch, holder)
 );
 
--- Which key may live where. '%' in a pattern stands for any text, all else for itself; the longest
--- pattern that fits decides. cluster: for the whole cluster only; site: for the cluster or a site;
--- node: never in shared; system: Baton's own rows, not for people.
+-- Which key may live where. In a pattern '*' stands for one word without '/', a last '**' and '%' for
+-- any text, all else for itself; the longest pattern that fits decides. cluster: for the whole cluster
+-- only; site: for the cluster or a site; node: never in shared; system: Baton's own, not for people.
 create table local.key_rule (
     pattern text collate "C" primary key,
     scope text not null check (scope in ('cluster', 'site', 'node', 'system')),
-    matcher text collate "C" not null generated always as
-        (replace(replace(pattern, '\', '\\'), '_', '\_')) stored
+    matcher text collate "C" not null generated always as (replace(replace(replace(replace(pattern,
+        '\', '\\'), '_', '\_'), '**', '%'), '*', '%')) stored,
+    depth integer generated always as (case when pattern not like '%**' and strpos(pattern, '%') = 0
+        then length(pattern) - length(replace(pattern, '/', '')) end) stored -- how many '/'; NULL: any
 );
 
 create table local.setting (

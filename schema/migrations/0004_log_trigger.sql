@@ -40,6 +40,20 @@ begin
 end
 $$;
 
+-- The scope of a key, NULL for an unknown one.
+create function local.key_scope(key text) returns text
+language plpgsql stable as $$
+declare
+    slashes constant integer := length(key) - length(replace(key, '/', ''));
+    scope text;
+begin
+    select r.scope into scope from local.key_rule r
+    where key like r.matcher and (r.depth is null or r.depth = slashes)
+    order by length(r.pattern) desc, r.pattern limit 1;
+    return scope;
+end
+$$;
+
 -- The rule that shares the longest beginning with 'key'; for messages only.
 create function local.key_nearest(key text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -79,8 +93,7 @@ begin
             format('value of ''%s'' has %s bytes, at most %s', key, octet_length(value::text), value_size_max),
             'keep large things elsewhere and store where they are')::local.fault;
     end if;
-    select r.scope into rule from local.key_rule r where key like r.matcher
-        order by length(r.pattern) desc, r.pattern limit 1;
+    rule := local.key_scope(key);
     if rule = 'site' or rule = 'cluster' and site = '' or rule = 'system' and site = '' and system then
         return null;
     end if;

@@ -9,6 +9,7 @@ language plpgsql stable as $$
 declare
     changes constant jsonb := item -> 'changes';
     count_max constant integer := 1000;
+    size_max constant integer := 16777216;
     group_match constant bigint := item ->> 'if_match';
     change jsonb;
     change_site text;
@@ -23,6 +24,10 @@ begin
     if jsonb_array_length(changes) > count_max then
         return row('limit', 'too_many_changes', format('%s changes in one write, at most %s',
             jsonb_array_length(changes), count_max), 'split it')::local.fault;
+    end if;
+    if pg_column_size(changes) > size_max then -- a group travels whole, also in local.log_rows()
+        return row('limit', 'changes_too_large', format('the changes of one write have %s bytes, at most %s',
+            pg_column_size(changes), size_max), 'split it')::local.fault;
     end if;
     if coalesce(item ->> 'author', '') = '' or octet_length(item ->> 'author') > 255 then
         return row('invalid', 'author', 'a write needs an author of 1 to 255 bytes', '')::local.fault;
@@ -145,8 +150,10 @@ declare
     fault local.fault;
 begin
     -- A person's transaction must not end unacknowledged, nor stand open and hold everybody else.
-    perform set_config('synchronous_commit', 'on', true),
-        set_config('idle_in_transaction_session_timeout', '5s', true);
+    if current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    perform set_config('idle_in_transaction_session_timeout', '5s', true);
     fault := local.change_fault(change ->> 'site', change ->> 'key', change -> 'value', system);
     if fault.slug is not null then
         perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,

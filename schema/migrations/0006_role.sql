@@ -1,7 +1,9 @@
 -- Who may write: the steps of a promotion as single, durable statements on local.node. Each waits for
 -- the row lock, so when it has returned no write of before is still on its way, and none of after
--- passes the gate. The wait is bounded: 55P03 (lock_not_available) after 2 s. What usually holds the
--- lock for longer is a writer whose COMMIT waits for standbys: see local.waiters_cancel().
+-- passes the gate. The wait is bounded: 55P03 (lock_not_available) after 2 s. Two things can hold the
+-- lock for long: a writer whose COMMIT waits for standbys, and an apply worker that has got half of a
+-- transaction when the network went. A freeze gives up then; a capture and a fence must not depend on
+-- either, and after 200 ms end them (local.seize()).
 --
 -- The caller commits each with synchronous_commit = local: the decision is this node's alone, and must
 -- not wait for standbys that may be gone.
@@ -60,6 +62,32 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
     select p.* from local.node n, local.as_position(n) p
 $$;
 
+-- Locks local.node, if need be by force. An ended wait for standbys leaves its client with a warning (the
+-- outcome is unknown, I4), an ended writer or apply worker has written nothing.
+create function local.seize() returns local.node
+language plpgsql as $$
+declare
+    n local.node;
+begin
+    perform set_config('lock_timeout', '200ms', true);
+    begin
+        select * into n from local.node for update;
+        return n;
+    exception when lock_not_available then
+        null;
+    end;
+    perform case when a.wait_event = 'SyncRep' then pg_cancel_backend(a.pid) else pg_terminate_backend(a.pid) end
+    from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'relation' and l.relation = 'local.node'::regclass and l.granted
+        and l.database = (select d.oid from pg_database d where d.datname = current_database())
+        and l.mode in ('RowShareLock', 'RowExclusiveLock')
+        and a.pid <> pg_backend_pid() and a.wait_event_type is distinct from 'Lock';
+    perform set_config('lock_timeout', '2s', true);
+    select * into n from local.node for update;
+    return n;
+end
+$$;
+
 -- Holds the writes for a switchover. No row: not primary, or frozen already.
 create function local.freeze() returns setof local.node_position
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
@@ -98,7 +126,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
     n local.node;
 begin
-    select * into n from local.node for update;
+    n := local.seize();
     if n.name is null then
         perform local.fail_fenced(n);
     end if;
@@ -175,7 +203,7 @@ $$;
 create function local.fence() returns setof local.node_position
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
-    n local.node;
+    n local.node := local.seize();
 begin
     update local.node set is_primary = false, frozen = false returning * into n;
     if found then

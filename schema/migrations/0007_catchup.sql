@@ -340,13 +340,6 @@ begin
 end
 $$;
 
--- The scope of a key, NULL for an unknown one.
-create function local.key_scope(key text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
-    select r.scope from local.key_rule r where key like r.matcher
-    order by length(r.pattern) desc, r.pattern limit 1
-$$;
-
 -- The changes that bring keys under 'prefix' back to their values at a revision, ready for shared.write();
 -- each with if_match, so that a write in between is not lost. Baton's own keys stay.
 create function local.rollback_changes(at_revision bigint, prefix text) returns jsonb

@@ -20,17 +20,17 @@ end
 $$;
 
 insert into local.key_rule (pattern, scope) values
-    ('app/%', 'site'),
-    ('connector/%', 'site'),
-    ('connector/%/use_alternate_server', 'node'),
+    ('app/**', 'site'),
+    ('connector/*', 'site'),
+    ('connector/*/use_alternate_server', 'node'),
     ('cluster', 'system'),
     ('epoch', 'system'),
-    ('node/%', 'system'),
-    ('promotion/%', 'system'),
-    ('revoked/%', 'system'),
+    ('node/*', 'system'),
+    ('promotion/**', 'system'),
+    ('revoked/**', 'system'),
     ('sync/set', 'system'),
-    ('token/%', 'system'),
-    ('user/%', 'system');
+    ('token/*', 'system'),
+    ('user/*', 'system');
 
 -- The database itself keeps a shared key out of schema local.
 create function local.setting_check() returns trigger

@@ -2,6 +2,7 @@
 -- config is empty. No row: the database has no node yet.
 select h.revision as applied, h.epoch as applied_epoch, h.holder as applied_holder,
     encode(h.hash, 'hex') as applied_hash,
+    n.log_base,
     c.site, c.key, c.value::text as value, c.revision, c.epoch, c.author,
     to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
 from local.head h left join shared.config c on true
