@@ -8,7 +8,8 @@
  * An error says what may have happened at the other side, for the caller's invariants:
  *
  *   ERR_UNAVAILABLE      nothing was sent: no such host, refused, unreachable, connect timed out
- *                        (slugs "dns", "connect", "connect_timeout")
+ *                        (slugs "dns", "connect", "connect_timeout"); or a GET or HEAD whose
+ *                        connection broke ("connection_lost")
  *   ERR_PROTOCOL         not the server that we trust ("tls_untrusted", "pin_mismatch",
  *                        "tls_handshake") or not HTTP ("bad_reply"; only for GET and HEAD)
  *   ERR_TIMEOUT          a GET or HEAD got no answer in time ("timeout")
@@ -17,7 +18,8 @@
  *                        answer: perhaps done, perhaps not. Such a request is never sent twice;
  *                        GET and HEAD are repeated once when a kept connection turns out dead.
  *   ERR_CANCELLED        the client was closed ("cancelled")
- *   ERR_INVALID          the request itself is wrong ("url")
+ *   ERR_INVALID          the request itself is wrong ("url", "header"), or our certificate, key or
+ *                        CA ("tls_material")
  *   ERR_THROTTLED        FETCH_PENDING_MAX requests are under way ("fetch_pending")
  */
 #pragma once

@@ -227,6 +227,9 @@ tls_server_new(const struct tls_identity *identity, SSL_CTX **ret, struct err *e
     static const unsigned char session_id[] = "baton";
     ASSERT(SSL_CTX_set_session_id_context(context, session_id, sizeof session_id - 1) == 1);
     (void)SSL_CTX_set_timeout(context, TLS_SESSION_S);
+    /* requests say how long they are: a client that hangs up without a word is no attack */
+    (void)SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_read_ahead(context, 1); /* one system call for a record, not two */
     (void)SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     *ret = take_ptr(&context);

@@ -198,8 +198,9 @@ struct raw_pki {
     struct cert_pair node;
 };
 
+/* A node's certificate by that CA. */
 static inline void
-raw_pki_make(struct raw_pki *pki, const char *node)
+raw_pki_sign(const struct cert_pair *ca, const char *node, struct cert_pair *ret)
 {
     static const char *const hosts[] = { "127.0.0.1", "localhost" };
     struct cert_subject subject = {
@@ -207,12 +208,20 @@ raw_pki_make(struct raw_pki *pki, const char *node)
     };
     struct err err;
     char *csr = NULL;
-    if (cert_make_ca("test", RAW_CLUSTER_ID, &pki->ca, &err) != ERR_NONE ||
-        cert_make_key(&pki->node.key, &err) != ERR_NONE ||
-        cert_make_csr(pki->node.key, node, &csr, &err) != ERR_NONE ||
-        cert_sign(&pki->ca, csr, &subject, &pki->node.certificate, &err) != ERR_NONE)
+    if (cert_make_key(&ret->key, &err) != ERR_NONE ||
+        cert_make_csr(ret->key, node, &csr, &err) != ERR_NONE ||
+        cert_sign(ca, csr, &subject, &ret->certificate, &err) != ERR_NONE)
         fail_msg("%s", err.text);
     free(csr);
+}
+
+static inline void
+raw_pki_make(struct raw_pki *pki, const char *node)
+{
+    struct err err;
+    if (cert_make_ca("test", RAW_CLUSTER_ID, &pki->ca, &err) != ERR_NONE)
+        fail_msg("%s", err.text);
+    raw_pki_sign(&pki->ca, node, &pki->node);
 }
 
 static inline void
