@@ -1,0 +1,50 @@
+/*
+ * show.h -- the API's documents as a tired person reads them: the verdict first, then why.
+ *
+ * A document is never trusted to be complete. What is missing, null, or of another type reads as
+ * unknown, and unknown is never green and never counted as well.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "controller/cli/table.h"
+
+/* One screen: verdict, primary, durability, nodes, connectors, alarms. */
+void show_status(const struct table_look *look, struct json_object *status);
+/* "ok", or the gravest thing that is wrong; what show_status() says first. */
+struct show_verdict {
+    enum table_tone tone;
+    char text[256];
+};
+struct show_verdict show_status_verdict(struct json_object *status);
+
+void show_nodes(const struct table_look *look, struct json_object *list);
+void show_sites(const struct table_look *look, struct json_object *list);
+void show_connectors(const struct table_look *look, struct json_object *list);
+void show_connector(const struct table_look *look, struct json_object *detail);
+void show_doctor(const struct table_look *look, struct json_object *doctor);
+
+/* The plan of a dry run. */
+void show_plan(const struct table_look *look, struct json_object *plan);
+/* A whole promotion: headline, who and why, timeline. */
+void show_promotion(const struct table_look *look, struct json_object *promotion);
+void show_promotions(const struct table_look *look, struct json_object *list);
+/* One step of it in one line. */
+void show_step(const struct table_look *look, struct json_object *step);
+
+void show_explain(const struct table_look *look, struct json_object *explain);
+void show_entries(const struct table_look *look, struct json_object *list);
+void show_history(const struct table_look *look, struct json_object *history);
+/* [{"site","key","value"|"delete"}] beside what holds now ('entries' of GET /v1/config, or NULL).
+ */
+void show_changes(const struct table_look *look, struct json_object *changes,
+                  struct json_object *entries);
+/* One line for one row of the log, for a watcher. */
+void show_row(const struct table_look *look, struct json_object *row);
+void show_local(const struct table_look *look, struct json_object *list);
+void show_tokens(const struct table_look *look, struct json_object *list);
+void show_users(const struct table_look *look, struct json_object *list);
+void show_setaside_list(const struct table_look *look, struct json_object *list);
+void show_setaside(const struct table_look *look, struct json_object *batch);

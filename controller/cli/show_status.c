@@ -1,0 +1,453 @@
+#include "controller/cli/show.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/json.h"
+#include "controller/base/str.h"
+#include "controller/cli/word.h"
+
+#define STALE_MS                                                                                   \
+    5000 /* a fact of a member older than this is marked, whatever the server made of it */
+
+static bool
+is(struct json_object *object, const char *name, const char *text)
+{
+    return strcmp(word_string(object, name), text) == 0;
+}
+
+static bool
+node_is_stale(struct json_object *node)
+{
+    uint64_t age_ms;
+    return !json_get_u64(node, "age_ms", &age_ms) || age_ms > STALE_MS;
+}
+
+static enum table_tone
+role_tone(struct json_object *node)
+{
+    if (is(node, "role", "primary") || is(node, "role", "standby"))
+        return node_is_stale(node) ? TABLE_WARN : TABLE_GOOD;
+    return is(node, "role", "fenced") ? TABLE_BAD : TABLE_WARN;
+}
+
+/* A probe that was never made, or has no answer, is unknown. */
+static enum table_tone
+probe_tone(struct json_object *probe)
+{
+    bool ok;
+    if (!json_get_bool(probe, "ok", &ok))
+        return TABLE_WARN;
+    return ok ? TABLE_GOOD : TABLE_BAD;
+}
+
+/* ---- the verdict ---- */
+
+struct tally {
+    unsigned nodes_unknown;
+    unsigned nodes_fenced;
+    unsigned nodes_behind; /* digest different, or not known on a node that answers */
+    unsigned servers_bad;  /* the server in use does not answer, or could not be activated */
+    unsigned servers_unknown;
+    unsigned latent_bad; /* the server that a standby would use */
+};
+
+static void
+tally_nodes(struct json_object *status, struct tally *tally)
+{
+    for (size_t i = 0; i < word_count(status, "nodes"); i++) {
+        struct json_object *node = word_item(status, "nodes", i);
+        if (is(node, "role", "fenced"))
+            tally->nodes_fenced++;
+        else if (role_tone(node) != TABLE_GOOD)
+            tally->nodes_unknown++;
+        else if (!is(node, "digest", "same"))
+            tally->nodes_behind++;
+    }
+}
+
+static void
+tally_connectors(struct json_object *status, struct tally *tally)
+{
+    for (size_t i = 0; i < word_count(status, "connectors"); i++) {
+        struct json_object *connector = word_item(status, "connectors", i);
+        struct json_object *latent = json_get(connector, "latent_probe");
+        bool in_use = is(connector, "effective", "main") || is(connector, "effective", "alternate");
+        if (is(connector, "effective", "error") ||
+            is(json_get(connector, "activation"), "state", "failed"))
+            tally->servers_bad++;
+        else if (in_use && probe_tone(json_get(connector, "probe")) == TABLE_BAD)
+            tally->servers_bad++;
+        else if (in_use && probe_tone(json_get(connector, "probe")) != TABLE_GOOD)
+            tally->servers_unknown++;
+        else if (latent != NULL && probe_tone(latent) == TABLE_BAD)
+            tally->latent_bad++;
+    }
+}
+
+static void judge(struct show_verdict *verdict, enum table_tone tone, bool holds,
+                  const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The first thing that holds decides the colour; the others are added behind it. */
+static void
+judge(struct show_verdict *verdict, enum table_tone tone, bool holds, const char *format, ...)
+{
+    if (!holds)
+        return;
+    size_t used = strlen(verdict->text);
+    if (used == 0)
+        verdict->tone = tone;
+    else if (used + 2 < sizeof verdict->text)
+        used += (size_t)snprintf(verdict->text + used, sizeof verdict->text - used, "; ");
+    va_list arguments;
+    va_start(arguments, format);
+    if (used < sizeof verdict->text)
+        (void)vsnprintf(verdict->text + used, sizeof verdict->text - used, format, arguments);
+    va_end(arguments);
+}
+
+struct show_verdict
+show_status_verdict(struct json_object *status)
+{
+    struct show_verdict verdict = { .tone = TABLE_GOOD };
+    struct tally tally = { 0 };
+    tally_nodes(status, &tally);
+    tally_connectors(status, &tally);
+    struct json_object *durability = json_get(status, "durability");
+    bool satisfied = false;
+    bool satisfied_known = json_get_bool(durability, "satisfied", &satisfied);
+    bool primary_known = json_get(status, "primary") != NULL;
+
+    judge(&verdict, TABLE_BAD, !primary_known, "NO PRIMARY IS KNOWN: nothing can be written");
+    judge(&verdict, TABLE_BAD, primary_known && satisfied_known && !satisfied,
+          "WRITES WAIT: durability is not met");
+    judge(&verdict, TABLE_BAD, tally.servers_bad > 0, "%u connector server%s in trouble",
+          tally.servers_bad, tally.servers_bad == 1 ? "" : "s");
+    judge(&verdict, TABLE_BAD, tally.nodes_fenced > 0, "%u node%s fenced", tally.nodes_fenced,
+          tally.nodes_fenced == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, tally.nodes_unknown > 0, "%u node%s unknown", tally.nodes_unknown,
+          tally.nodes_unknown == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, primary_known && !satisfied_known, "durability is not known");
+    judge(&verdict, TABLE_WARN, tally.nodes_behind > 0, "%u node%s not proved equal",
+          tally.nodes_behind, tally.nodes_behind == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, tally.servers_unknown > 0, "%u connector server%s not probed",
+          tally.servers_unknown, tally.servers_unknown == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, tally.latent_bad > 0, "%u server%s for a promotion not reachable",
+          tally.latent_bad, tally.latent_bad == 1 ? "" : "s");
+    size_t alarms = word_count(status, "alarms");
+    judge(&verdict, TABLE_WARN, alarms > 0, "%zu alarm%s", alarms, alarms == 1 ? "" : "s");
+    if (verdict.text[0] == '\0')
+        (void)snprintf(verdict.text, sizeof verdict.text, "all is well");
+    return verdict;
+}
+
+/* ---- the screen ---- */
+
+static void
+show_primary(const struct table_look *look, struct json_object *status)
+{
+    struct json_object *primary = json_get(status, "primary");
+    if (primary == NULL) {
+        table_text(look, TABLE_BAD, "primary     none is known\n");
+        table_text(look, TABLE_PLAIN,
+                   "            look at the nodes below; when the old primary is surely gone:\n"
+                   "            baton promote SITE --dry-run\n");
+        return;
+    }
+    char epoch[WORD_SIZE];
+    char since[WORD_SIZE];
+    char age[WORD_SIZE];
+    int64_t since_ms;
+    int64_t now_ms;
+    table_text(look, TABLE_BOLD, "primary     %s (site %s)", word_string(primary, "node"),
+               word_string(primary, "site"));
+    table_text(look, TABLE_PLAIN, "  epoch %s\n", word_epoch(primary, "epoch", epoch));
+    bool known = word_time_ms(word_string(primary, "since"), &since_ms) &&
+                 word_time_ms(word_string(status, "time"), &now_ms) && now_ms >= since_ms;
+    table_text(look, TABLE_PLAIN, "            since %s UTC%s%s%s\n",
+               word_time(word_string(primary, "since"), since), known ? " (for " : "",
+               known ? word_age((uint64_t)(now_ms - since_ms), age) : "", known ? ")" : "");
+    table_text(look, TABLE_PLAIN, "            %s\n", word_string(primary, "why"));
+}
+
+static void
+show_durability(const struct table_look *look, struct json_object *status)
+{
+    struct json_object *durability = json_get(status, "durability");
+    bool satisfied = false;
+    bool known = json_get_bool(durability, "satisfied", &satisfied);
+    char k[WORD_SIZE];
+    char revision[WORD_SIZE];
+    table_text(look, TABLE_PLAIN, "revision    %s\n", word_u64(status, "revision", revision));
+    table_text(look, TABLE_PLAIN, "durability  %s", word_string(durability, "mode"));
+    if (!is(durability, "mode", "async"))
+        table_text(look, TABLE_PLAIN, ", %s of %zu must have a write", word_u64(durability, "k", k),
+                   word_count(durability, "members"));
+    const char *text = word_or(durability, "text", "");
+    if (!known)
+        table_text(look, TABLE_WARN, "  ? not known whether it is met");
+    else
+        table_text(look, satisfied ? TABLE_GOOD : TABLE_BAD, "  %s",
+                   satisfied ? "met" : "NOT MET: writes wait");
+    table_text(look, TABLE_PLAIN, "%s%s\n", text[0] == '\0' ? "" : "  ", text);
+}
+
+static void
+add_node(struct table *table, struct json_object *node)
+{
+    char text[WORD_SIZE];
+    char age_text[WORD_SIZE];
+    uint64_t lag;
+    uint64_t age_ms = 0;
+    bool lag_known = json_get_u64(node, "lag_revisions", &lag);
+    bool heard = json_get_u64(node, "age_ms", &age_ms);
+    const char *reason = word_or(node, "reason", "");
+    table_row(table);
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "name"));
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "site"));
+    table_cell(table, role_tone(node), "%s", word_string(node, "role"));
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "state"));
+    table_cell(table, TABLE_PLAIN, "%s", word_epoch(node, "epoch", text));
+    table_cell(table, TABLE_PLAIN, "%s", word_u64(node, "revision", text));
+    table_cell(table, !lag_known ? TABLE_WARN : TABLE_PLAIN, "%s",
+               word_u64(node, "lag_revisions", text));
+    table_cell(table,
+               is(node, "digest", "same")        ? TABLE_GOOD
+               : is(node, "digest", "different") ? TABLE_BAD
+                                                 : TABLE_WARN,
+               "%s", is(node, "digest", "unknown") ? "?" : word_string(node, "digest"));
+    table_cell(table, node_is_stale(node) ? TABLE_WARN : TABLE_PLAIN, "%s%s",
+               heard ? word_age(age_ms, age_text) : "never heard",
+               heard && node_is_stale(node) ? " STALE" : "");
+    table_cell(table, TABLE_DIM, "%s", word_string(node, "address"));
+    table_cell(table, TABLE_PLAIN, "%s", reason);
+}
+
+static void
+show_node_table(const struct table_look *look, struct json_object *holder)
+{
+    CLEANUP(table_freep) struct table *table = table_new(look);
+    table_column(table, "NODE", 0);
+    table_column(table, "SITE", 0);
+    table_column(table, "ROLE", 0);
+    table_column(table, "STATE", 0);
+    table_column(table, "EPOCH", 0);
+    table_column(table, "REVISION", TABLE_RIGHT);
+    table_column(table, "LAG", TABLE_RIGHT);
+    table_column(table, "DIGEST", 0);
+    table_column(table, "HEARD", 0);
+    table_column(table, "ADDRESS", TABLE_CUT);
+    table_column(table, "REMARK", TABLE_CUT);
+    for (size_t i = 0; i < word_count(holder, "nodes"); i++)
+        add_node(table, word_item(holder, "nodes", i));
+    table_print(table);
+}
+
+static void
+add_probe(struct table *table, struct json_object *connector)
+{
+    struct json_object *probe = json_get(connector, "probe");
+    bool latent = probe == NULL;
+    if (latent)
+        probe = json_get(connector, "latent_probe");
+    uint64_t age_ms;
+    bool ok;
+    char age[WORD_SIZE];
+    if (probe == NULL)
+        table_cell(table, TABLE_WARN, "not probed");
+    else if (!json_get_bool(probe, "ok", &ok))
+        table_cell(table, TABLE_WARN, "? %s", word_string(probe, "text"));
+    else
+        table_cell(table, probe_tone(probe), "%s%s, %s ago",
+                   ok ? "ok" : "FAILED: ", ok ? "" : word_string(probe, "text"),
+                   json_get_u64(probe, "age_ms", &age_ms) ? word_age(age_ms, age) : "?");
+}
+
+static void
+add_connector(struct table *table, struct json_object *connector)
+{
+    struct json_object *activation = json_get(connector, "activation");
+    const char *url = word_or(connector, "url", "-");
+    const char *hint = word_or(connector, "hint", "");
+    const char *state = word_or(activation, "state", "-");
+    const char *why = word_or(activation, "text", "");
+    bool in_use = is(connector, "effective", "main") || is(connector, "effective", "alternate");
+    table_row(table);
+    table_cell(table, TABLE_PLAIN, "%s", word_string(connector, "name"));
+    table_cell(table, TABLE_PLAIN, "%s", word_string(connector, "node"));
+    table_cell(table,
+               in_use                               ? TABLE_BOLD
+               : is(connector, "effective", "none") ? TABLE_DIM
+                                                    : TABLE_BAD,
+               "%s", word_string(connector, "effective"));
+    table_cell(table, is(connector, "would_use", "error") ? TABLE_BAD : TABLE_PLAIN, "%s",
+               word_string(connector, "would_use"));
+    table_cell(table, TABLE_PLAIN, "%s", url);
+    add_probe(table, connector);
+    table_cell(table,
+               strcmp(state, "failed") == 0 ? TABLE_BAD
+               : strcmp(state, "done") == 0 ? TABLE_GOOD
+                                            : TABLE_PLAIN,
+               "%s%s%s", state, why[0] == '\0' ? "" : ": ", why);
+    table_cell(table, TABLE_WARN, "%s", hint);
+}
+
+static void
+show_connector_table(const struct table_look *look, struct json_object *holder, const char *member)
+{
+    CLEANUP(table_freep) struct table *table = table_new(look);
+    table_column(table, "CONNECTOR", 0);
+    table_column(table, "NODE", 0);
+    table_column(table, "IN USE", 0);
+    table_column(table, "WOULD USE", 0);
+    table_column(table, "SERVER", TABLE_CUT);
+    table_column(table, "PROBE", TABLE_CUT);
+    table_column(table, "ACTIVATION", TABLE_CUT);
+    table_column(table, "REMARK", TABLE_CUT);
+    for (size_t i = 0; i < word_count(holder, member); i++)
+        add_connector(table, word_item(holder, member, i));
+    table_print(table);
+}
+
+static void
+show_alarms(const struct table_look *look, struct json_object *status)
+{
+    uint64_t kept = word_number(json_get(status, "setaside"), "count", 0);
+    if (kept > 0)
+        table_text(
+            look, TABLE_WARN,
+            "\nset aside: %llu change%s of an old primary wait for a decision: baton setaside "
+            "list\n",
+            (unsigned long long)kept, kept == 1 ? "" : "s");
+    if (word_count(status, "alarms") > 0)
+        table_text(look, TABLE_PLAIN, "\n");
+    for (size_t i = 0; i < word_count(status, "alarms"); i++) {
+        struct json_object *alarm = word_item(status, "alarms", i);
+        table_text(look, TABLE_WARN, "alarm %s: %s\n", word_string(alarm, "name"),
+                   word_string(alarm, "text"));
+    }
+}
+
+void
+show_status(const struct table_look *look, struct json_object *status)
+{
+    char time[WORD_SIZE];
+    struct show_verdict verdict = show_status_verdict(status);
+    table_text(look, TABLE_BOLD, "%s: ", word_string(json_get(status, "cluster"), "name"));
+    table_text(look, verdict.tone, "%s\n", verdict.text);
+    table_text(look, TABLE_DIM, "as %s sees it at %s UTC\n\n", word_string(status, "this_node"),
+               word_time(word_string(status, "time"), time));
+    show_primary(look, status);
+    show_durability(look, status);
+    table_text(look, TABLE_PLAIN, "\n");
+    show_node_table(look, status);
+    if (word_count(status, "connectors") > 0)
+        table_text(look, TABLE_PLAIN, "\n");
+    show_connector_table(look, status, "connectors");
+    show_alarms(look, status);
+}
+
+void
+show_nodes(const struct table_look *look, struct json_object *list)
+{
+    show_node_table(look, list);
+}
+
+void
+show_sites(const struct table_look *look, struct json_object *list)
+{
+    CLEANUP(table_freep) struct table *table = table_new(look);
+    table_column(table, "SITE", 0);
+    table_column(table, "ROLE", 0);
+    table_column(table, "NODES", TABLE_CUT);
+    for (size_t i = 0; i < word_count(list, "sites"); i++) {
+        struct json_object *site = word_item(list, "sites", i);
+        CLEANUP(buf_done) struct buf nodes = { 0 };
+        for (size_t k = 0; k < word_count(site, "nodes"); k++)
+            buf_printf(&nodes, "%s%s", k == 0 ? "" : " ",
+                       json_object_get_string(word_item(site, "nodes", k)));
+        table_row(table);
+        table_cell(table, TABLE_PLAIN, "%s", word_string(site, "name"));
+        table_cell(table, is(site, "role", "unknown") ? TABLE_WARN : TABLE_PLAIN, "%s",
+                   word_string(site, "role"));
+        table_cell(table, TABLE_PLAIN, "%s", buf_text(&nodes));
+    }
+    table_print(table);
+}
+
+void
+show_connectors(const struct table_look *look, struct json_object *list)
+{
+    if (word_count(list, "connectors") == 0)
+        table_text(look, TABLE_PLAIN, "no connector is configured\n");
+    show_connector_table(look, list, "connectors");
+}
+
+static void
+show_activations(const struct table_look *look, struct json_object *detail)
+{
+    CLEANUP(table_freep) struct table *table = table_new(look);
+    char text[WORD_SIZE];
+    table_column(table, "STARTED", 0);
+    table_column(table, "KIND", 0);
+    table_column(table, "SERVER", 0);
+    table_column(table, "DRIVER", 0);
+    table_column(table, "EPOCH", 0);
+    table_column(table, "STATE", 0);
+    table_column(table, "OUTPUT", TABLE_CUT);
+    for (size_t i = 0; i < word_count(detail, "activations"); i++) {
+        struct json_object *activation = word_item(detail, "activations", i);
+        table_row(table);
+        table_cell(table, TABLE_PLAIN, "%s",
+                   word_time(word_string(activation, "started_at"), text));
+        table_cell(table, TABLE_PLAIN, "%s", word_string(activation, "kind"));
+        table_cell(table, TABLE_PLAIN, "%s", word_string(activation, "server"));
+        table_cell(table, TABLE_PLAIN, "%s", word_string(activation, "driver"));
+        table_cell(table, TABLE_PLAIN, "%s", word_epoch(activation, "epoch", text));
+        table_cell(table,
+                   is(activation, "state", "done")     ? TABLE_GOOD
+                   : is(activation, "state", "failed") ? TABLE_BAD
+                                                       : TABLE_WARN,
+                   "%s", word_string(activation, "state"));
+        table_cell(table, TABLE_PLAIN, "%s", word_string(activation, "output"));
+    }
+    if (table_row_count(table) > 0)
+        table_text(look, TABLE_PLAIN, "\n");
+    table_print(table);
+}
+
+void
+show_connector(const struct table_look *look, struct json_object *detail)
+{
+    show_connector_table(look, detail, "nodes");
+    show_activations(look, detail);
+    table_text(look, TABLE_PLAIN, "\nconfiguration, as it counts on the node asked:\n%s\n",
+               json_object_to_json_string_ext(json_get(detail, "config"),
+                                              JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+void
+show_doctor(const struct table_look *look, struct json_object *doctor)
+{
+    CLEANUP(table_freep) struct table *table = table_new(look);
+    table_column(table, "CHECK", 0);
+    table_column(table, "STATE", 0);
+    table_column(table, "FOUND", TABLE_WRAP);
+    for (size_t i = 0; i < word_count(doctor, "checks"); i++) {
+        struct json_object *check = word_item(doctor, "checks", i);
+        const char *mend = word_or(check, "mend", "");
+        bool ok = is(check, "state", "ok");
+        table_row(table);
+        table_cell(table, TABLE_PLAIN, "%s", word_string(check, "name"));
+        table_cell(table,
+                   ok                           ? TABLE_GOOD
+                   : is(check, "state", "fail") ? TABLE_BAD
+                                                : TABLE_WARN,
+                   "%s", word_string(check, "state"));
+        table_cell(table, TABLE_PLAIN, "%s%s%s", word_string(check, "text"),
+                   mend[0] == '\0' || ok ? "" : "; mend: ", ok ? "" : mend);
+    }
+    table_print(table);
+}
