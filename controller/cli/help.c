@@ -119,9 +119,9 @@ print_commands(FILE *to, const char *group)
         if (group != NULL && !in_group(command, group))
             continue;
         CLEANUP(freep)
-        char *left = str_printf("%s%s%s", command->name, command->operands[0] == '\0' ? "" : " ",
-                                command->operands);
-        print_row(to, left, command->text, 34);
+        char *left = group == NULL ? str_dup(command->name)
+                                   : str_printf("%s %s", command->name, command->operands);
+        print_row(to, left, command->text, group == NULL ? 20 : 36);
     }
 }
 

@@ -52,6 +52,7 @@ enum option_type {
       "user that the managed PostgreSQL runs as (postgres when started by root)")                  \
     X(PASSWORD_FILE, "password-file", FILE, "FILE", NULL,                                          \
       "take the password from the first line of this file; - is standard input")                   \
+    X(PASSWORD, "password", FLAG, NULL, NULL, "ask for a new password too")                        \
     X(TTL, "ttl", DURATION, "TIME", NULL, "how long the token works: 60s to 7d (1h)")              \
     X(REASON, "reason", TEXT, "TEXT", NULL, "why; recorded with the change")                       \
     X(IF_MATCH, "if-match", NUMBER, "REVISION", NULL,                                              \

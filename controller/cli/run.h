@@ -1,0 +1,58 @@
+/*
+ * run.h -- what each command does: asks the API, shows the answer. One function for each row of the
+ * table in commands.c; each returns the error that ends the command.
+ */
+#pragma once
+
+#include "controller/base/err.h"
+
+struct cli;
+
+/*    function */
+#define RUN_TABLE(X)                                                                               \
+    X(init)                                                                                        \
+    X(join)                                                                                        \
+    X(status)                                                                                      \
+    X(doctor)                                                                                      \
+    X(promote)                                                                                     \
+    X(promotion_list)                                                                              \
+    X(promotion_show)                                                                              \
+    X(config_get)                                                                                  \
+    X(config_set)                                                                                  \
+    X(config_delete)                                                                               \
+    X(config_list)                                                                                 \
+    X(config_history)                                                                              \
+    X(config_rollback)                                                                             \
+    X(config_export)                                                                               \
+    X(config_import)                                                                               \
+    X(config_watch)                                                                                \
+    X(local_get)                                                                                   \
+    X(local_set)                                                                                   \
+    X(local_delete)                                                                                \
+    X(local_list)                                                                                  \
+    X(local_edit)                                                                                  \
+    X(explain)                                                                                     \
+    X(setaside_list)                                                                               \
+    X(setaside_show)                                                                               \
+    X(setaside_apply)                                                                              \
+    X(setaside_discard)                                                                            \
+    X(connector_list)                                                                              \
+    X(connector_show)                                                                              \
+    X(node_list)                                                                                   \
+    X(node_remove)                                                                                 \
+    X(site_list)                                                                                   \
+    X(token_create)                                                                                \
+    X(token_list)                                                                                  \
+    X(token_revoke)                                                                                \
+    X(login)                                                                                       \
+    X(logout)                                                                                      \
+    X(user_list)                                                                                   \
+    X(user_set)                                                                                    \
+    X(user_delete)                                                                                 \
+    X(completion)                                                                                  \
+    X(help)                                                                                        \
+    X(version)
+
+#define X(name) MUST_CHECK enum err_code run_##name(struct cli *cli, struct err *err);
+RUN_TABLE(X)
+#undef X

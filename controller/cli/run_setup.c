@@ -1,0 +1,148 @@
+#include <string.h>
+
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/str.h"
+#include "controller/cli/cli.h"
+#include "controller/cli/connect.h"
+#include "controller/cli/prompt.h"
+#include "controller/cli/run.h"
+#include "controller/cli/transfer.h"
+#include "controller/daemon/setup.h"
+
+#define PORT_MAX        65535
+#define TOKEN_LINE_SIZE (TOKEN_TEXT_SIZE_MAX + 2)
+
+struct teller {
+    struct cli *cli;
+    uint64_t begin_ms;
+};
+
+/* Steps take seconds (initdb): each is told as it begins, with the time since the start. */
+static void
+say(void *data, const char *text)
+{
+    struct teller *teller = data;
+    cli_note(teller->cli, "%5.1f s  %s", (double)(clock_now_ms() - teller->begin_ms) / 1000, text);
+}
+
+static enum err_code
+read_node(struct cli *cli, struct teller *teller, struct setup_node *node, struct err *err)
+{
+    uint64_t port = 0;
+    const char *typed = cli_value(cli, OPTION_PG_PORT);
+    const char *folder = connect_data_dir(cli);
+    if (folder == NULL) {
+        (void)err_set(err, ERR_INVALID, "option_missing", "where the node's data go is not said");
+        return err_mend(err, "--data-dir DIR (or BATON_DATA_DIR): an empty or new folder");
+    }
+    if (typed != NULL && !str_to_u64(typed, 1, PORT_MAX, &port))
+        return err_set(err, ERR_INVALID, "option_value", "--pg-port '%s': must be 1 to %d", typed,
+                       PORT_MAX);
+    *node = (struct setup_node){
+        .folder = folder,
+        .node = cli_value(cli, OPTION_NODE),
+        .listen = cli_value(cli, OPTION_LISTEN),
+        .advertise = cli_value(cli, OPTION_ADVERTISE),
+        .database = cli_value(cli, OPTION_DATABASE),
+        .pg_listen = cli_value(cli, OPTION_PG_LISTEN),
+        .pg_port = (uint16_t)port,
+        .run_as = cli_value(cli, OPTION_RUN_AS),
+        .say = say,
+        .data = teller,
+    };
+    return ERR_NONE;
+}
+
+/* From the file, from the person, or NULL: one is drawn. */
+static enum err_code
+ask_admin_password(struct cli *cli, char *password, size_t size, const char **ret, struct err *err)
+{
+    *ret = NULL;
+    const char *file = cli_value(cli, OPTION_PASSWORD_FILE);
+    enum err_code code = ERR_NONE;
+    password[0] = '\0';
+    if (file != NULL)
+        code = prompt_password_file(file, password, size, err);
+    else if (cli->notes_are_terminal && !cli_flag(cli, OPTION_YES) && !cli_json(cli))
+        code = prompt_password("Password for the administrator 'admin' (empty: one is made)",
+                               password, size, err);
+    if (code == ERR_NONE && password[0] != '\0')
+        *ret = password;
+    if (code == ERR_NONE && file != NULL && password[0] == '\0')
+        return err_set(err, ERR_INVALID, "password", "password file '%s' begins with an empty line",
+                       file);
+    return code;
+}
+
+static void
+print_node(struct cli *cli, const struct setup_node *node, const struct setup_answer *answer,
+           const char *user)
+{
+    if (cli_json(cli)) {
+        CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+        json_add_string(document, "cluster", answer->cluster);
+        json_add_string(document, "cluster_id", answer->cluster_id);
+        json_add_string(document, "site", answer->site);
+        json_add_string(document, "node", node->node);
+        json_add_string(document, "ca_pin", answer->pin);
+        if (user != NULL)
+            json_add_string(document, "user", user);
+        if (answer->admin_password[0] != '\0')
+            json_add_string(document, "password", answer->admin_password);
+        cli_print_json(cli, document);
+        return;
+    }
+    (void)fprintf(cli->out, "cluster     %s (%s)\n", answer->cluster, answer->cluster_id);
+    (void)fprintf(cli->out, "node        %s in site %s\n", node->node, answer->site);
+    (void)fprintf(cli->out, "data        %s\n", node->folder);
+    (void)fprintf(cli->out, "ca          sha256:%s\n", answer->pin);
+    if (user != NULL)
+        (void)fprintf(cli->out, "user        %s\n", user);
+    if (answer->admin_password[0] != '\0')
+        (void)fprintf(cli->out, "password    %s   (shown once: keep it)\n", answer->admin_password);
+    (void)fprintf(cli->out, "next        batond --data-dir %s\n", node->folder);
+}
+
+enum err_code
+run_init(struct cli *cli, struct err *err)
+{
+    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_init init = { 0 };
+    struct setup_answer answer = { 0 };
+    char password[PROMPT_PASSWORD_SIZE];
+    enum err_code code = read_node(cli, &teller, &init.node, err);
+    if (code == ERR_NONE)
+        code = ask_admin_password(cli, password, sizeof password, &init.admin_password, err);
+    if (code != ERR_NONE)
+        return code;
+    init.cluster = cli_value(cli, OPTION_CLUSTER);
+    init.site = cli_value(cli, OPTION_SITE);
+    code = setup_init(&init, &answer, err);
+    explicit_bzero(password, sizeof password);
+    if (code == ERR_NONE)
+        print_node(cli, &init.node, &answer, SETUP_ADMIN);
+    explicit_bzero(&answer, sizeof answer);
+    return code == ERR_NONE ? code : err_wrap(err, "init");
+}
+
+enum err_code
+run_join(struct cli *cli, struct err *err)
+{
+    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_node node;
+    struct setup_answer answer = { 0 };
+    char line[TOKEN_LINE_SIZE];
+    const char *token = cli_operand(cli, 0);
+    enum err_code code = read_node(cli, &teller, &node, err);
+    if (code == ERR_NONE && strcmp(token, "-") == 0) {
+        code = prompt_line(line, sizeof line, err);
+        token = line;
+    }
+    if (code != ERR_NONE)
+        return code;
+    code = setup_join(&node, token, &answer, err);
+    if (code == ERR_NONE)
+        print_node(cli, &node, &answer, NULL);
+    return code == ERR_NONE ? code : err_wrap(err, "join");
+}
