@@ -91,7 +91,7 @@ begin
     perform local.check_name(name), local.check_name(slot);
     execute format('create subscription %I connection %L publication baton with (create_slot = false, '
         'copy_data = false, slot_name = %L, synchronous_commit = local, enabled = %s)',
-        name, conninfo, slot, enabled);
+        name, conninfo, slot, case when enabled then 'true' else 'false' end);
     -- The worker runs as a superuser: a publisher must not be able to name any other table.
     select string_agg(r.srrelid::regclass::text, ', ') into other
     from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid
