@@ -126,9 +126,45 @@ first_stop(const struct promo *promo)
     return (enum promo_check)check;
 }
 
+unsigned
+promo_acks_wanted(const struct promo *promo)
+{
+    return promo->record.joint && promo->record.old.k > promo->record.now.k ? promo->record.old.k
+                                                                            : promo->record.now.k;
+}
+
+unsigned
+promo_acks_possible(const struct promo *promo)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        count += !member->self && (member->answered || member->captured) &&
+                 quorum_has(&promo->record.now, member->name);
+    }
+    return count;
+}
+
+/* The operator has said that too few will acknowledge: from this epoch on as many count as there
+ * are. They come back into the set by themselves, like any member that streams again. */
+static void
+degrade_if_told(struct promo *promo)
+{
+    unsigned possible = promo_acks_possible(promo);
+    bool told =
+        promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
+    if (!told || possible >= promo_acks_wanted(promo))
+        return;
+    promo->record.joint = false;
+    promo->record.now.k = possible;
+    promo->degraded = true;
+}
+
 static enum promo_state
 enter_arming(struct promo *promo, struct step_context *context)
 {
+    if (promo->mode == PROMO_FAILOVER)
+        degrade_if_told(promo);
     bool remake = promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER;
     emit(context, PROMO_DO_ARM, NULL)->remake = remake;
     arm_alarm(promo, context,
@@ -246,6 +282,7 @@ on_order(struct promo *promo, struct step_context *context)
     promo->order = *context->event->order;
     promo->mode = promo->order.mode;
     promo->armed = false;
+    promo->degraded = false;
     promo->proof = PROMO_PROOF_NONE;
     promo->step_count = 0;
     promo->old_primary[0] = '\0';

@@ -174,6 +174,7 @@ struct promo {
     struct promo_member members[PROMO_MEMBERS_MAX];
     size_t member_count;
     bool armed;
+    bool degraded; /* 'record' was made anew: fewer acknowledgements count from this epoch on */
     struct position target;     /* DRAINING, CATCHING_UP: what we must hold */
     struct position started_at; /* our position when it began, for the loss report */
     uint64_t deadline_ms;       /* of the state; 0 for none */

@@ -104,6 +104,26 @@ check_quorum(struct promo *promo)
                     "%s is not in the recorded sync set", promo->self);
 }
 
+/* Strict durability waits: a primary whose writes nobody can acknowledge is none. To open it all
+ * the same is the operator's word that the others are off. */
+static void
+check_acks(struct promo *promo)
+{
+    unsigned k = promo_acks_wanted(promo);
+    unsigned others = promo_acks_possible(promo);
+    if (others >= k)
+        set_finding(promo, PROMO_CHECK_ACKS, PROMO_OK,
+                    "a write needs %u acknowledgement(s), %u members could give one", k, others);
+    else if (promo->order.accept_data_loss)
+        set_finding(promo, PROMO_CHECK_ACKS, PROMO_OVERRIDDEN,
+                    "a write needs %u acknowledgement(s), %u members answer: %u will be needed", k,
+                    others, others);
+    else
+        set_finding(promo, PROMO_CHECK_ACKS, PROMO_STOP,
+                    "a write needs %u acknowledgement(s), %u members answer: writes would wait", k,
+                    others);
+}
+
 static void
 check_primary(struct promo *promo, const struct promo_member *primary)
 {
@@ -144,6 +164,7 @@ promo_run_checks(struct promo *promo, const struct promo_member *primary)
     set_finding(promo, PROMO_CHECK_MEMBER, PROMO_OK, "%s of site %s", promo->self, promo->own.site);
     check_primary(promo, primary);
     check_quorum(promo);
+    check_acks(promo);
     if (promo->order.connectors_ready || promo->mode == PROMO_RENEWAL)
         set_finding(promo, PROMO_CHECK_CONNECTORS, PROMO_OK, "%s",
                     promo->order.connectors_text[0] == '\0' ? "the servers it would use answer"

@@ -505,6 +505,9 @@ do_first_row(struct driver *driver)
     json_add_string(value, "site", driver->core->home->site);
     struct json_object *group = writer_group(driver->who, driver->why);
     writer_group_put(group, "epoch", "", value, WRITER_ANY_REVISION);
+    if (promo->degraded)
+        writer_group_put(group, "sync/set", "", quorum_to_json(&promo->record),
+                         WRITER_ANY_REVISION);
     struct call *call = call_new(driver, driver->node.self);
     writer_hold(driver->core->writer);
     if (writer_submit(driver->core->writer, group, WRITER_FIRST | WRITER_PATIENT, on_first_row,
