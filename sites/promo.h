@@ -98,6 +98,7 @@ const char *promo_event_name(enum promo_event_kind kind);
     X(PRIMARY, "primary", false)      /* who is primary now, or that nobody answers as such */     \
     X(QUORUM, "quorum", false)        /* enough voters answer; else --accept-data-loss */          \
     X(SYNC, "sync", false)            /* the target is a voter; else --accept-data-loss */         \
+    X(ACKS, "acks", true)             /* enough would acknowledge afterwards; else fewer count */  \
     X(SCHEMA, "schema", true)         /* same schema as the primary */                             \
     X(STREAMING, "streaming", true)   /* the target follows the primary and is near its end */     \
     X(CONNECTORS, "connectors", true) /* the servers that it would use answer from there */        \
