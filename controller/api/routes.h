@@ -1,0 +1,67 @@
+/*
+ * routes.h -- every route of the HTTPS API, in one table: dispatch, roles, Allow, and the test that
+ * compares it with docs/api.yaml.
+ *
+ * "{key...}" takes the rest of the path, slashes included. Roles: the least that is needed; NODE is
+ * a member's certificate and nothing else. The last column names the query parameters.
+ */
+#pragma once
+
+/*    operation        verb    pattern                        role      query */
+#define ROUTE_TABLE(X)                                                                             \
+    X(healthz, GET, "/healthz", NONE, "")                                                          \
+    X(readyz, GET, "/readyz", NONE, "")                                                            \
+    X(primary, GET, "/primary", NONE, "")                                                          \
+    X(standby, GET, "/standby", NONE, "")                                                          \
+    X(metrics, GET, "/metrics", VIEWER, "")                                                        \
+    X(version, GET, "/v1/version", VIEWER, "")                                                     \
+    X(status, GET, "/v1/status", VIEWER, "")                                                       \
+    X(events, GET, "/v1/events", VIEWER, "")                                                       \
+    X(doctor, GET, "/v1/doctor", VIEWER, "")                                                       \
+    X(node_list, GET, "/v1/nodes", VIEWER, "")                                                     \
+    X(node_remove, DELETE, "/v1/nodes/{name}", ADMIN, "")                                          \
+    X(site_list, GET, "/v1/sites", VIEWER, "")                                                     \
+    X(token_list, GET, "/v1/tokens", ADMIN, "")                                                    \
+    X(token_create, POST, "/v1/tokens", ADMIN, "")                                                 \
+    X(token_revoke, DELETE, "/v1/tokens/{id}", ADMIN, "")                                          \
+    X(join, POST, "/v1/join", NONE, "")                                                            \
+    X(config_list, GET, "/v1/config", VIEWER, "prefix,site")                                       \
+    X(config_write, POST, "/v1/config", OPERATOR, "")                                              \
+    X(config_get, GET, "/v1/config/{key...}", VIEWER, "site")                                      \
+    X(config_set, PUT, "/v1/config/{key...}", OPERATOR, "site")                                    \
+    X(config_delete, DELETE, "/v1/config/{key...}", OPERATOR, "site")                              \
+    X(history, GET, "/v1/history", VIEWER, "key,after,limit")                                      \
+    X(rollback, POST, "/v1/rollback", OPERATOR, "")                                                \
+    X(local_list, GET, "/v1/local", VIEWER, "")                                                    \
+    X(local_get, GET, "/v1/local/{key...}", VIEWER, "")                                            \
+    X(local_set, PUT, "/v1/local/{key...}", OPERATOR, "dry_run")                                   \
+    X(local_delete, DELETE, "/v1/local/{key...}", OPERATOR, "")                                    \
+    X(explain, GET, "/v1/explain/{key...}", VIEWER, "if_promoted")                                 \
+    X(promote, POST, "/v1/promote", OPERATOR, "")                                                  \
+    X(promotion_list, GET, "/v1/promotions", VIEWER, "limit")                                      \
+    X(promotion_get, GET, "/v1/promotions/{id}", VIEWER, "")                                       \
+    X(setaside_list, GET, "/v1/setaside", VIEWER, "")                                              \
+    X(setaside_get, GET, "/v1/setaside/{id}", VIEWER, "")                                          \
+    X(setaside_apply, POST, "/v1/setaside/{id}/apply", OPERATOR, "")                               \
+    X(setaside_discard, POST, "/v1/setaside/{id}/discard", OPERATOR, "")                           \
+    X(connector_list, GET, "/v1/connectors", VIEWER, "")                                           \
+    X(connector_get, GET, "/v1/connectors/{name}", VIEWER, "")                                     \
+    X(login, POST, "/v1/login", NONE, "")                                                          \
+    X(logout, POST, "/v1/logout", VIEWER, "")                                                      \
+    X(user_list, GET, "/v1/users", ADMIN, "")                                                      \
+    X(user_set, PUT, "/v1/users/{name}", VIEWER, "")                                               \
+    X(user_delete, DELETE, "/v1/users/{name}", ADMIN, "")                                          \
+    X(peer_state, GET, "/v1/peer/state", NODE, "")                                                 \
+    X(peer_capture, POST, "/v1/peer/capture", NODE, "")                                            \
+    X(peer_freeze, POST, "/v1/peer/freeze", NODE, "")                                              \
+    X(peer_thaw, POST, "/v1/peer/thaw", NODE, "")                                                  \
+    X(peer_prepare, POST, "/v1/peer/prepare", NODE, "")                                            \
+    X(peer_attach, POST, "/v1/peer/attach", NODE, "")                                              \
+    X(peer_follow, POST, "/v1/peer/follow", NODE, "")                                              \
+    X(peer_deactivate, POST, "/v1/peer/deactivate", NODE, "")                                      \
+    X(peer_order, POST, "/v1/peer/order", NODE, "")                                                \
+    X(peer_promotion, GET, "/v1/peer/promotion", NODE, "id")                                       \
+    X(peer_log, GET, "/v1/peer/log", NODE, "after,limit")                                          \
+    X(peer_match, POST, "/v1/peer/match", NODE, "")                                                \
+    X(peer_snapshot, GET, "/v1/peer/snapshot", NODE, "")                                           \
+    X(peer_write, POST, "/v1/peer/write", NODE, "")
