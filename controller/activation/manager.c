@@ -27,6 +27,7 @@ struct slot {
     char name[CONNECTOR_NAME_SIZE];
     struct connector *used;  /* owned; the document of the last change; NULL before */
     struct connector *newer; /* owned; one that no change has used yet; or NULL */
+    uint64_t newest;         /* revision of the newest document that we have; 0 for none */
     bool listed;             /* in the last activation_want() */
     struct activation_change desired;
     struct activation_record record;
@@ -37,7 +38,7 @@ struct slot {
     enum step_state steps[CONNECTOR_ACTION_COUNT_MAX];
     size_t step; /* that runs */
     struct action *action;
-    const char *driver;   /* static */
+    char *drivers;        /* owned; "file+exec" */
     char *text;           /* owned */
     const char *stopping; /* static; why a stop was asked for */
     struct buf output;
@@ -74,6 +75,7 @@ slot_free(struct slot *slot)
     connector_free(slot->used);
     connector_free(slot->newer);
     buf_done(&slot->output);
+    free(slot->drivers);
     free(slot->text);
     free(slot);
 }
@@ -105,7 +107,7 @@ slot_find_or_add(struct activation_manager *manager, const char *name)
         return NULL;
     }
     slot->manager = manager;
-    slot->driver = slot->blocked = slot->stopping = "";
+    slot->blocked = slot->stopping = "";
     list_add_tail(&manager->slots, &slot->node);
     manager->slot_count++;
     return slot;
@@ -129,7 +131,7 @@ report_of(const struct slot *slot)
         .change = record->change,
         .state = record->state,
         .tries = record->tries,
-        .driver = slot->driver,
+        .driver = slot->drivers == NULL ? "" : slot->drivers,
         .text = slot->text == NULL ? "" : slot->text,
         .output = buf_text(&slot->output),
         .started_ms = slot->started_wall_ms,
@@ -155,6 +157,17 @@ set_text(struct slot *slot, const char *text)
     slot->text = str_dup(text);
 }
 
+static void
+set_drivers(struct slot *slot)
+{
+    struct buf names = { 0 };
+    for (size_t i = 0; slot->used != NULL && i < slot->used->action_count; i++)
+        buf_printf(&names, "%s%s", i == 0 ? "" : "+",
+                   connector_driver_name(slot->used->actions[i].driver));
+    free(slot->drivers);
+    slot->drivers = buf_take(&names);
+}
+
 /* The try is over: records and reports it. The loop then asks the plan again. */
 static void
 finish(struct slot *slot, enum activation_state state)
@@ -170,10 +183,6 @@ finish(struct slot *slot, enum activation_state state)
     slot->took_ms = clock_now_ms() - slot->started_ms;
 
     struct activation_report report = report_of(slot);
-    log_line(state == ACTIVATION_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "activation.ended",
-             "connector=%s action=%s state=%s tries=%u took_ms=%" PRIu64 " text=\"%s\"", slot->name,
-             slot->action_id, activation_state_name(state), slot->record.tries, slot->took_ms,
-             report.text);
     wake_in(manager, 0);
     if (manager->ports.report != NULL)
         manager->ports.report(manager->ports.data, &report);
@@ -246,8 +255,10 @@ step_ended(struct slot *slot, const struct action_result *result)
         [ACTION_CANCELLED] = STEP_TODO,
     };
     slot->steps[slot->step] = states[result->end];
-    set_text(slot, result->text);
-    buf_printf(&slot->output, "%s: %s\n", slot->driver, result->text);
+    free(slot->text);
+    slot->text = str_printf("%s: %s", connector_driver_name(slot->used->actions[slot->step].driver),
+                            result->text);
+    buf_printf(&slot->output, "%s\n", slot->text);
     size_t room =
         ACTIVATION_OUTPUT_MAX > slot->output.size ? ACTIVATION_OUTPUT_MAX - slot->output.size : 0;
     size_t size = strlen(result->output);
@@ -315,7 +326,6 @@ run_next_step(struct slot *slot)
         return;
     }
     struct err err;
-    slot->driver = connector_driver_name(slot->used->actions[slot->step].driver);
     slot->phase = PHASE_RUNNING;
     if (start_driver(slot, on_action_done, &err) != ERR_NONE) {
         struct action_result result = {
@@ -347,7 +357,8 @@ begin(struct slot *slot, const struct activation_change *change)
     (void)activation_id(slot->name, change, slot->action_id);
     buf_clear(&slot->output);
     set_text(slot, "");
-    slot->driver = slot->blocked = slot->stopping = "";
+    set_drivers(slot);
+    slot->blocked = slot->stopping = "";
     slot->started_ms = clock_now_ms();
     slot->started_wall_ms = clock_wall_ms();
     slot->ended_wall_ms = 0;
@@ -495,17 +506,19 @@ activation_restore(struct activation_manager *manager, const char *action_id, co
 static bool
 take_document(struct slot *slot, const struct activation_desired *desired)
 {
-    const struct connector *last = slot->newer != NULL ? slot->newer : slot->used;
-    if (last != NULL && last->document == desired->document)
-        return true;
     struct connector *connector;
     struct err err;
+    if (desired->document == NULL)
+        return false;
+    if (slot->newest != 0 && slot->newest == desired->revision)
+        return true;
     if (connector_read(desired->connector, desired->document, &connector, &err) != ERR_NONE) {
         log_warn("activation.bad_document", "connector=%s reason=\"%s\"", slot->name, err.text);
         return false;
     }
     connector_free(slot->newer);
     slot->newer = connector;
+    slot->newest = desired->revision;
     return true;
 }
 

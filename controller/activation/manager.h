@@ -40,13 +40,13 @@ struct activation_settings {
 };
 
 /* What one connector of this node shall be. The document is kept by reference and must not be
- * changed any more; the rest is copied. */
+ * changed any more; it is read once for each revision. The rest is copied. */
 struct activation_desired {
     const char *connector;
     enum effective_server server; /* effective_decide(): in_use */
     struct epoch epoch;
-    uint64_t revision;            /* of the document */
-    struct json_object *document; /* of connector/NAME */
+    uint64_t revision;            /* of the document; not 0 */
+    struct json_object *document; /* of connector/NAME; NULL: none, or none that is allowed */
 };
 
 /* The newest change of a connector and how it stands. Texts are borrowed, for the call. */
@@ -56,8 +56,8 @@ struct activation_report {
     struct activation_change change;
     enum activation_state state;
     unsigned tries;
-    const char *driver; /* that spoke last; "" for none */
-    const char *text;   /* one line for people */
+    const char *driver; /* of the connector: "file+exec"; "" for none */
+    const char *text;   /* one line for people: "exec: exit code 1: no such address" */
     const char *output; /* all that the drivers of this try said */
     int64_t started_ms; /* wall clock, of this try */
     int64_t ended_ms;   /* wall clock; 0 while it runs */
@@ -93,8 +93,8 @@ void activation_configure(struct activation_manager *manager,
 MUST_CHECK enum err_code activation_restore(struct activation_manager *manager,
                                             const char *action_id, const char *state,
                                             struct err *err);
-/* The whole list; a connector that is not in it is wanted as none. A document that does not read
- * is logged, and the connector stays as it is unless it is wanted as none. */
+/* The whole list; a connector that is not in it is wanted as none. Without a document that reads
+ * the connector stays as it is, unless it is wanted as none. */
 void activation_want(struct activation_manager *manager, const struct activation_desired *list,
                      size_t count);
 /* Which effects are allowed from now on. What is no longer allowed is ended before this returns:

@@ -20,7 +20,8 @@ struct target {
     struct prober *prober; /* borrowed */
     char connector[CONNECTOR_NAME_SIZE];
     enum effective_server server;
-    bool listed; /* in the last probe_want() */
+    bool listed;       /* in the last probe_want() */
+    uint64_t revision; /* of the document that said the following */
     /* what to do */
     char *url;     /* owned; with the path */
     char *address; /* owned; host, for the check of its address */
@@ -227,10 +228,6 @@ tell_changes(struct prober *prober)
             if (!target->changed)
                 continue;
             target->changed = false;
-            log_line(target->result.ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "probe.changed",
-                     "connector=%s server=%s state=%s text=\"%s\"", target->connector,
-                     effective_server_name(target->server), probe_state_name(target->result.state),
-                     target->result.text);
             if (prober->changed == NULL)
                 continue;
             struct probe_result result = target->result;
@@ -414,7 +411,7 @@ join_url(const char *url, const char *path)
 
 static void
 want_server(struct prober *prober, const struct connector *connector,
-            const struct connector_server *server, enum effective_server which)
+            const struct connector_server *server, enum effective_server which, uint64_t revision)
 {
     if (!server->set)
         return;
@@ -430,6 +427,7 @@ want_server(struct prober *prober, const struct connector *connector,
                 connector->probe.expect_status == target->expect_status;
     bool sooner = connector->probe.interval_ms != target->interval_ms;
     target->listed = true;
+    target->revision = revision;
     target->interval_ms = connector->probe.interval_ms;
     target->timeout_ms = connector->probe.timeout_ms;
     if (!same) {
@@ -447,6 +445,20 @@ want_server(struct prober *prober, const struct connector *connector,
         target->next_ms = 0;
 }
 
+/* Were the servers of this connector made from the same document? Then they stay as they are. */
+static bool
+keep_listed(struct prober *prober, const struct probe_desired *desired)
+{
+    static const enum effective_server servers[] = { EFFECTIVE_MAIN, EFFECTIVE_ALTERNATE };
+    bool kept = false;
+    for (size_t i = 0; desired->revision != 0 && i < ARRAY_COUNT(servers); i++) {
+        struct target *target = target_find(prober, desired->connector, servers[i]);
+        if (target != NULL && target->revision == desired->revision)
+            kept = target->listed = true;
+    }
+    return kept;
+}
+
 void
 probe_want(struct prober *prober, const struct probe_desired *list, size_t count)
 {
@@ -455,13 +467,16 @@ probe_want(struct prober *prober, const struct probe_desired *list, size_t count
     for (size_t i = 0; i < count; i++) {
         struct connector *connector;
         struct err err;
+        if (list[i].document == NULL || keep_listed(prober, &list[i]))
+            continue;
         if (connector_read(list[i].connector, list[i].document, &connector, &err) != ERR_NONE) {
             log_warn("probe.bad_document", "connector=%s reason=\"%s\"", list[i].connector,
                      err.text);
             continue;
         }
-        want_server(prober, connector, &connector->main, EFFECTIVE_MAIN);
-        want_server(prober, connector, &connector->alternate, EFFECTIVE_ALTERNATE);
+        want_server(prober, connector, &connector->main, EFFECTIVE_MAIN, list[i].revision);
+        want_server(prober, connector, &connector->alternate, EFFECTIVE_ALTERNATE,
+                    list[i].revision);
         connector_free(connector);
     }
     list_each (at, &prober->targets) {

@@ -60,11 +60,12 @@ struct prober *probe_open(struct ev_loop *loop, const struct probe_settings *set
 void probe_close(struct prober *prober);
 void probe_configure(struct prober *prober, const struct probe_settings *settings);
 
-/* The whole list; documents are read and not kept. A server whose address, trust or path changed
- * starts anew as unknown, and is probed at once. */
+/* The whole list; documents are not kept. A server whose address, trust or path changed starts anew
+ * as unknown, and is probed at once. */
 struct probe_desired {
     const char *connector;
-    struct json_object *document;
+    struct json_object *document; /* NULL: none, or none that is allowed */
+    uint64_t revision;            /* of the document, which is read once for each; 0: every time */
 };
 void probe_want(struct prober *prober, const struct probe_desired *list, size_t count);
 

@@ -15,6 +15,7 @@ struct entry {
     enum effective_server server;
     struct epoch epoch;
     unsigned tries;
+    char driver[64];
     char text[512];
     char output[2048];
     bool intent;
@@ -46,6 +47,7 @@ note(struct node *node, const struct activation_report *report, bool intent)
     assert_string_equal(report->connector, "pam");
     assert_int_equal(report->state == ACTIVATION_RUNNING, intent);
     assert_int_equal(report->ended_ms == 0, intent);
+    (void)snprintf(entry->driver, sizeof entry->driver, "%s", report->driver);
 }
 
 static void
@@ -230,6 +232,7 @@ a_promotion_activates_and_a_demotion_undoes(void **state)
     wait_ends(node, 1);
     assert_int_equal(node->count, 2); /* the intent came first */
     assert_true(node->entries[0].intent);
+    assert_string_equal(node->entries[0].driver, "file+exec");
     assert_int_equal(last(node)->state, ACTIVATION_OK);
     assert_string_equal(last(node)->action_id, "pam:2:west-1:alternate:40:1");
     assert_non_null(strstr(last(node)->output, "file: wrote 12 bytes to '"));
@@ -294,7 +297,7 @@ a_failure_is_tried_again_until_it_succeeds(void **state)
         assert_int_equal(entry->tries, i / 2 + 1);
         if (!entry->intent) {
             assert_int_equal(entry->state, ACTIVATION_FAILED);
-            assert_string_equal(entry->text, "exit code 4: no vip");
+            assert_string_equal(entry->text, "exec: exit code 4: no vip");
             assert_non_null(strstr(entry->output, "no vip\n"));
         }
         if (i > 1) /* what has succeeded is not done again */
@@ -622,7 +625,7 @@ what_cannot_work_is_said_and_not_hidden(void **state)
     node->want = 2;
     assert_true(world_until(node->world, has_ends, node));
     assert_int_equal(last(node)->state, ACTIVATION_FAILED);
-    assert_string_equal(last(node)->text, "the connector has no main server");
+    assert_string_equal(last(node)->text, "file: the connector has no main server");
 }
 
 /* ---- many connectors ---- */

@@ -476,12 +476,15 @@ many_are_probed_side_by_side_within_a_bound(void **state)
         (void)snprintf(names[i], sizeof names[i], "c%zu", i);
         list[i].connector = names[i];
         list[i].document = document("crowd", bench.ca, NULL, NULL);
+        list[i].revision = 7;
     }
     struct probe_settings patient = { .interval_ms = 600000, .timeout_ms = 60000 };
     probe_configure(bench.prober, &patient);
     probe_want(bench.prober, list, CROWD);
     assert_true(world_until(bench.world, crowd_is_known, NULL));
     assert_int_equal(command_number("stats", "most"), PROBE_PARALLEL_MAX);
+    probe_want(bench.prober, list, CROWD); /* nothing new: nothing is forgotten */
+    assert_true(crowd_is_known(NULL));
     for (size_t i = 0; i < CROWD; i++) {
         struct probe_result result;
         probe_view(bench.prober, names[i], EFFECTIVE_MAIN, &result);
