@@ -103,7 +103,8 @@ static void
 consider(const char *word, const char *candidate, const char **best, unsigned *best_distance)
 {
     unsigned distance = fault_distance(word, candidate);
-    if (distance < *best_distance && distance * 2 <= strlen(candidate)) {
+    size_t near = strlen(candidate) + (word[0] == candidate[0]);
+    if (distance < *best_distance && distance * 2 <= near) {
         *best = candidate;
         *best_distance = distance;
     }
