@@ -98,13 +98,12 @@ command_option_exists(const char *name)
     return false;
 }
 
-/* Keeps the nearer of two; a name of three letters must not be answered with any other. */
+/* Keeps the nearer of two. */
 static void
 consider(const char *word, const char *candidate, const char **best, unsigned *best_distance)
 {
     unsigned distance = fault_distance(word, candidate);
-    size_t near = strlen(candidate) + (word[0] == candidate[0]);
-    if (distance < *best_distance && distance * 2 <= near) {
+    if (distance < *best_distance) {
         *best = candidate;
         *best_distance = distance;
     }
