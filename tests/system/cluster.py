@@ -1,0 +1,331 @@
+"""Real Baton nodes for tests, demo and bench: real batond, real PostgreSQL, real TLS, on loopback.
+
+Each node has an address of its own in 127.0.0.0/8, so all use the same ports. Everything lives under
+one folder and is ended by process id. Nothing here waits for a time to pass: every wait names what
+it waits for and has a deadline.
+"""
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get("BATON_BUILD", ROOT / "build"))
+PORT = int(os.environ.get("BATON_PORT", "7443"))
+PG_PORT = int(os.environ.get("BATON_PG_PORT", "7444"))
+PASSWORD = "correct-horse-battery"
+
+
+class Failed(AssertionError):
+    """What was told to happen did not."""
+
+
+def until(what, condition, seconds=30.0, step=0.02):
+    """Waits for condition() to be true and returns it; says what it waited for when it is not."""
+    end = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < end:
+        try:
+            last = condition()
+            if last:
+                return last
+        except (OSError, Failed, KeyError, TypeError, ValueError, subprocess.SubprocessError) as problem:
+            last = problem
+        time.sleep(step)
+    raise Failed("not in %.0f s: %s (last: %r)" % (seconds, what, last))
+
+
+def free_address(first=11):
+    """The first of 127.0.0.N whose ports nobody listens on."""
+    for last in range(first, 250):
+        address = "127.0.0.%d" % last
+        try:
+            for port in (PORT, PG_PORT):
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((address, port))
+            return address
+        except OSError:
+            continue
+    raise Failed("no free address in 127.0.0.0/8 for ports %d and %d" % (PORT, PG_PORT))
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body) if self.body else None
+
+
+class Node:
+    def __init__(self, cluster, name, site, address):
+        self.cluster = cluster
+        self.name = name
+        self.site = site
+        self.address = address
+        self.folder = cluster.folder / name
+        self.process = None
+        self.log = cluster.folder / (name + ".log")
+
+    # ---- programs
+
+    def cli(self, *words, check=True, stdin=None, env=None, timeout=60):
+        """Runs `baton` for this node; its answer, or Failed with what it said."""
+        command = [str(BUILD / "baton"), *map(str, words), "--data-dir", str(self.folder)]
+        done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout,
+                              env={**self.cluster.env, **(env or {})},
+                              stdin=subprocess.DEVNULL if stdin is None else None)
+        if check and done.returncode != 0:
+            raise Failed("%s: exit %d\n%s%s" % (" ".join(command), done.returncode, done.stdout, done.stderr))
+        return done
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(BUILD / "batond"), "--data-dir", str(self.folder), "--log-level",
+                 os.environ.get("BATON_LOG_LEVEL", "info")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.env,
+                start_new_session=True)
+        return self
+
+    def stop(self, seconds=40):
+        """As systemd would."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process = None
+
+    def postmaster(self):
+        """Process id of the node's PostgreSQL, or None."""
+        try:
+            pid = int((self.folder / "pg/data/postmaster.pid").read_text().split()[0])
+            os.kill(pid, 0)
+            return pid
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _tree(self, pid):
+        found = [pid]
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue
+            if parent == pid:
+                found += self._tree(int(entry.name))
+        return found
+
+    def kill(self, what="both"):
+        """SIGKILL: 'daemon', 'database' (with all its backends), or 'both'."""
+        pids = []
+        if what in ("daemon", "both") and self.process is not None:
+            pids.append(self.process.pid)
+        if what in ("database", "both") and self.postmaster():
+            pids += self._tree(self.postmaster())
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if what in ("daemon", "both") and self.process is not None:
+            self.process.wait()
+            self.process = None
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    # ---- asking
+
+    def context(self):
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.load_cert_chain(self.folder / "node.crt", self.folder / "node.key")
+        return context
+
+    def api(self, method, path, body=None, headers=None, timeout=20, context=None):
+        """One request with the node's own certificate (local administrator)."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            "https://%s:%d%s" % (self.address, PORT, path), data=data, method=method,
+            headers={"Content-Type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout, context=context or self.context()) as reply:
+                return Reply(reply.status, dict(reply.headers), reply.read())
+        except urllib.error.HTTPError as problem:
+            return Reply(problem.code, dict(problem.headers), problem.read())
+
+    def status(self):
+        reply = self.api("GET", "/v1/status", timeout=5)
+        if reply.status != 200:
+            raise Failed("%s: status %d %s" % (self.name, reply.status, reply.body))
+        return reply.json
+
+    def state(self):
+        """State of the node's machine as it says itself: PRIMARY, STANDBY, FENCED ..."""
+        for node in self.status()["nodes"]:
+            if node["name"] == self.name:
+                return node["state"]
+        return None
+
+    def sql(self, statement, role="baton_owner"):
+        """One statement on the node's PostgreSQL through its socket; rows of text."""
+        config = json.loads((self.folder / "node.json").read_text())
+        user = config["pg"].get("run_as")
+        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", config["pg"]["socket"], "-p",
+                   str(config["pg"]["port"]), "-U", role, "-d", config["pg"]["dbname"], "-c", statement]
+        if user and os.geteuid() == 0:
+            command = ["runuser", "-u", user, "--", *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+                              env={**self.cluster.env, "PGCONNECT_TIMEOUT": "3"}, cwd="/")
+        if done.returncode != 0:
+            raise Failed("%s: %s: %s" % (self.name, statement, done.stderr.strip()))
+        return [line.split("|") for line in done.stdout.splitlines()]
+
+    def put(self, key, value, **options):
+        return self.api("PUT", "/v1/config/" + urllib.parse.quote(key), {"value": value}, **options)
+
+    def get(self, key):
+        reply = self.api("GET", "/v1/config/" + urllib.parse.quote(key))
+        return reply.json["value"] if reply.status == 200 else None
+
+    def head(self):
+        row = self.sql("select applied, encode(applied_hash, 'hex') from local.node")[0]
+        return int(row[0]), row[1]
+
+
+class Cluster:
+    """east-1, then whoever joins. Used as a context manager, it ends all and removes the folder."""
+
+    def __init__(self, folder, name="demo", run_as=None):
+        self.folder = pathlib.Path(folder)
+        self.name = name
+        self.nodes = {}
+        self.env = {key: value for key, value in os.environ.items()
+                    if key not in ("BATON_DATA_DIR", "BATON_SERVER", "PGHOST", "PGPORT", "PGUSER")}
+        self.env["HOME"] = str(self.folder)
+        self.env["NO_COLOR"] = "1"
+        if run_as is None and os.geteuid() == 0:
+            run_as = "postgres"
+        self.run_as = run_as
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if run_as and os.geteuid() == 0:
+            pwd.getpwnam(run_as)
+            os.chmod(self.folder, 0o755)  # the database's user passes through
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for node in self.nodes.values():
+            if node.process is not None:
+                node.process.send_signal(signal.SIGTERM)
+        for node in self.nodes.values():
+            node.stop()
+            if node.postmaster():
+                node.kill("database")
+        if os.environ.get("BATON_KEEP") != "1":
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _node(self, name, site):
+        taken = [int(node.address.rsplit(".", 1)[1]) for node in self.nodes.values()]
+        node = Node(self, name, site, free_address(max(taken, default=10) + 1))
+        self.nodes[name] = node
+        setattr(self, name.replace("-", "_"), node)
+        return node
+
+    def _where(self, node):
+        words = ["--listen", "%s:%d" % (node.address, PORT), "--pg-port", PG_PORT]
+        return words + (["--run-as", self.run_as] if self.run_as else [])
+
+    def init(self, name="east-1", site="east", start=True):
+        node = self._node(name, site)
+        secret = self.folder / "admin.password"
+        secret.write_text(PASSWORD + "\n")
+        secret.chmod(0o600)
+        node.cli("init", "--cluster", self.name, "--site", site, "--node", name,
+                 "--admin-password-file", secret, *self._where(node))
+        if start:
+            node.start()
+            until("%s is primary" % name, lambda: node.state() == "PRIMARY")
+        return node
+
+    def join(self, name, site, via=None, start=True):
+        via = via or self.primary()
+        token = json.loads(via.cli("token", "create", "--site", site, "--ttl", "10m", "--json").stdout)["token"]
+        node = self._node(name, site)
+        node.cli("join", token, "--node", name, *self._where(node))
+        if start:
+            node.start()
+            until("%s is a standby" % name, lambda: node.state() == "STANDBY")
+        return node
+
+    def three(self):
+        """The usual cluster: two nodes in the east, one in the west."""
+        self.init("east-1", "east")
+        self.join("east-2", "east")
+        self.join("west-1", "west")
+        self.settled()
+        return self
+
+    def primary(self):
+        for node in self.nodes.values():
+            if node.running():
+                try:
+                    if node.state() == "PRIMARY":
+                        return node
+                except (OSError, Failed):
+                    continue
+        raise Failed("nobody is primary")
+
+    def alive(self):
+        return [node for node in self.nodes.values() if node.running()]
+
+    def settled(self, seconds=60, k=None):
+        """One primary, all others receive, same head everywhere, the sync set is as it will be."""
+        def at_rest():
+            documents = [node.status() for node in self.alive()]
+            states = sorted(node.state() for node in self.alive())
+            if states != ["PRIMARY"] + ["STANDBY"] * (len(states) - 1):
+                raise Failed(str(states))
+            if len({tuple(node.head()) for node in self.alive()}) != 1:
+                raise Failed("heads differ")
+            wanted = k if k is not None else (1 if len(self.nodes) >= 3 else 0)
+            for document in documents:
+                if document["durability"]["k"] != wanted or document["durability"]["satisfied"] is False:
+                    raise Failed(str(document["durability"]))
+            return True
+        return until("the cluster is at rest", at_rest, seconds, 0.1)
+
+    def promote(self, target, *words, via=None, check=True):
+        via = via or next(iter(self.alive()))
+        return via.cli("promote", target, "--yes", *words, check=check)
+
+
+def logs(cluster):
+    """The logs of all nodes, for a failed test."""
+    for node in cluster.nodes.values():
+        if node.log.exists():
+            sys.stderr.write("---- %s\n%s\n" % (node.name, node.log.read_text()[-6000:]))
