@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/base/buf.h"
 #include "controller/base/err.h"
 
 #define PQ_QUEUE_MAX        1024 /* requests waiting; option queue_max */
@@ -122,6 +123,8 @@ enum err_code pq_result_err(const PGresult *result, struct err *err);
 /* Text of a column by name; NULL for SQL NULL, no such row or column. */
 const char *pq_text(const PGresult *result, int row, const char *column);
 
+/* Appends " keyword='value'" to a conninfo, quoted. Of two equal keywords the later one counts. */
+void pq_add_pair(struct buf *conninfo, const char *keyword, const char *value);
 /*
  * Blocking; only before the loop runs: adds hostaddr= for host names. The result is the caller's.
  * ERR_UNAVAILABLE: the name does not resolve.

@@ -182,8 +182,8 @@ resolve_member(void *data, const char *host)
     return true;
 }
 
-static void
-add_pair(struct buf *text, const char *keyword, const char *value)
+void
+pq_add_pair(struct buf *text, const char *keyword, const char *value)
 {
     buf_printf(text, "%s%s='", text->size > 0 ? " " : "", keyword);
     for (; *value != '\0'; value++) {
@@ -211,10 +211,10 @@ pq_resolve(const char *text, char **ret_conninfo, struct err *err)
         struct buf pairs = { 0 };
         for (const PQconninfoOption *at = conninfo.parsed; at->keyword != NULL; at++) {
             if (at->val != NULL && at->val[0] != '\0')
-                add_pair(&pairs, at->keyword, at->val);
+                pq_add_pair(&pairs, at->keyword, at->val);
         }
         if (needed)
-            add_pair(&pairs, "hostaddr", buf_text(&resolving.addresses));
+            pq_add_pair(&pairs, "hostaddr", buf_text(&resolving.addresses));
         *ret_conninfo = buf_take(&pairs);
     }
     buf_done(&resolving.addresses);
