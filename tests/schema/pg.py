@@ -1,0 +1,429 @@
+"""Real PostgreSQL servers for tests: one initdb for the whole run, cheap copies, loopback only.
+
+    with Servers() as servers:
+        server = servers.start()
+        node = server.node("east-1", "east")    # a new database with all migrations and its node row
+        node.run("position")                    # schema/queries/position.sql as role baton, rows as dicts
+        node.own("select ...")                  # the same as the owner
+
+Nothing here mocks: what a test sees is what the daemon gets. Servers are ended by their own pid.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import pwd
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MIGRATIONS = sorted((ROOT / "schema/migrations").glob("*.sql"))
+QUERIES = {path.stem: path.read_text() for path in sorted((ROOT / "schema/queries").glob("*.sql"))}
+CLUSTER_ID = "6f0c7a3e-1111-4222-8333-444455556666"
+TEMPLATE = "baton_template"
+
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+wal_level = logical
+max_wal_senders = 20
+max_replication_slots = 20
+max_logical_replication_workers = 16
+max_worker_processes = 24
+max_connections = 60
+shared_buffers = 32MB
+wal_retrieve_retry_interval = 50ms
+wal_sender_timeout = 5s
+wal_receiver_timeout = 5s
+max_slot_wal_keep_size = 1GB
+jit = off
+fsync = off
+autovacuum = off
+lc_messages = 'C'
+log_min_messages = warning
+"""
+
+
+def bindir():
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
+    assert found, "PostgreSQL is not installed: apt-get install postgresql-15"
+    return found[-1].parent
+
+
+def account():
+    """PostgreSQL never runs as root."""
+    if os.getuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def free_port():
+    """Below the range of outgoing connections, so that nobody takes it by accident."""
+    for _ in range(200):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port below 32768")
+
+
+def wait_until(what, condition, seconds=20.0):
+    """Returns what the condition returned, once that is true."""
+    stop = time.monotonic() + seconds
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < stop, "not within %g s: %s" % (seconds, what)
+        pause.wait(0.003)
+
+
+def checksum(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def migrations(change=None):
+    """[(version, name, text)]; 'change' may replace text: {old: new}, each must occur."""
+    found = [(int(p.stem[:4]), p.stem[5:], p.read_text()) for p in MIGRATIONS]
+    for old, new in (change or {}).items():
+        assert any(old in text for _, _, text in found), "no migration has: " + old
+        found = [(version, name, text.replace(old, new)) for version, name, text in found]
+    return found
+
+
+def migrate(connection, change=None, only=None):
+    """What the daemon does at its start, as the owner. Returns the versions that were applied now."""
+    cursor = connection.cursor()
+    cursor.execute("set synchronous_commit = local; set search_path = pg_catalog, pg_temp")
+    cursor.execute(QUERIES["migration_prepare"])
+    cursor.execute("select version from local.migration")
+    there = {row[0] for row in cursor.fetchall()}
+    applied = []
+    for version, name, text in migrations(change):
+        if version in there or (only is not None and version > only):
+            continue
+        cursor.execute("begin")
+        cursor.execute(text)
+        run(connection, "migration_record", version, name, checksum(text))
+        cursor.execute("commit")
+        applied.append(version)
+    cursor.execute("reset search_path")
+    return applied
+
+
+def run(connection, name, *values):
+    """A file of schema/queries; rows as dicts."""
+    names = {"p%d" % (i + 1): adapt(value) for i, value in enumerate(values)}
+    text = re.sub(r"\$(\d)", r"%(p\1)s", QUERIES[name].replace("%", "%%"))
+    with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        cursor.execute(text, names)
+        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+def adapt(value):
+    """As libpq sends it: text, typed by its place in the statement."""
+    if isinstance(value, (dict, list)) and not (isinstance(value, list) and value and isinstance(value[0], str)):
+        return json.dumps(value)
+    return value
+
+
+class Servers:
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-pg-"))
+        self.bin = bindir()
+        self.running = []
+        self.count = 0
+        self.template = self.folder / "template"
+
+    def __enter__(self):
+        os.chmod(self.folder, 0o755)
+        self.template.mkdir()
+        if account():
+            os.chown(self.template, account()["user"], account()["group"])
+        subprocess.run([self.bin / "initdb", "-D", self.template, "-U", "baton_owner", "-A", "trust", "-N",
+                        "--locale=C", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL, **account())
+        with open(self.template / "postgresql.conf", "a") as conf:
+            conf.write(SETTINGS)
+        first = Server(self, self.template)
+        first.make_database("postgres", TEMPLATE, "template0")
+        with first.connect(TEMPLATE) as connection:
+            migrate(connection)
+        connection.close()
+        first.stop()
+        return self
+
+    def __exit__(self, *_):
+        for server in list(self.running):
+            server.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def start(self):
+        self.count += 1
+        path = self.folder / ("server%d" % self.count)
+        subprocess.run(["cp", "-a", self.template, path], check=True)
+        return Server(self, path)
+
+
+class Server:
+    def __init__(self, servers, path):
+        self.servers = servers
+        self.path = path
+        self.port = free_port()
+        self.databases = 0
+        self.start()
+
+    def start(self):
+        log = open(self.path / "log", "ab")
+        self.process = subprocess.Popen(
+            [self.servers.bin / "postgres", "-D", self.path, "-p", str(self.port), "-k", self.path],
+            stdout=log, stderr=log, stdin=subprocess.DEVNULL, **account())
+        log.close()
+        self.servers.running.append(self)
+        wait_until("PostgreSQL starts in %s" % self.path, self.answers, 60)
+
+    def answers(self):
+        assert self.process.poll() is None, (self.path / "log").read_text()[-2000:]
+        try:
+            self.connect("postgres").close()
+            return True
+        except psycopg2.OperationalError:
+            return False
+
+    def stop(self, how=signal.SIGINT):
+        self.process.send_signal(how)
+        self.process.wait(60)
+        self.servers.running.remove(self)
+
+    def restart(self, how=signal.SIGINT):
+        self.stop(how)
+        self.start()
+
+    def connect(self, database, user="baton_owner", **more):
+        connection = psycopg2.connect(host=str(self.path), port=self.port, dbname=database, user=user,
+                                      connect_timeout=5, **more)
+        connection.autocommit = True
+        return connection
+
+    def sql(self, text, *values, database="postgres"):
+        connection = self.connect(database)
+        try:
+            cursor = connection.cursor()
+            cursor.execute("set synchronous_commit = local")
+            cursor.execute(text, values or None)
+            return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+    def make_database(self, where, name, template, encoding="UTF8"):
+        self.sql("create database %s template %s encoding '%s'" % (name, template, encoding), database=where)
+
+    def drop_database(self, name):
+        for (slot,) in self.sql("select slot_name from pg_replication_slots where database = %s", name):
+            self.sql("select pg_terminate_backend(active_pid, 2000) from pg_replication_slots where slot_name = %s", slot)
+            self.sql("select pg_drop_replication_slot(%s)", slot, database=name)
+        self.sql("drop database %s with (force)" % name)
+
+    def node(self, name, site=None, change=None, template=TEMPLATE):
+        """A new database with one node. 'change' plants a fault in the migrations."""
+        self.databases += 1
+        database = "t%d" % self.databases
+        self.make_database("postgres", database, self.mutant(change) if change else template)
+        node = Node(self, database, name)
+        node.run("node_init", CLUSTER_ID, name, site or name.split("-")[0])
+        return node
+
+    def mutant(self, change):
+        """A template database with a planted fault."""
+        name = "mutant_" + checksum(repr(sorted(change.items())))[:16]
+        if not self.sql("select from pg_database where datname = %s", name):
+            self.make_database("postgres", name, "template0")
+            connection = self.connect(name)
+            migrate(connection, change)
+            connection.close()
+        return name
+
+    def sync(self, names, k=1):
+        """synchronous_standby_names, read back."""
+        want = "ANY %d (%s)" % (k, ", ".join('"%s"' % n for n in names)) if names else ""
+        self.sql("alter system set synchronous_standby_names = '%s'" % want)
+        self.sql("select pg_reload_conf()")
+        connection = self.connect("postgres")
+        wait_until("synchronous_standby_names", lambda: one(connection, "show synchronous_standby_names") == want)
+        connection.close()
+
+
+def one(connection, text, *values):
+    cursor = connection.cursor()
+    cursor.execute(text, values or None)
+    return cursor.fetchone()[0]
+
+
+class Node:
+    """One member's database, seen as the daemon (run, call) and as the owner (own)."""
+
+    def __init__(self, server, database, name):
+        self.server = server
+        self.database = database
+        self.name = name
+        self.closing = []
+        self.control = self.connect("baton", "local")
+        self.owner = self.connect("baton_owner", "local")
+
+    def connect(self, user="baton", synchronous_commit="on"):
+        connection = self.server.connect(self.database, user,
+                                         options="-c synchronous_commit=%s" % synchronous_commit)
+        self.closing.append(connection)
+        return connection
+
+    def run(self, query, *values):
+        return run(self.control, query, *values)
+
+    def value(self, query, *values):
+        """The only column of the only row."""
+        (row,) = self.run(query, *values)
+        (value,) = row.values()
+        return value
+
+    def own(self, text, *values):
+        cursor = self.owner.cursor()
+        cursor.execute(text, values or None)
+        return cursor.fetchall() if cursor.description else None
+
+    def position(self):
+        (row,) = self.run("position")
+        return row
+
+    def applied(self):
+        return self.position()["applied"]
+
+    def open(self, epoch, kind="init"):
+        """This node is primary of an epoch, with its first row written."""
+        assert self.run("capture", epoch, self.name)[0]["granted"]
+        self.run("open", epoch, self.name)
+        return self.set("epoch", {"number": epoch, "holder": self.name, "kind": kind})
+
+    def set(self, key, value, **more):
+        """One change in one group; the group's answer must be good."""
+        answer = self.write([group(change(key, value, **more))])
+        assert answer["ok"], answer
+        return answer["revision"]
+
+    def write(self, groups, connection=None):
+        (row,) = run(connection or self.control, "write", groups)
+        answers = row["answer"]["groups"]
+        return answers[0] if len(groups) == 1 else answers
+
+    def config(self):
+        return {(r["site"], r["key"]): r["value"] for r in self.run("config_list", "", None)}
+
+    def log(self):
+        return self.own("select revision, epoch, holder, txn, site, key, value::text, author, at, reason, hash "
+                        "from shared.log order by revision")
+
+    def close(self):
+        for connection in self.closing:
+            connection.close()
+        self.server.drop_database(self.database)
+
+    # -- replication
+
+    def conninfo(self, publisher):
+        return ("host=127.0.0.1 port=%d dbname=%s user=baton_owner application_name=%s connect_timeout=2"
+                % (publisher.server.port, publisher.database, self.name))
+
+    def attach(self, publisher, enabled=True):
+        """Slot at the publisher, then what came before it, then the subscription; all as role baton."""
+        publisher.run("slot_make", slot_name(self))
+        self.pull(publisher)
+        self.run("sub_attach", sub_name(publisher), self.conninfo(publisher), slot_name(self), enabled)
+        if enabled:
+            self.wait_streaming(publisher)
+
+    def pull(self, publisher):
+        while rows := publisher.value("log_rows", self.applied(), 500):
+            self.run("catchup", rows)
+
+    def wait_streaming(self, publisher):
+        wait_until("%s streams to %s" % (publisher.name, self.name), lambda: any(
+            s["name"] == self.name and s["slot"] == slot_name(self) and s["state"] == "streaming"
+            for s in publisher.run("standbys")))
+
+    def detach_all(self):
+        for sub in self.run("subs"):
+            assert self.value("sub_detach", sub["name"])
+
+    def wait_applied(self, revision, seconds=20):
+        wait_until("%s has revision %d" % (self.name, revision), lambda: self.applied() >= revision, seconds)
+
+
+def slot_name(node):
+    return "baton_" + node.database + "_" + node.name.replace("-", "_")
+
+
+def sub_name(node):
+    return "baton_" + node.name.replace("-", "_")
+
+
+def change(key, value, **more):
+    return {"key": key, "value": value, **more}
+
+
+def delete(key, **more):
+    return {"key": key, "delete": True, **more}
+
+
+def group(*changes, author="root@east-1", **more):
+    return {"author": author, "changes": list(changes), **more}
+
+
+def error_of(action, *arguments):
+    """(SQLSTATE, slug or name, text) of the error that must come."""
+    try:
+        result = action(*arguments)
+    except psycopg2.Error as error:
+        return error.pgcode, error.diag.constraint_name, error.diag.message_primary
+    raise AssertionError("no error, but %r" % (result,))
+
+
+def rows_from(node, after=0):
+    """All rows that a peer would send, as local.catchup() takes them."""
+    rows = []
+    while True:
+        page = node.value("log_rows", after, 1000)
+        if not page:
+            return rows
+        rows += page
+        after = page[-1]["revision"]
+
+
+def apply_rows(node, rows):
+    """As an apply worker does it: replica role, one transaction, no pull."""
+    cursor = node.owner.cursor()
+    cursor.execute("begin; set local session_replication_role = replica")
+    try:
+        for row in rows:
+            cursor.execute("insert into shared.log values (%s, %s, %s, %s, %s, %s, %s, %s, "
+                           "timestamptz 'epoch' + %s * interval '1 microsecond', %s, decode(%s, 'hex'))",
+                           (row["revision"], row["epoch"], row["holder"], row["txn"], row["site"], row["key"],
+                            None if row.get("delete") else json.dumps(row["value"]), row["author"], row["at"],
+                            row.get("reason"), row["hash"]))
+        cursor.execute("commit")
+    finally:
+        cursor.execute("rollback" if node.owner.info.transaction_status else "select 1")
+
+
