@@ -239,7 +239,7 @@ static const struct shape change_members[] = {
     { .name = "if_match", .type = SHAPE_INTEGER, .min = 0, .max = INT64_MAX },
     { .name = NULL },
 };
-static const struct shape change_list[] = {
+const struct shape change_list[] = {
     { .type = SHAPE_OBJECT, .inside = change_members, .more = change_rules },
 };
 static const struct shape changes_members[] = {

@@ -112,15 +112,17 @@ begin
 end
 $$;
 
--- Decides about kept rows of a batch; returns how many were still open.
-create function local.setaside_mark(batch bigint, state text, author text, revision bigint) returns bigint
+-- Decides about kept rows of a batch ('rows': only these revisions); returns how many were still open.
+create function local.setaside_mark(batch bigint, state text, author text, revision bigint,
+    rows bigint[] default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     marked bigint;
 begin
     update local.setaside s set state = setaside_mark.state, decided_by = author,
         decided_at = clock_timestamp(), decided_revision = setaside_mark.revision
-    where s.batch = setaside_mark.batch and s.state = 'kept';
+    where s.batch = setaside_mark.batch and s.state = 'kept'
+        and (setaside_mark.rows is null or s.revision = any (setaside_mark.rows));
     get diagnostics marked = row_count;
     return marked;
 end
@@ -129,4 +131,4 @@ $$;
 grant execute on function local.key_rules_load(jsonb), local.set(text, jsonb, text), local.unset(text, text),
     local.event_add(text, jsonb), local.activation_finish(text, text, text),
     local.activation_add(text, text, bigint, text, text, text, text),
-    local.setaside_mark(bigint, text, text, bigint) to baton;
+    local.setaside_mark(bigint, text, text, bigint, bigint[]) to baton;
