@@ -1,0 +1,220 @@
+"""Promotions on real nodes: nothing acknowledged is lost, nobody else is primary, and all come back."""
+import json
+
+import pytest
+
+from cluster import Cluster, Failed, until
+from writer import Writers
+
+
+def others(cluster, node):
+    return [one for one in cluster.nodes.values() if one is not node]
+
+
+def primaries(cluster):
+    """Nodes whose database takes writes, as the databases themselves say."""
+    found = []
+    for node in cluster.alive():
+        if node.sql("select writable from local.position()") == [["t"]]:
+            found.append(node.name)
+    return found
+
+
+def test_switchover_loses_nothing_and_no_client_fails(three):
+    """Writes at every node while the role goes round: none is lost, none is refused."""
+    with Writers(three, three.nodes.values(), "app/switch") as writers:
+        until("writes flow", lambda: writers.count() > 30)
+        for target in ("west-1", "east-2", "east-1"):
+            before = writers.count()
+            three.promote(target, "--reason", "test")
+            assert three.primary().name == target
+            until("writes flow again", lambda b=before: writers.count() > b + 30)
+            assert primaries(three) == [target]
+    three.settled(k=1)
+    assert writers.refused == []
+    assert writers.unknown == set()
+    for node in three.nodes.values():
+        assert writers.lost(node) == []
+
+
+def test_promotion_is_recorded_with_who_why_and_how_long(three):
+    three.promote("west", "--reason", "a drill")
+    three.settled(k=1)
+    record = json.loads(three.east_1.cli("promotion", "list", "--json").stdout)["promotions"][0]
+    assert record["kind"] == "switchover"
+    assert record["reason"] == "a drill"
+    assert record["old_primary"] == "fenced-proved"
+    assert [step["name"] for step in record["steps"]][-1] == "RELEASING"
+    assert all(step["duration_ms"] is not None for step in record["steps"])
+    assert record["to"] == {"node": "west-1", "site": "west"}
+    three.promote("east-1")
+    three.settled(k=1)
+
+
+def test_dry_run_says_what_would_happen_and_changes_nothing(three):
+    before = three.east_1.head()
+    plan = json.loads(three.west_1.cli("promote", "west", "--dry-run", "--json").stdout)
+    assert plan["kind"] == "switchover"
+    assert plan["possible"] is True
+    assert plan["data_loss"]["possible"] is False
+    assert {check["name"] for check in plan["checks"]} >= {"quorum", "sync", "acks", "streaming"}
+    assert three.primary().name == "east-1"
+    assert three.east_1.head() == before
+
+
+def test_promoting_the_primary_is_refused(three):
+    done = three.promote("east-1", check=False)
+    assert done.returncode == 5
+    assert "primary already" in done.stderr
+
+
+def test_promoting_nobody_is_refused(three):
+    done = three.promote("north", check=False)
+    assert done.returncode == 4
+    assert "north" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["both", "daemon", "database"])
+def test_failover_after_kill_loses_nothing_and_the_old_primary_returns(three, what):
+    """SIGKILL of the primary's parts under load; the other member of the quorum is alive."""
+    old = three.primary()
+    target = three.west_1 if old is not three.west_1 else three.east_2
+    with Writers(three, three.nodes.values(), "app/kill-%s" % what) as writers:
+        until("writes flow", lambda: writers.count() > 30)
+        old.kill(what)
+        if what == "database":
+            # batond starts it again; what was acknowledged is there and the epoch goes on
+            until("the old primary resumes", lambda: old.state() == "PRIMARY", 60)
+        else:
+            three.promote(target.name, "--reason", "it died", via=target)
+        before = writers.count()
+        until("writes flow again", lambda: writers.count() > before + 30, 60)
+        writers.stop()
+    if what != "database":
+        assert three.primary() is target
+        if what == "daemon":
+            until("its database has stopped with it", lambda: old.postmaster() is None)
+        old.start()
+    three.settled(k=1)
+    for node in three.nodes.values():
+        assert writers.lost(node) == []
+    assert len(primaries(three)) == 1
+
+
+def test_a_restarted_primary_is_fenced_until_its_peers_have_spoken(three):
+    """I11: alone it stays fenced; with one of them it goes on under the same epoch."""
+    primary = three.primary()
+    epoch = primary.status()["primary"]["epoch"]
+    rest = others(three, primary)
+    for node in rest:
+        node.stop()
+    primary.stop()
+    primary.start()
+    until("it answers", lambda: primary.state() == "FENCED")
+    until("its database is asked", lambda: primary.sql("select 1") == [["1"]])
+    reply = primary.put("app/alone", 1)
+    assert reply.status in (503, 504), reply.body
+    assert primary.state() == "FENCED"
+    assert primaries(three) == []
+    for node in rest:
+        node.start()
+    three.settled(k=1)
+    assert three.primary() is primary
+    assert primary.status()["primary"]["epoch"] == epoch
+
+
+def test_the_whole_cluster_restarts(three):
+    primary = three.primary()
+    epoch = primary.status()["primary"]["epoch"]
+    for node in three.nodes.values():
+        node.kill()
+    for node in three.nodes.values():
+        node.start()
+    three.settled(k=1)
+    assert three.primary() is primary
+    assert primary.status()["primary"]["epoch"] == epoch
+
+
+def test_a_lone_survivor_needs_a_word(three):
+    """Two of three are gone: it might lack acknowledged writes, and nobody could acknowledge."""
+    survivor = next(node for node in three.nodes.values() if node is not three.primary())
+    for node in others(three, survivor):
+        node.kill()
+    until("it sees nobody", lambda: survivor.status()["primary"] is None)
+    refused = three.promote(survivor.name, "--reason", "alone", via=survivor, check=False)
+    assert refused.returncode != 0
+    assert "quorum" in refused.stdout + refused.stderr
+    assert "--accept-data-loss" in refused.stdout + refused.stderr
+    three.promote(survivor.name, "--accept-data-loss", "--reason", "alone", via=survivor)
+    assert survivor.put("app/alone", "again").status == 200
+    for node in others(three, survivor):
+        node.start()
+    three.settled(k=1)
+    assert three.primary() is survivor
+
+
+def test_two_orders_at_once_make_one_primary(three):
+    old = three.primary()
+    first, second = others(three, old)
+    one = first.api("POST", "/v1/promote", {"target": first.name, "reason": "one"})
+    two = second.api("POST", "/v1/promote", {"target": second.name, "reason": "two"})
+    assert one.status in (202, 409) and two.status in (202, 409)
+    until("one is primary", lambda: len(primaries(three)) == 1 and three.primary(), 60)
+    three.settled(k=1)
+
+
+@pytest.fixture(scope="module")
+def pair(folder):
+    with Cluster(folder / "pair", name="pair") as cluster:
+        cluster.init("east-1", "east")
+        cluster.join("west-1", "west")
+        cluster.settled(k=0)
+        yield cluster
+
+
+def test_async_failover_sets_aside_what_only_the_old_primary_had(pair):
+    """I8: written and acknowledged by the old primary alone, it is kept, shown, and can be applied."""
+    old, new = pair.east_1, pair.west_1
+    old.put("app/both", 1)
+    pair.settled(k=0)
+    new.kill()
+    assert old.put("app/only-east", "precious").status == 200
+    assert old.put("app/both", 2).status == 200
+    old.kill()
+    new.start()
+    until("it is up", lambda: new.state() == "FENCED")
+    refused = pair.promote("west", "--reason", "gone", via=new, check=False)
+    assert refused.returncode != 0
+    assert "async" in refused.stdout + refused.stderr
+    pair.promote("west", "--accept-data-loss", "--reason", "gone", via=new)
+    assert new.get("app/both") == 1
+    assert new.put("app/both", 3).status == 200
+    old.start()
+    pair.settled(k=0)
+    assert pair.primary() is new
+    assert old.get("app/both") == 3
+    assert old.get("app/only-east") is None
+    batches = json.loads(old.cli("setaside", "list", "--json").stdout)["batches"]
+    assert batches[0]["kept"] >= 2
+    assert "app/only-east" in old.cli("setaside", "show", batches[0]["id"]).stdout
+    until("status tells", lambda: old.status()["setaside"]["count"] >= 2)
+    old.cli("setaside", "apply", batches[0]["id"], "--yes", "--reason", "we want it back")
+    until("applied everywhere", lambda: new.get("app/only-east") == "precious")
+
+
+def test_a_primary_with_unfinished_promises_renews_itself(three):
+    """A candidate that died after its captures leaves promises: the primary takes a later epoch."""
+    primary = three.primary()
+    number = primary.status()["primary"]["epoch"]["number"]
+    victim = others(three, primary)[0]
+    primary.cli("config", "set", "promote.step_ms", "1000")
+    three.settled(k=1)
+    victim.sql("select local.capture(%d, 'zz-nobody')" % (number + 5))
+    try:
+        until("it has a later epoch", lambda: (three.primary() is primary and
+              primary.status()["primary"]["epoch"]["number"] > number + 5), 60)
+    except Failed:
+        raise
+    three.settled(k=1)
+    primary.cli("config", "delete", "promote.step_ms")
+    assert primary.put("app/renewed", 1).status == 200
