@@ -1,7 +1,8 @@
 -- The gate of the shared log. Every row that enters it, whether written here, brought by an apply
 -- worker or pulled, passes this one trigger (ENABLE ALWAYS), which keeps:
 --   I2  rows of one epoch come from one node: only its holder writes, and only while it may
---   I3  a row of an epoch below the promise is refused (BT003); only a pull may bring older history
+--   I3  a row of an epoch below the promise is refused (BT003); only a pull, or the stream of the node that
+--       we promised to, may bring older history
 --   I7  equal (epoch, revision) means equal content and equal prefix: the hash chain (BT004, BT008)
 --   I8  a row with a revision that we have, but another content, is never dropped as a duplicate
 -- It takes the lock of local.node before it looks at anything that decides: a plain read would let a
@@ -138,6 +139,17 @@ begin
 end
 $$;
 
+-- Is this the apply worker of the subscription to whom we promised? What that node has of older epochs it
+-- had before its own promise, so it is part of what its capture found, and may come by its stream: a
+-- standby that is a few rows behind at a switchover goes on without a pull.
+create function local.from_promised(n local.node) returns boolean
+language plpgsql stable as $$
+begin
+    return exists (select from pg_stat_subscription s where s.pid = pg_backend_pid()
+        and s.subname = 'baton_' || replace(n.promised_holder, '-', '_'));
+end
+$$;
+
 -- What a row that others wrote must fulfil; raises. 'n' is locked, 'head' is our newest row.
 create function local.log_check_replicated(n local.node, head local.log_point, new_row shared.log) returns void
 language plpgsql as $$
@@ -157,7 +169,8 @@ begin
             new_row.revision, pair, head.epoch, head.holder), 'detach from this sender');
     end if;
     if (new_row.epoch, new_row.holder) < (n.promised, n.promised_holder)
-            and current_setting('baton.catchup', true) is distinct from '1' then
+            and current_setting('baton.catchup', true) is distinct from '1'
+            and not local.from_promised(n) then
         perform local.fail('BT003', 'promised', format('%s/%s is promised, revision %s of %s is refused',
             n.promised, n.promised_holder, new_row.revision, pair), 'attach to the new primary');
     end if;

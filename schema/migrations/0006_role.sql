@@ -62,29 +62,34 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
     select p.* from local.node n, local.as_position(n) p
 $$;
 
--- Locks local.node, if need be by force. An ended wait for standbys leaves its client with a warning (the
--- outcome is unknown, I4), an ended writer or apply worker has written nothing.
+-- Locks local.node, if need be by force: whoever has or waits for the lock after 200 ms is ended, all at
+-- once, for behind one writer that waits for standbys stand others that would do the same. An ended wait
+-- for standbys leaves its client with a warning (the outcome is unknown, I4); any other ended writer or
+-- apply worker has written nothing. 55P03 after 3 s.
 create function local.seize() returns local.node
 language plpgsql as $$
 declare
+    stop_at constant timestamptz := clock_timestamp() + interval '3 s';
     n local.node;
 begin
     perform set_config('lock_timeout', '200ms', true);
-    begin
-        select * into n from local.node for update;
-        return n;
-    exception when lock_not_available then
-        null;
-    end;
-    perform case when a.wait_event = 'SyncRep' then pg_cancel_backend(a.pid) else pg_terminate_backend(a.pid) end
-    from pg_locks l join pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'relation' and l.relation = 'local.node'::regclass and l.granted
-        and l.database = (select d.oid from pg_database d where d.datname = current_database())
-        and l.mode in ('RowShareLock', 'RowExclusiveLock')
-        and a.pid <> pg_backend_pid() and a.wait_event_type is distinct from 'Lock';
-    perform set_config('lock_timeout', '2s', true);
-    select * into n from local.node for update;
-    return n;
+    loop
+        begin
+            select * into n from local.node for update;
+            return n;
+        exception when lock_not_available then
+            if clock_timestamp() > stop_at then
+                raise;
+            end if;
+        end;
+        perform case when a.state = 'active' and a.backend_type = 'client backend' then pg_cancel_backend(a.pid)
+                else pg_terminate_backend(a.pid) end
+        from (select distinct l.pid from pg_locks l
+            where l.locktype = 'relation' and l.relation = 'local.node'::regclass and l.granted
+                and l.database = (select d.oid from pg_database d where d.datname = current_database())
+                and l.mode in ('RowShareLock', 'RowExclusiveLock') and l.pid <> pg_backend_pid()) h
+        join pg_stat_activity a using (pid);
+    end loop;
 end
 $$;
 

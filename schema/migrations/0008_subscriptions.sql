@@ -5,7 +5,8 @@
 -- Which waits can be done inside one statement, on PostgreSQL 15:
 --   * sub_detach: all of it. DROP SUBSCRIPTION locks out the launcher, terminates the worker and waits
 --     until it is gone; with slot_name = NONE it never talks to the publisher.
---   * slot_drop: all of it: pg_terminate_backend(pid, ms) waits.
+--   * slot_drop: all of it. pg_terminate_backend(pid, ms) looks only every 100 ms, and by then a
+--     subscriber with wal_retrieve_retry_interval = 50ms is there again: so look every millisecond.
 --   * sub_enable(name, false) cannot wait: the launcher would start the worker again until the change is
 --     committed. Commit it, then call sub_stop() in a statement of its own.
 --   * slot_make waits for every running write transaction of the server, also one whose COMMIT waits for
@@ -56,16 +57,14 @@ begin
             return false;
         end if;
         begin
-            if user_pid is not null then
-                perform pg_terminate_backend(user_pid, 500);
-            end if;
             perform pg_drop_replication_slot(slot_drop.name);
             return true;
         exception when object_in_use then
-            if clock_timestamp() > stop_at then -- the subscriber is quicker than we are
+            if clock_timestamp() > stop_at then
                 raise;
             end if;
         end;
+        perform pg_terminate_backend(user_pid), pg_sleep(0.001);
     end loop;
 end
 $$;

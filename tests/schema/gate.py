@@ -243,7 +243,7 @@ MUTANTS = {
                                            "            return null;\n        end if;\n    end if;": "        end if;\n    end if;"}),
     "forks dropped as duplicates": (fork, {"if ours is distinct from hash then": "if false then"}),
     "no promise check": (promised, {"if (new_row.epoch, new_row.holder) < (n.promised": "if false and (new_row.epoch, new_row.holder) < (n.promised"}),
-    "pull bound by the promise": (promised, {"and current_setting('baton.catchup', true) is distinct from '1' then": "then"}),
+    "pull bound by the promise": (promised, {"and current_setting('baton.catchup', true) is distinct from '1'\n            and": "and"}),
     "no epoch order": (stale_epoch, {"if (new_row.epoch, new_row.holder) < (head.epoch, head.holder) then": "if false then"}),
     "epochs compared as numbers": (stale_epoch, {"if (new_row.epoch, new_row.holder) < (head.epoch, head.holder) then": "if new_row.epoch < head.epoch then"}),
     "rows promise nothing": (promise_by_row, {"where (t.promised, t.promised_holder) < (new.epoch, new.holder)": "where false"}),

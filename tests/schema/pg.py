@@ -250,7 +250,7 @@ class Server:
     def mutant(self, change):
         """A template database with a planted fault."""
         name = "mutant_" + checksum(repr(sorted(change.items())))[:16]
-        if not self.sql("select from pg_database where datname = %s", name):
+        if not self.sql("select 1 from pg_database where datname = %s", name):
             self.make_database("postgres", name, "template0")
             connection = self.connect(name)
             migrate(connection, change)
