@@ -69,10 +69,9 @@ confirm(struct cli *cli, struct json_object *plan, struct err *err)
     if (!json_get_bool(json_get(plan, "data_loss"), "possible", &lossy))
         lossy = true;
     CLEANUP(freep)
-    char *what =
-        str_printf("\n%s%s%s becomes primary.",
-                   is_failover ? "FAILOVER, the old primary is not asked. " : "",
-                   lossy ? "ACKNOWLEDGED CHANGES MAY BE LOST. " : "", word_string(to, "node"));
+    char *what = str_printf(
+        "\n%s%s%s becomes primary.", is_failover ? "FAILOVER, the old primary is not asked. " : "",
+        lossy ? "ACKNOWLEDGED CHANGES MAY BE LOST. " : "", word_string(to, "node"));
     if (is_failover && from != NULL && !cli_flag(cli, OPTION_YES))
         cli_note(cli, "make sure that %s is off or cut off: it is not asked",
                  word_string(from, "node"));

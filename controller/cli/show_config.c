@@ -6,7 +6,7 @@
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 
-#define VALUE_SIZE_MAX 400 /* of a value in a table; --json has it whole */
+#define VALUE_SIZE_MAX 160 /* of a value in a table; --json has it whole */
 
 static const char *
 scope_name(struct json_object *row)
@@ -241,8 +241,11 @@ server_cell(struct table *table, struct json_object *side, const char *member)
 {
     struct json_object *connector = json_get(side, "connector");
     const char *server = word_string(connector, member);
-    bool trouble = strcmp(server, "error") == 0;
-    table_cell(table, trouble ? TABLE_BAD : TABLE_PLAIN, "%s", server);
+    bool uses_alternate;
+    if (!json_get_bool(connector, "use_alternate_server", &uses_alternate))
+        table_cell(table, TABLE_WARN, "? not known");
+    else
+        table_cell(table, strcmp(server, "error") == 0 ? TABLE_BAD : TABLE_PLAIN, "%s", server);
 }
 
 static void

@@ -6,7 +6,7 @@
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 
-#define VALUE_SIZE_MAX 400
+#define VALUE_SIZE_MAX 160
 
 static enum table_tone
 state_tone(const char *state)

@@ -88,6 +88,20 @@ show_way(const struct table_look *look, struct json_object *holder)
     table_text(look, TABLE_BOLD, " -> %s (%s)\n", word_string(to, "node"), word_string(to, "site"));
 }
 
+static void
+show_plan_steps(const struct table_look *look, struct json_object *plan)
+{
+    for (size_t i = 0; i < word_count(plan, "steps"); i++) {
+        struct json_object *step = word_item(plan, "steps", i);
+        uint64_t deadline_ms = word_number(step, "deadline_ms", 0);
+        char deadline[WORD_SIZE];
+        table_text(look, TABLE_PLAIN, "%s%s", i == 0 ? "steps       " : "            ",
+                   word_string(step, "name"));
+        table_text(look, TABLE_DIM, "%s%s\n", deadline_ms > 0 ? "  at most " : "",
+                   deadline_ms > 0 ? word_duration(deadline_ms, deadline) : "");
+    }
+}
+
 void
 show_plan(const struct table_look *look, struct json_object *plan)
 {
@@ -99,20 +113,12 @@ show_plan(const struct table_look *look, struct json_object *plan)
     table_text(look, TABLE_PLAIN, "epoch now   %s\n", word_epoch(plan, "epoch_now", epoch));
     table_text(look, TABLE_PLAIN, "data loss   ");
     table_text(look, may_lose ? TABLE_BAD : TABLE_GOOD, "%s",
-               !loss_known ? "?"
+               !loss_known ? "? "
                : may_lose  ? "POSSIBLE: "
                            : "none: ");
     table_text(look, TABLE_PLAIN, "%s\n", word_or(loss, "text", "not known"));
-    table_text(look, TABLE_PLAIN, "steps       ");
-    for (size_t i = 0; i < word_count(plan, "steps"); i++) {
-        struct json_object *step = word_item(plan, "steps", i);
-        char deadline[WORD_SIZE];
-        table_text(look, TABLE_PLAIN, "%s%s", i == 0 ? "" : ", ", word_string(step, "name"));
-        uint64_t deadline_ms = word_number(step, "deadline_ms", 0);
-        if (deadline_ms > 0)
-            table_text(look, TABLE_DIM, " (%s)", word_duration(deadline_ms, deadline));
-    }
-    table_text(look, TABLE_PLAIN, "\n\n");
+    show_plan_steps(look, plan);
+    table_text(look, TABLE_PLAIN, "\n");
     show_checks(look, plan);
     show_plan_connectors(look, plan);
 }

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 #include "controller/base/buf.h"
 #include "controller/base/json.h"
@@ -15,6 +16,12 @@ static bool
 is(struct json_object *object, const char *name, const char *text)
 {
     return strcmp(word_string(object, name), text) == 0;
+}
+
+static bool
+in_use(struct json_object *connector)
+{
+    return is(connector, "effective", "main") || is(connector, "effective", "alternate");
 }
 
 static bool
@@ -47,8 +54,10 @@ probe_tone(struct json_object *probe)
 struct tally {
     unsigned nodes_unknown;
     unsigned nodes_fenced;
-    unsigned nodes_behind; /* digest different, or not known on a node that answers */
-    unsigned servers_bad;  /* the server in use does not answer, or could not be activated */
+    unsigned nodes_different;
+    unsigned nodes_unproved; /* answers, and its digest is not known */
+    bool primary_silent;     /* the node that we hold for primary does not answer */
+    unsigned servers_bad;    /* the server in use does not answer, or could not be activated */
     unsigned servers_unknown;
     unsigned latent_bad; /* the server that a standby would use */
 };
@@ -56,14 +65,19 @@ struct tally {
 static void
 tally_nodes(struct json_object *status, struct tally *tally)
 {
+    tally->primary_silent = true;
     for (size_t i = 0; i < word_count(status, "nodes"); i++) {
         struct json_object *node = word_item(status, "nodes", i);
+        if (is(node, "digest", "different"))
+            tally->nodes_different++;
         if (is(node, "role", "fenced"))
             tally->nodes_fenced++;
         else if (role_tone(node) != TABLE_GOOD)
             tally->nodes_unknown++;
-        else if (!is(node, "digest", "same"))
-            tally->nodes_behind++;
+        else if (is(node, "digest", "unknown") || is(node, "digest", "?"))
+            tally->nodes_unproved++;
+        if (is(node, "name", word_string(json_get(status, "primary"), "node")))
+            tally->primary_silent = role_tone(node) != TABLE_GOOD;
     }
 }
 
@@ -73,13 +87,12 @@ tally_connectors(struct json_object *status, struct tally *tally)
     for (size_t i = 0; i < word_count(status, "connectors"); i++) {
         struct json_object *connector = word_item(status, "connectors", i);
         struct json_object *latent = json_get(connector, "latent_probe");
-        bool in_use = is(connector, "effective", "main") || is(connector, "effective", "alternate");
         if (is(connector, "effective", "error") ||
             is(json_get(connector, "activation"), "state", "failed"))
             tally->servers_bad++;
-        else if (in_use && probe_tone(json_get(connector, "probe")) == TABLE_BAD)
+        else if (in_use(connector) && probe_tone(json_get(connector, "probe")) == TABLE_BAD)
             tally->servers_bad++;
-        else if (in_use && probe_tone(json_get(connector, "probe")) != TABLE_GOOD)
+        else if (in_use(connector) && probe_tone(json_get(connector, "probe")) != TABLE_GOOD)
             tally->servers_unknown++;
         else if (latent != NULL && probe_tone(latent) == TABLE_BAD)
             tally->latent_bad++;
@@ -120,8 +133,12 @@ show_status_verdict(struct json_object *status)
     bool primary_known = json_get(status, "primary") != NULL;
 
     judge(&verdict, TABLE_BAD, !primary_known, "NO PRIMARY IS KNOWN: nothing can be written");
+    judge(&verdict, TABLE_BAD, primary_known && tally.primary_silent,
+          "THE PRIMARY DOES NOT ANSWER");
     judge(&verdict, TABLE_BAD, primary_known && satisfied_known && !satisfied,
           "WRITES WAIT: durability is not met");
+    judge(&verdict, TABLE_BAD, tally.nodes_different > 0, "%u node%s DIFFERENT from the primary",
+          tally.nodes_different, tally.nodes_different == 1 ? " is" : "s are");
     judge(&verdict, TABLE_BAD, tally.servers_bad > 0, "%u connector server%s in trouble",
           tally.servers_bad, tally.servers_bad == 1 ? "" : "s");
     judge(&verdict, TABLE_BAD, tally.nodes_fenced > 0, "%u node%s fenced", tally.nodes_fenced,
@@ -129,8 +146,8 @@ show_status_verdict(struct json_object *status)
     judge(&verdict, TABLE_WARN, tally.nodes_unknown > 0, "%u node%s unknown", tally.nodes_unknown,
           tally.nodes_unknown == 1 ? "" : "s");
     judge(&verdict, TABLE_WARN, primary_known && !satisfied_known, "durability is not known");
-    judge(&verdict, TABLE_WARN, tally.nodes_behind > 0, "%u node%s not proved equal",
-          tally.nodes_behind, tally.nodes_behind == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, tally.nodes_unproved > 0, "%u node%s not proved equal",
+          tally.nodes_unproved, tally.nodes_unproved == 1 ? "" : "s");
     judge(&verdict, TABLE_WARN, tally.servers_unknown > 0, "%u connector server%s not probed",
           tally.servers_unknown, tally.servers_unknown == 1 ? "" : "s");
     judge(&verdict, TABLE_WARN, tally.latent_bad > 0, "%u server%s for a promotion not reachable",
@@ -180,117 +197,164 @@ show_durability(const struct table_look *look, struct json_object *status)
     char k[WORD_SIZE];
     char revision[WORD_SIZE];
     table_text(look, TABLE_PLAIN, "revision    %s\n", word_u64(status, "revision", revision));
+    if (!known && !is(durability, "mode", "strict") && !is(durability, "mode", "available")) {
+        table_text(look, TABLE_WARN, "durability  ? not known\n");
+        return;
+    }
     table_text(look, TABLE_PLAIN, "durability  %s", word_string(durability, "mode"));
     if (!is(durability, "mode", "async"))
         table_text(look, TABLE_PLAIN, ", %s of %zu must have a write", word_u64(durability, "k", k),
                    word_count(durability, "members"));
-    const char *text = word_or(durability, "text", "");
     if (!known)
         table_text(look, TABLE_WARN, "  ? not known whether it is met");
     else
-        table_text(look, satisfied ? TABLE_GOOD : TABLE_BAD, "  %s",
-                   satisfied ? "met" : "NOT MET: writes wait");
+        table_text(look, satisfied ? TABLE_GOOD : TABLE_BAD,
+                   satisfied ? "  met" : "  NOT MET: writes wait");
+    const char *text = word_or(durability, "text", "");
     table_text(look, TABLE_PLAIN, "%s%s\n", text[0] == '\0' ? "" : "  ", text);
 }
 
+/* "standby", or with the state where that says more: "fenced (REJOINING)". */
 static void
-add_node(struct table *table, struct json_object *node)
+role_cell(struct table *table, struct json_object *node)
 {
-    char text[WORD_SIZE];
-    char age_text[WORD_SIZE];
-    uint64_t lag;
-    uint64_t age_ms = 0;
-    bool lag_known = json_get_u64(node, "lag_revisions", &lag);
-    bool heard = json_get_u64(node, "age_ms", &age_ms);
-    const char *reason = word_or(node, "reason", "");
-    table_row(table);
-    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "name"));
-    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "site"));
-    table_cell(table, role_tone(node), "%s", word_string(node, "role"));
-    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "state"));
-    table_cell(table, TABLE_PLAIN, "%s", word_epoch(node, "epoch", text));
-    table_cell(table, TABLE_PLAIN, "%s", word_u64(node, "revision", text));
-    table_cell(table, !lag_known ? TABLE_WARN : TABLE_PLAIN, "%s",
-               word_u64(node, "lag_revisions", text));
-    table_cell(table,
-               is(node, "digest", "same")        ? TABLE_GOOD
-               : is(node, "digest", "different") ? TABLE_BAD
-                                                 : TABLE_WARN,
-               "%s", is(node, "digest", "unknown") ? "?" : word_string(node, "digest"));
-    table_cell(table, node_is_stale(node) ? TABLE_WARN : TABLE_PLAIN, "%s%s",
-               heard ? word_age(age_ms, age_text) : "never heard",
-               heard && node_is_stale(node) ? " STALE" : "");
-    table_cell(table, TABLE_DIM, "%s", word_string(node, "address"));
-    table_cell(table, TABLE_PLAIN, "%s", reason);
+    const char *role = word_string(node, "role");
+    const char *state = word_or(node, "state", role);
+    bool says_more = strcasecmp(role, state) != 0;
+    table_cell(table, role_tone(node), "%s%s%s%s", role, says_more ? " (" : "",
+               says_more ? state : "", says_more ? ")" : "");
 }
 
 static void
-show_node_table(const struct table_look *look, struct json_object *holder)
+digest_cell(struct table *table, struct json_object *node)
+{
+    if (is(node, "digest", "same"))
+        table_cell(table, TABLE_GOOD, "same");
+    else if (is(node, "digest", "different"))
+        table_cell(table, TABLE_BAD, "DIFFERENT");
+    else
+        table_cell(table, TABLE_WARN, "?");
+}
+
+static void
+add_node(struct table *table, struct json_object *node, bool with_address)
+{
+    char text[WORD_SIZE];
+    uint64_t number;
+    bool lag_known = json_get_u64(node, "lag_revisions", &number);
+    table_row(table);
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "name"));
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "site"));
+    role_cell(table, node);
+    table_cell(table, TABLE_PLAIN, "%s", word_epoch(node, "epoch", text));
+    table_cell(table, TABLE_PLAIN, "%s", word_u64(node, "revision", text));
+    table_cell(table, lag_known ? TABLE_PLAIN : TABLE_WARN, "%s",
+               word_u64(node, "lag_revisions", text));
+    digest_cell(table, node);
+    if (json_get_u64(node, "age_ms", &number))
+        table_cell(table, node_is_stale(node) ? TABLE_WARN : TABLE_PLAIN, "%s%s",
+                   word_age(number, text), node_is_stale(node) ? " STALE" : "");
+    else
+        table_cell(table, TABLE_WARN, "never");
+    if (!with_address)
+        return;
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "address"));
+    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "version"));
+}
+
+/* Behind the table, where nothing is cut: why a node is not what it should be. */
+static void
+show_node_table(const struct table_look *look, struct json_object *holder, bool with_address)
 {
     CLEANUP(table_freep) struct table *table = table_new(look);
     table_column(table, "NODE", 0);
     table_column(table, "SITE", 0);
     table_column(table, "ROLE", 0);
-    table_column(table, "STATE", 0);
-    table_column(table, "EPOCH", 0);
+    table_column(table, "EPOCH", TABLE_CUT);
     table_column(table, "REVISION", TABLE_RIGHT);
     table_column(table, "LAG", TABLE_RIGHT);
     table_column(table, "DIGEST", 0);
     table_column(table, "HEARD", 0);
-    table_column(table, "ADDRESS", TABLE_CUT);
-    table_column(table, "REMARK", TABLE_CUT);
+    if (with_address) {
+        table_column(table, "ADDRESS", TABLE_CUT);
+        table_column(table, "VERSION", TABLE_CUT);
+    }
     for (size_t i = 0; i < word_count(holder, "nodes"); i++)
-        add_node(table, word_item(holder, "nodes", i));
+        add_node(table, word_item(holder, "nodes", i), with_address);
     table_print(table);
+    for (size_t i = 0; i < word_count(holder, "nodes"); i++) {
+        struct json_object *node = word_item(holder, "nodes", i);
+        const char *reason = word_or(node, "reason", "");
+        if (reason[0] != '\0')
+            table_text(look, role_tone(node), "  %s: %s\n", word_string(node, "name"), reason);
+    }
+}
+
+/* ---- connectors ---- */
+
+/* Of the server in use, or of the one that a standby would use. */
+static struct json_object *
+probe_of(struct json_object *connector)
+{
+    struct json_object *probe = json_get(connector, "probe");
+    return probe != NULL ? probe : json_get(connector, "latent_probe");
 }
 
 static void
-add_probe(struct table *table, struct json_object *connector)
+probe_cell(struct table *table, struct json_object *probe)
 {
-    struct json_object *probe = json_get(connector, "probe");
-    bool latent = probe == NULL;
-    if (latent)
-        probe = json_get(connector, "latent_probe");
     uint64_t age_ms;
     bool ok;
     char age[WORD_SIZE];
-    if (probe == NULL)
-        table_cell(table, TABLE_WARN, "not probed");
-    else if (!json_get_bool(probe, "ok", &ok))
-        table_cell(table, TABLE_WARN, "? %s", word_string(probe, "text"));
+    if (!json_get_bool(probe, "ok", &ok))
+        table_cell(table, TABLE_WARN, probe == NULL ? "not probed" : "?");
     else
-        table_cell(table, probe_tone(probe), "%s%s, %s ago",
-                   ok ? "ok" : "FAILED: ", ok ? "" : word_string(probe, "text"),
+        table_cell(table, probe_tone(probe), "%s, %s", ok ? "ok" : "FAILED",
                    json_get_u64(probe, "age_ms", &age_ms) ? word_age(age_ms, age) : "?");
 }
 
 static void
 add_connector(struct table *table, struct json_object *connector)
 {
-    struct json_object *activation = json_get(connector, "activation");
-    const char *url = word_or(connector, "url", "-");
-    const char *hint = word_or(connector, "hint", "");
-    const char *state = word_or(activation, "state", "-");
-    const char *why = word_or(activation, "text", "");
-    bool in_use = is(connector, "effective", "main") || is(connector, "effective", "alternate");
+    const char *state = word_or(json_get(connector, "activation"), "state", "-");
+    bool none = is(connector, "effective", "none");
     table_row(table);
     table_cell(table, TABLE_PLAIN, "%s", word_string(connector, "name"));
     table_cell(table, TABLE_PLAIN, "%s", word_string(connector, "node"));
     table_cell(table,
-               in_use                               ? TABLE_BOLD
-               : is(connector, "effective", "none") ? TABLE_DIM
-                                                    : TABLE_BAD,
+               in_use(connector) ? TABLE_BOLD
+               : none            ? TABLE_DIM
+                                 : TABLE_BAD,
                "%s", word_string(connector, "effective"));
     table_cell(table, is(connector, "would_use", "error") ? TABLE_BAD : TABLE_PLAIN, "%s",
                word_string(connector, "would_use"));
-    table_cell(table, TABLE_PLAIN, "%s", url);
-    add_probe(table, connector);
+    probe_cell(table, probe_of(connector));
     table_cell(table,
                strcmp(state, "failed") == 0 ? TABLE_BAD
                : strcmp(state, "done") == 0 ? TABLE_GOOD
                                             : TABLE_PLAIN,
-               "%s%s%s", state, why[0] == '\0' ? "" : ": ", why);
-    table_cell(table, TABLE_WARN, "%s", hint);
+               "%s", state);
+    table_cell(table, TABLE_PLAIN, "%s", word_or(connector, "url", "-"));
+}
+
+/* What is wrong with one, in full. */
+static void
+show_trouble(const struct table_look *look, struct json_object *connector)
+{
+    struct json_object *activation = json_get(connector, "activation");
+    struct json_object *probe = probe_of(connector);
+    const char *name = word_string(connector, "name");
+    const char *node = word_string(connector, "node");
+    const char *hint = word_or(connector, "hint", "");
+    bool ok = false;
+    if (hint[0] != '\0')
+        table_text(look, TABLE_WARN, "  %s on %s: %s\n", name, node, hint);
+    if (probe != NULL && (!json_get_bool(probe, "ok", &ok) || !ok))
+        table_text(look, probe_tone(probe), "  %s on %s: probe: %s\n", name, node,
+                   word_string(probe, "text"));
+    if (is(activation, "state", "failed"))
+        table_text(look, TABLE_BAD, "  %s on %s: activation %s: %s\n", name, node,
+                   word_string(activation, "action_id"), word_string(activation, "text"));
 }
 
 static void
@@ -301,13 +365,14 @@ show_connector_table(const struct table_look *look, struct json_object *holder, 
     table_column(table, "NODE", 0);
     table_column(table, "IN USE", 0);
     table_column(table, "WOULD USE", 0);
+    table_column(table, "PROBE", 0);
+    table_column(table, "ACTIVATION", 0);
     table_column(table, "SERVER", TABLE_CUT);
-    table_column(table, "PROBE", TABLE_CUT);
-    table_column(table, "ACTIVATION", TABLE_CUT);
-    table_column(table, "REMARK", TABLE_CUT);
     for (size_t i = 0; i < word_count(holder, member); i++)
         add_connector(table, word_item(holder, member, i));
     table_print(table);
+    for (size_t i = 0; i < word_count(holder, member); i++)
+        show_trouble(look, word_item(holder, member, i));
 }
 
 static void
@@ -341,7 +406,7 @@ show_status(const struct table_look *look, struct json_object *status)
     show_primary(look, status);
     show_durability(look, status);
     table_text(look, TABLE_PLAIN, "\n");
-    show_node_table(look, status);
+    show_node_table(look, status, false);
     if (word_count(status, "connectors") > 0)
         table_text(look, TABLE_PLAIN, "\n");
     show_connector_table(look, status, "connectors");
@@ -351,7 +416,7 @@ show_status(const struct table_look *look, struct json_object *status)
 void
 show_nodes(const struct table_look *look, struct json_object *list)
 {
-    show_node_table(look, list);
+    show_node_table(look, list, true);
 }
 
 void

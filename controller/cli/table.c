@@ -2,19 +2,25 @@
 
 #include <libsmartcols.h>
 #include <stdarg.h>
+#include <string.h>
+#include <wchar.h>
 
 #include "controller/base/buf.h"
 #include "controller/base/check.h"
 #include "controller/cli/cli.h"
 
-/* Where a column that gives way starts to: a share of the width below which it is not squeezed. */
-#define CUT_SHARE 0.10
+#define COLUMNS_MAX   16
+#define SEPARATOR     "  "
+#define CUT_WIDTH_MIN 6 /* a column that gives way keeps so many columns of the terminal */
+#define CUT_MARK      "..."
 
 struct table {
     struct table_look look;
     struct libscols_table *scols; /* owned */
     struct libscols_line *line;   /* owned by scols; the row being filled */
     size_t cell;
+    unsigned flags[COLUMNS_MAX];
+    size_t column_count;
 };
 
 /* By name for libsmartcols, as escape sequence for text. */
@@ -45,11 +51,9 @@ table_new(const struct table_look *look)
     ASSERT(table->scols != NULL);
     (void)scols_table_set_stream(table->scols, look->out);
     (void)scols_table_enable_colors(table->scols, look->color);
-    (void)scols_table_set_column_separator(table->scols, "  ");
-    (void)scols_table_set_termforce(table->scols, look->width == 0 ? SCOLS_TERMFORCE_NEVER
-                                                                   : SCOLS_TERMFORCE_ALWAYS);
-    if (look->width > 0)
-        (void)scols_table_set_termwidth(table->scols, look->width);
+    (void)scols_table_set_column_separator(table->scols, SEPARATOR);
+    /* What does not fit is cut by us: libsmartcols leaves no mark where it cuts. */
+    (void)scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
     return table;
 }
 
@@ -65,19 +69,17 @@ table_freep(struct table **holder)
 void
 table_column(struct table *table, const char *name, unsigned flags)
 {
-    int scols_flags = 0;
-    double hint = 0;
-    if ((flags & TABLE_RIGHT) != 0)
-        scols_flags |= SCOLS_FL_RIGHT;
-    if ((flags & TABLE_CUT) != 0) {
-        scols_flags |= SCOLS_FL_TRUNC;
-        hint = CUT_SHARE;
-    }
+    ASSERT(table->column_count < COLUMNS_MAX);
+    table->flags[table->column_count++] = flags;
+    int scols_flags = (flags & TABLE_RIGHT) != 0 ? SCOLS_FL_RIGHT : 0;
+    scols_flags |= (flags & TABLE_WRAP) != 0 ? SCOLS_FL_WRAP : 0;
+    struct libscols_column *column = scols_table_new_column(table->scols, name, 0, scols_flags);
+    ASSERT(column != NULL);
     if ((flags & TABLE_WRAP) != 0) {
-        scols_flags |= SCOLS_FL_WRAP;
-        hint = CUT_SHARE;
+        (void)scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+                                        NULL);
+        (void)scols_column_set_safechars(column, "\n");
     }
-    ASSERT(scols_table_new_column(table->scols, name, hint, scols_flags) != NULL);
 }
 
 void
@@ -99,7 +101,7 @@ table_cell(struct table *table, enum table_tone tone, const char *format, ...)
     ASSERT(table->line != NULL && table->cell < scols_table_get_ncols(table->scols));
     struct libscols_cell *cell = scols_line_get_cell(table->line, table->cell++);
     ASSERT(scols_cell_set_data(cell, text) == 0);
-    if (table->look.color && tones[tone].name != NULL)
+    if (table->look.color && tones[tone].name != NULL && text[0] != '\0')
         (void)scols_cell_set_color(cell, tones[tone].name);
 }
 
@@ -109,11 +111,154 @@ table_row_count(const struct table *table)
     return scols_table_get_nlines(table->scols);
 }
 
+/* ---- fitting ---- */
+
+/* Bytes of the next character and its columns; what is no character is shown as "\\xNN". */
+static size_t
+step(const char *text, unsigned *ret_width)
+{
+    wchar_t wide;
+    mbstate_t shift = { 0 };
+    size_t size = mbrtowc(&wide, text, MB_CUR_MAX, &shift);
+    if (size == (size_t)-1 || size == (size_t)-2 || size == 0) {
+        *ret_width = 4;
+        return 1;
+    }
+    int width = wcwidth(wide);
+    *ret_width = width < 0 ? (unsigned)(4 * size) : (unsigned)width;
+    return size;
+}
+
+static unsigned
+width_of(const char *text)
+{
+    unsigned total = 0;
+    while (*text != '\0') {
+        unsigned width;
+        text += step(text, &width);
+        total += width;
+    }
+    return total;
+}
+
+static struct libscols_cell *
+cell_at(const struct table *table, size_t row, size_t column)
+{
+    return scols_line_get_cell(scols_table_get_line(table->scols, row), column);
+}
+
+static unsigned
+column_width(const struct table *table, size_t column)
+{
+    struct libscols_column *scols = scols_table_get_column(table->scols, column);
+    unsigned widest = width_of(scols_column_get_name(scols));
+    for (size_t row = 0; row < table_row_count(table); row++) {
+        const char *text = scols_cell_get_data(cell_at(table, row, column));
+        unsigned width = text == NULL ? 0 : width_of(text);
+        widest = width > widest ? width : widest;
+    }
+    return widest;
+}
+
+/* Takes from the widest that gives way until all fits, or nothing more can be given. */
+static void
+share_width(const struct table *table, unsigned widths[COLUMNS_MAX])
+{
+    unsigned total = (unsigned)((table->column_count - 1) * strlen(SEPARATOR));
+    for (size_t i = 0; i < table->column_count; i++) {
+        widths[i] = column_width(table, i);
+        total += widths[i];
+    }
+    for (; total > table->look.width; total--) {
+        size_t widest = COLUMNS_MAX;
+        for (size_t i = 0; i < table->column_count; i++) {
+            bool gives = (table->flags[i] & (TABLE_CUT | TABLE_WRAP)) != 0;
+            if (gives && widths[i] > CUT_WIDTH_MIN &&
+                (widest == COLUMNS_MAX || widths[i] > widths[widest]))
+                widest = i;
+        }
+        if (widest == COLUMNS_MAX)
+            return;
+        widths[widest]--;
+    }
+}
+
+static void
+cut(const char *text, unsigned width, struct buf *into)
+{
+    unsigned room = width - (unsigned)strlen(CUT_MARK);
+    for (unsigned used = 0; *text != '\0';) {
+        unsigned wide;
+        size_t size = step(text, &wide);
+        if (used + wide > room)
+            break;
+        buf_add(into, text, size);
+        used += wide;
+        text += size;
+    }
+    buf_add_text(into, CUT_MARK);
+}
+
+/* Breaks at spaces; a word that is wider than the column is broken anywhere. */
+static void
+wrap(const char *text, unsigned width, struct buf *into)
+{
+    unsigned used = 0;
+    while (*text != '\0') {
+        size_t word_size = strcspn(text, " ");
+        CLEANUP(freep) char *word = strndup(text, word_size);
+        unsigned word_width = width_of(word);
+        if (used > 0 && used + 1 + word_width > width) {
+            buf_add_text(into, "\n");
+            used = 0;
+        } else if (used > 0) {
+            buf_add_text(into, " ");
+            used++;
+        }
+        for (const char *at = word; *at != '\0';) {
+            unsigned wide;
+            size_t size = step(at, &wide);
+            if (used > 0 && used + wide > width) {
+                buf_add_text(into, "\n");
+                used = 0;
+            }
+            buf_add(into, at, size);
+            used += wide;
+            at += size;
+        }
+        text += word_size + (text[word_size] == ' ');
+    }
+}
+
+static void
+fit(struct table *table)
+{
+    unsigned widths[COLUMNS_MAX];
+    share_width(table, widths);
+    for (size_t column = 0; column < table->column_count; column++) {
+        for (size_t row = 0; row < table_row_count(table); row++) {
+            struct libscols_cell *cell = cell_at(table, row, column);
+            const char *text = scols_cell_get_data(cell);
+            CLEANUP(buf_done) struct buf fitted = { 0 };
+            if (text == NULL || width_of(text) <= widths[column])
+                continue;
+            if ((table->flags[column] & TABLE_WRAP) != 0)
+                wrap(text, widths[column], &fitted);
+            else
+                cut(text, widths[column], &fitted);
+            ASSERT(scols_cell_set_data(cell, buf_text(&fitted)) == 0);
+        }
+    }
+}
+
 void
 table_print(struct table *table)
 {
-    if (table_row_count(table) > 0)
-        (void)scols_print_table(table->scols);
+    if (table_row_count(table) == 0)
+        return;
+    if (table->look.width > 0)
+        fit(table);
+    (void)scols_print_table(table->scols);
 }
 
 /* Texts of others must not steer the terminal. */
@@ -137,8 +282,11 @@ table_text(const struct table_look *look, enum table_tone tone, const char *form
     ASSERT(vasprintf(&text, format, arguments) >= 0);
     va_end(arguments);
     make_harmless(text);
+    /* Colour ends before the line does: a pager shows line by line. */
     bool color = look->color && tone != TABLE_PLAIN;
-    (void)fprintf(look->out, "%s%s%s", color ? tones[tone].sequence : "", text,
-                  color ? "\033[0m" : "");
+    size_t size = strlen(text);
+    bool ends_line = size > 0 && text[size - 1] == '\n';
+    (void)fprintf(look->out, "%s%.*s%s%s", color ? tones[tone].sequence : "",
+                  (int)(size - ends_line), text, color ? "\033[0m" : "", ends_line ? "\n" : "");
     free(text);
 }

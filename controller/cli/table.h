@@ -27,9 +27,11 @@ struct table_look table_look(const struct cli *cli);
 
 enum table_tone { TABLE_PLAIN, TABLE_GOOD, TABLE_WARN, TABLE_BAD, TABLE_DIM, TABLE_BOLD };
 
+/* A column that gives way when the terminal is narrow is CUT, with "..." so that half an address
+ * is not taken for a whole one, or continues on further lines (WRAP). */
 #define TABLE_RIGHT 1u /* align to the right */
-#define TABLE_CUT   2u /* this column gives way when the terminal is narrow */
-#define TABLE_WRAP  4u /* continues on further lines instead */
+#define TABLE_CUT   2u
+#define TABLE_WRAP  4u
 
 struct table *table_new(const struct table_look *look);
 void table_freep(struct table **holder);

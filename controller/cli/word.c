@@ -32,6 +32,8 @@ word_duration(uint64_t duration_ms, char text[WORD_SIZE])
     unsigned long long duration = duration_ms;
     if (duration < 1000)
         (void)snprintf(text, WORD_SIZE, "%llu ms", duration);
+    else if (duration < 60000 && duration % 1000 == 0)
+        (void)snprintf(text, WORD_SIZE, "%llu s", duration / 1000);
     else if (duration < 60000)
         (void)snprintf(text, WORD_SIZE, "%llu.%02llu s", duration / 1000, duration % 1000 / 10);
     else

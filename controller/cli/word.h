@@ -14,7 +14,7 @@
 
 /* "now", "0.3 s", "52 s", "3 min", "2 h", "5 d" */
 const char *word_age(uint64_t age_ms, char text[WORD_SIZE]);
-/* "8 ms", "1.25 s", "3 min 5 s" */
+/* "8 ms", "1.25 s", "10 s", "3 min 5 s" */
 const char *word_duration(uint64_t duration_ms, char text[WORD_SIZE]);
 /* "2026-11-22 05:40:11" of an RFC 3339 text in UTC; what is no time stays as it is. */
 const char *word_time(const char *time, char text[WORD_SIZE]);

@@ -1,5 +1,6 @@
 """docs/api.yaml is well formed, its examples are true, and it names exactly the routes that batond serves."""
 
+import json
 import pathlib
 import re
 
@@ -259,3 +260,38 @@ def test_routes_are_those_of_the_program(api):
     told = {route[:4] + ("*",) if route[0] in free else route for route in told}
     assert told - served == set(), "in docs/api.yaml and not served"
     assert served - told == set(), "served and not in docs/api.yaml"
+
+
+# Documents that tests/unit shows to people: cli_PREFIX....json is what the API may answer.
+SHOWN = {
+    "status": "Status",
+    "plan": "PromotionPlan",
+    "promotion": "Promotion",
+    "promotions": "PromotionList",
+    "explain": "Explain",
+    "entries": "EntryList",
+    "history": "History",
+    "local": "LocalList",
+    "doctor": "Doctor",
+    "setaside": "Setaside",
+    "setaside_list": "SetasideList",
+    "tokens": "TokenList",
+    "users": "UserList",
+    "sites": "SiteList",
+    "connector": "ConnectorDetail",
+}
+
+
+def test_what_is_shown_is_what_may_be_answered(api):
+    seen = set()
+    for path in sorted((ROOT / "tests/unit/golden").glob("cli_*.json")):
+        name = path.stem[len("cli_"):]
+        kind = max((kind for kind in SHOWN if name.startswith(kind)), key=len, default=None)
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if name.startswith("broken"):
+            continue
+        assert kind, path
+        seen.add(kind)
+        errors = list(validator(api, {"$ref": f"#/components/schemas/{SHOWN[kind]}"}).iter_errors(document))
+        assert not errors, f"{path.name}: {errors[0].json_path}: {errors[0].message}"
+    assert seen == set(SHOWN)
