@@ -1,0 +1,370 @@
+/*
+ * The invariants, looked at from outside: none of this is known to any node.
+ *
+ * The acknowledged history is a log of its own: the rows up to the newest acknowledged one, as they
+ * stood in the log of the node that acknowledged. Every later acknowledgement must extend it, and
+ * every node that becomes primary must hold it (I4, I5, I6). When somebody has taken a loss on,
+ * nothing is promised until the cluster is at rest again; then the primary's log is the history.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/world/inner.h"
+
+#define WHAT_IF_EVERY 8
+
+void
+check_fail(struct world *world, const char *format, ...)
+{
+    va_list arguments;
+    if (world->violation[0] != '\0')
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(world->violation, sizeof world->violation, format, arguments);
+    va_end(arguments);
+    say(world, WORLD_SAY_WORLD, "%5llu VIOLATION %s", stamp(world), world->violation);
+}
+
+static const char *
+name_of(const struct world *world, unsigned node)
+{
+    return world->nodes[node].name;
+}
+
+/* ------------------------------------------------------------------ rows: I2, I7 */
+
+static void
+known_insert(struct known_row *table, size_t capacity, const struct known_row *row)
+{
+    size_t at = (size_t)((row->epoch * 0x9E3779B97F4A7C15ULL + row->revision) % capacity);
+    while (table[at].epoch != 0)
+        at = (at + 1) % capacity;
+    table[at] = *row;
+}
+
+static const struct known_row *
+known_find(const struct world *world, uint64_t epoch, uint64_t revision)
+{
+    size_t capacity = world->known_capacity;
+    size_t at = (size_t)((epoch * 0x9E3779B97F4A7C15ULL + revision) % capacity);
+    for (; world->known[at].epoch != 0; at = (at + 1) % capacity) {
+        if (world->known[at].epoch == epoch && world->known[at].revision == revision)
+            return &world->known[at];
+    }
+    return NULL;
+}
+
+static void
+known_grow(struct world *world)
+{
+    size_t capacity = world->known_capacity == 0 ? 1021 : world->known_capacity * 2 + 1;
+    struct known_row *table = mem_zero(capacity, sizeof *table);
+    for (size_t i = 0; i < world->known_capacity; i++) {
+        if (world->known[i].epoch != 0)
+            known_insert(table, capacity, &world->known[i]);
+    }
+    free(world->known);
+    world->known = table;
+    world->known_capacity = capacity;
+}
+
+void
+check_row(struct world *world, unsigned node, const struct row *row, bool local)
+{
+    char text[EPOCH_TEXT_SIZE];
+    if (world->known_count * 2 >= world->known_capacity)
+        known_grow(world);
+    const struct known_row *known = known_find(world, row->epoch, row->revision);
+    if (known != NULL && known->hash != row->hash)
+        check_fail(world, "I7: revision %llu of epoch %s is one row in one place and another on %s",
+                   (unsigned long long)row->revision, code_text(world, row->epoch, text),
+                   name_of(world, node));
+    if (known == NULL) {
+        known_insert(world->known, world->known_capacity,
+                     &(struct known_row){
+                         .epoch = row->epoch, .revision = row->revision, .hash = row->hash });
+        world->known_count++;
+    }
+    if (!local)
+        return;
+    if (code_holder(row->epoch) != node)
+        check_fail(world, "I2: %s wrote a row of epoch %s", name_of(world, node),
+                   code_text(world, row->epoch, text));
+    if (row->value != 0)
+        rows_add(&world->written, row);
+}
+
+/* ------------------------------------------------------------------ the acknowledged history */
+
+static bool
+holds_history(const struct world *world, const struct database *db, size_t count)
+{
+    return count <= db->log.count &&
+           (count == 0 || db->log.list[count - 1].hash == world->acked[count - 1]);
+}
+
+static void
+extend_history(struct world *world, const struct database *db, size_t count)
+{
+    while (world->acked_capacity < count) {
+        world->acked_capacity = world->acked_capacity == 0 ? 256 : world->acked_capacity * 2;
+        world->acked = mem_grow(world->acked, world->acked_capacity, sizeof *world->acked);
+    }
+    for (; world->acked_count < count; world->acked_count++)
+        world->acked[world->acked_count] = db->log.list[world->acked_count].hash;
+}
+
+void
+check_acknowledged(struct world *world, unsigned node, uint64_t revision)
+{
+    const struct database *db = &world->nodes[node].db;
+    size_t count = (size_t)revision;
+    if (world->loss_accepted)
+        return;
+    if (!holds_history(world, db, count < world->acked_count ? count : world->acked_count))
+        check_fail(world,
+                   "I5: %s has revision %llu acknowledged in a log that is not the acknowledged "
+                   "history",
+                   name_of(world, node), (unsigned long long)revision);
+    extend_history(world, db, count);
+    check_what_if(world, false);
+}
+
+/* ------------------------------------------------------------------ what if somebody promoted now?
+ */
+
+static uint64_t
+newest_opened(const struct world *world, unsigned set)
+{
+    uint64_t newest = 0;
+    for (unsigned i = 0; i < world->count; i++) {
+        if ((set & (1u << i)) == 0)
+            continue;
+        uint64_t applied = db_durable(&world->nodes[i].db).epoch;
+        uint64_t epoch = world->nodes[i].db.epoch;
+        newest = newest < applied ? applied : newest;
+        newest = newest < epoch ? epoch : newest;
+    }
+    return newest;
+}
+
+static bool
+would_capture(const struct world *world, unsigned set, uint32_t record)
+{
+    const char *names[WORLD_NODES_MAX];
+    size_t count = 0;
+    if (record == 0)
+        return false;
+    for (unsigned i = 0; i < world->count; i++) {
+        if ((set & (1u << i)) != 0)
+            names[count++] = name_of(world, i);
+    }
+    unsigned old = code_holder(newest_opened(world, set));
+    return quorum_captured(&world->records[record - 1], names, count,
+                           old == WORLD_NONE ? NULL : name_of(world, old));
+}
+
+/* A promotion that reaches exactly 'set' and is allowed by the shipped rule must find all that was
+ * acknowledged. The rule is asked twice, as the machine does: with the candidate's record, and with
+ * the one in the log that it has caught up on. */
+static void
+what_if(struct world *world, unsigned set)
+{
+    unsigned best = WORLD_NONE;
+    bool allowed = false;
+    for (unsigned i = 0; i < world->count; i++) {
+        if ((set & (1u << i)) == 0)
+            continue;
+        struct point point = db_durable(&world->nodes[i].db);
+        struct point top = { 0 };
+        if (best != WORLD_NONE)
+            top = db_durable(&world->nodes[best].db);
+        if (best == WORLD_NONE || point_before(&top, &point))
+            best = i;
+    }
+    const struct database *db = &world->nodes[best].db;
+    if (holds_history(world, db, world->acked_count) ||
+        !would_capture(world, set, db_record_of(db, db->log.count)))
+        return;
+    for (unsigned i = 0; i < world->count && !allowed; i++) {
+        const struct database *own = &world->nodes[i].db;
+        allowed =
+            (set & (1u << i)) != 0 && would_capture(world, set, db_record_of(own, own->log.count));
+    }
+    if (allowed)
+        check_fail(world,
+                   "I5: a promotion that captures the nodes 0x%x would be allowed, and would lose "
+                   "acknowledged revision %zu: the furthest, %s, has %zu rows",
+                   set, world->acked_count, name_of(world, best), db->log.count);
+}
+
+void
+check_what_if(struct world *world, bool always)
+{
+    if (world->loss_accepted || (!always && ++world->what_if_skipped % WHAT_IF_EVERY != 0))
+        return;
+    for (unsigned set = 1; set < 1u << world->count; set++)
+        what_if(world, set);
+}
+
+/* ------------------------------------------------------------------ opening: I1, I5, I6, I11, I12
+ */
+
+void
+check_resuming(struct world *world, unsigned node)
+{
+    const struct quorum_record *record = daemon_record(world, node);
+    const struct quorum_set *sets[] = { &record->now, &record->old };
+    for (size_t i = 0; i < (record->joint ? 2u : 1u); i++) {
+        unsigned others = set_mask(world, sets[i]) & ~(1u << node);
+        unsigned heard = others & world->nodes[node].daemon.heard;
+        unsigned needed = sets[i]->k == 0 ? (unsigned)__builtin_popcount(others) : sets[i]->k;
+        if (needed > (unsigned)__builtin_popcount(others))
+            needed = (unsigned)__builtin_popcount(others);
+        if ((unsigned)__builtin_popcount(heard) < needed)
+            check_fail(world, "I11: %s goes on under its epoch, confirmed by nobody",
+                       name_of(world, node));
+    }
+}
+
+bool
+check_opening(struct world *world, unsigned node)
+{
+    const struct promo *promo = &world->nodes[node].daemon.promo;
+    const struct quorum_record *record = daemon_record(world, node);
+    const char *names[WORLD_NODES_MAX];
+    size_t count = 0;
+    struct point head = db_head(&world->nodes[node].db);
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (!member->captured)
+            continue;
+        struct point at = point_from(world, &member->captured_at);
+        names[count++] = member->name;
+        if (point_before(&head, &at))
+            check_fail(world, "I6: %s opens at revision %llu, %s was captured at %llu", promo->self,
+                       (unsigned long long)head.revision, member->name,
+                       (unsigned long long)at.revision);
+    }
+    bool enough = quorum_captured(record, names, count,
+                                  promo->old_primary[0] == '\0' ? NULL : promo->old_primary);
+    if (!enough && !promo->order.accept_data_loss)
+        check_fail(world, "I5: %s opens without a quorum of captures", promo->self);
+    return !enough || promo->degraded || !quorum_has(&record->now, promo->self);
+}
+
+void
+check_opened(struct world *world, unsigned node, const struct op *op)
+{
+    char text[EPOCH_TEXT_SIZE];
+    uint64_t epoch = op->message.epoch;
+    if (code_holder(epoch) != node)
+        check_fail(world, "I1: %s opened epoch %s", name_of(world, node),
+                   code_text(world, epoch, text));
+    if (op->kind == OP_RESUME)
+        return;
+    if (op->loss)
+        world->loss_accepted = true;
+    for (size_t i = 0; i < world->opened_count; i++) {
+        if (world->opened[i] == epoch)
+            check_fail(world, "I1: epoch %s was opened twice", code_text(world, epoch, text));
+    }
+    world->opened = mem_grow(world->opened, world->opened_count + 1, sizeof *world->opened);
+    world->opened[world->opened_count++] = epoch;
+}
+
+void
+check_first_row(struct world *world, unsigned node)
+{
+    for (unsigned i = 0; i < world->count; i++) {
+        if (i != node && !world->nodes[node].db.slots[i].exists)
+            check_fail(world, "I12: %s writes the first row of its epoch without a slot for %s",
+                       name_of(world, node), name_of(world, i));
+    }
+}
+
+void
+check_node(struct world *world, unsigned node)
+{
+    struct world_node *it = &world->nodes[node];
+    if (it->db.promised < it->promise_seen)
+        check_fail(world, "I3: the promise of %s fell", it->name);
+    it->promise_seen = it->db.promised;
+}
+
+void
+check_became(struct world *world, unsigned node, enum node_state before)
+{
+    const struct world_node *it = &world->nodes[node];
+    if (it->daemon.node.state != NODE_PRIMARY)
+        return;
+    if (before != NODE_CLOSED && before != NODE_DRAINING && before != NODE_CANDIDATE)
+        check_fail(world, "I11: %s became primary out of %s", it->name, node_state_name(before));
+    if (it->db.up && it->db.is_primary && it->db.opened_boot != it->db.boot)
+        check_fail(world, "I11: %s is primary on a database that was restarted", it->name);
+    if (!world->loss_accepted && it->db.up && it->db.is_primary &&
+        !holds_history(world, &it->db, world->acked_count))
+        check_fail(world, "I6: %s is primary and lacks acknowledged revision %zu", it->name,
+                   world->acked_count);
+}
+
+/* ------------------------------------------------------------------ at rest: I8 */
+
+static bool
+is_aside(const struct world *world, const struct row *row)
+{
+    for (unsigned i = 0; i < world->count; i++) {
+        const struct row_list *aside = &world->nodes[i].db.aside;
+        for (size_t j = 0; j < aside->count; j++) {
+            if (aside->list[j].hash == row->hash)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void
+check_written(struct world *world, const struct database *primary, const struct row *row)
+{
+    const struct client_write *write = &world->writes[row->value - 1];
+    bool kept = row->revision <= primary->log.count &&
+                primary->log.list[row->revision - 1].hash == row->hash;
+    if (!kept && !is_aside(world, row))
+        check_fail(world, "I8: write %llu vanished: neither in the log nor set aside",
+                   (unsigned long long)row->value);
+    if (!kept && write->acknowledged && !world->loss_accepted)
+        check_fail(world, "I4: acknowledged write %llu is not in the log",
+                   (unsigned long long)row->value);
+    if (write->outcome == OUTCOME_REFUSED)
+        check_fail(world, "I4: write %llu was told refused, and was written",
+                   (unsigned long long)row->value);
+}
+
+void
+check_rest(struct world *world, unsigned primary, struct buf *why)
+{
+    const struct database *db = &world->nodes[primary].db;
+    (void)why;
+    for (size_t i = 0; i < world->written.count; i++)
+        check_written(world, db, &world->written.list[i]);
+    if (!world->loss_accepted && !holds_history(world, db, world->acked_count))
+        check_fail(world, "I6: at rest, revision %zu of the acknowledged history is not in the log",
+                   world->acked_count);
+    if (!world->loss_accepted)
+        return;
+    /* The loss was taken on: what the primary has now is the history. */
+    world->acked_count = 0;
+    extend_history(world, db, db_visible(db));
+    world->loss_accepted = false;
+    world->written.count = 0;
+}
+
+void
+check_done(struct world *world)
+{
+    free(world->acked);
+    free(world->opened);
+    free(world->known);
+    free(world->written.list);
+}

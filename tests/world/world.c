@@ -1,0 +1,525 @@
+#include "tests/world/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/str.h"
+#include "tests/world/inner.h"
+
+/* ------------------------------------------------------------------ epochs, positions, text */
+
+struct epoch
+code_epoch(const struct world *world, uint64_t code)
+{
+    if (code == 0)
+        return (struct epoch){ 0 };
+    return epoch_make(code / 16, world->nodes[code_holder(code)].name);
+}
+
+uint64_t
+code_from(const struct world *world, const struct epoch *epoch)
+{
+    if (epoch->number == 0)
+        return 0;
+    return code_make(epoch->number, world_node(world, epoch->holder));
+}
+
+const char *
+code_text(const struct world *world, uint64_t code, char text[EPOCH_TEXT_SIZE])
+{
+    struct epoch epoch = code_epoch(world, code);
+    return epoch_text(&epoch, text);
+}
+
+struct position
+point_position(const struct world *world, const struct point *point)
+{
+    struct position position = { .epoch = code_epoch(world, point->epoch),
+                                 .revision = point->revision };
+    if (point->revision > 0)
+        (void)snprintf(position.hash, sizeof position.hash, "%016llx",
+                       (unsigned long long)point->hash);
+    return position;
+}
+
+struct point
+point_from(const struct world *world, const struct position *position)
+{
+    return (struct point){ .epoch = code_from(world, &position->epoch),
+                           .revision = position->revision,
+                           .hash = strtoull(position->hash, NULL, 16) };
+}
+
+bool
+point_before(const struct point *a, const struct point *b)
+{
+    return a->epoch != b->epoch ? a->epoch < b->epoch : a->revision < b->revision;
+}
+
+void
+say(struct world *world, enum world_topic topic, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    if (world->say == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    world->say(world->say_data, topic, line);
+}
+
+uint64_t
+some_ms(struct world *world, uint64_t ms)
+{
+    if (world->config.seed == 0)
+        return ms;
+    if (ms <= 1)
+        return 1 + rng_below(&world->rng, 2);
+    /* now and then something takes much longer than usual */
+    uint64_t most = rng_chance(&world->rng, 2) ? 8 * ms : ms;
+    return 1 + rng_below(&world->rng, most);
+}
+
+/* ------------------------------------------------------------------ configuration */
+
+struct world_config
+world_config_story(void)
+{
+    return (struct world_config){
+        .k = 1,
+        .poll_ms = 1000,
+        .hold_ms = 5000,
+        .lock_ms = 2000,
+        .delay_ms = 2,
+        .node_limits = { .fresh_ms = 3000,
+                         .retry_ms = 500,
+                         .freeze_ms = 5000,
+                         .challenge_ms = 6000,
+                         .stream_ms = 3000 },
+        .promo_limits = { .call_ms = 1000,
+                          .prepare_ms = 3000,
+                          .freeze_ms = 2000,
+                          .drain_ms = 1000,
+                          .step_ms = 3000,
+                          .release_ms = 2000 },
+    };
+}
+
+struct world_config
+world_config_storm(uint64_t seed)
+{
+    return (struct world_config){
+        .k = 1,
+        .seed = seed,
+        .poll_ms = 400,
+        .hold_ms = 2000,
+        .lock_ms = 400,
+        .delay_ms = 8,
+        .node_limits = { .fresh_ms = 1200,
+                         .retry_ms = 200,
+                         .freeze_ms = 1500,
+                         .challenge_ms = 2000,
+                         .stream_ms = 1200 },
+        .promo_limits = { .call_ms = 300,
+                          .prepare_ms = 1000,
+                          .freeze_ms = 500,
+                          .drain_ms = 400,
+                          .step_ms = 1000,
+                          .release_ms = 500 },
+    };
+}
+
+/* ------------------------------------------------------------------ making */
+
+static void
+add_row(struct world *world, unsigned node, const struct row *row)
+{
+    struct database *db = &world->nodes[node].db;
+    rows_add(&db->log, row);
+    rows_add(&db->stream, row);
+}
+
+/* Epoch 1 was opened on the first node by 'baton init', and its rows are everywhere. */
+static void
+found_cluster(struct world *world)
+{
+    struct quorum_record record = { .now = { .k = world->config.k } };
+    uint64_t epoch = code_make(1, 0);
+    struct err err;
+    for (unsigned i = 0; i < world->count; i++) {
+        if (world->config.voters == 0 || (world->config.voters & (1u << i)) != 0)
+            ASSERT(quorum_add(&record.now, world->nodes[i].name, &err) == ERR_NONE);
+    }
+    world->wanted = record.now;
+    struct row first = { .revision = 1, .epoch = epoch, .kind = ROW_EPOCH };
+    first.hash = row_hash(0, &first);
+    struct row second = {
+        .revision = 2, .epoch = epoch, .kind = ROW_RECORD, .record = record_add(world, &record)
+    };
+    second.hash = row_hash(first.hash, &second);
+    for (unsigned i = 0; i < world->count; i++) {
+        struct database *db = &world->nodes[i].db;
+        add_row(world, i, &first);
+        add_row(world, i, &second);
+        db->promised = epoch;
+        db->record = second.record;
+        db->names_k = record.now.count < 2 ? 0 : record.now.k;
+        db->names_mask = set_mask(world, &record.now) & ~(1u << i);
+    }
+    world->nodes[0].db.epoch = epoch;
+}
+
+static bool
+everybody_settled(const struct world *world)
+{
+    for (unsigned i = 0; i < world->count; i++) {
+        if (world_state(world, i) != (i == 0 ? NODE_PRIMARY : NODE_STANDBY))
+            return false;
+    }
+    return true;
+}
+
+struct world *
+world_new(const struct world_config *config)
+{
+    struct world *world = mem_zero(1, sizeof *world);
+    world->config = *config;
+    world->count = config->count;
+    rng_init(&world->rng, config->seed);
+    for (unsigned i = 0; i < world->count; i++) {
+        ASSERT(i == 0 || strcmp(config->names[i - 1], config->names[i]) < 0);
+        ASSERT(str_copy(world->nodes[i].name, NODE_NAME_SIZE, config->names[i]));
+    }
+    found_cluster(world);
+    for (unsigned i = 0; i < world->count; i++) {
+        db_start(world, i);
+        daemon_start(world, i);
+    }
+    if (!config->settled)
+        return world;
+    while (!everybody_settled(world) && world_step(world))
+        ASSERT(world->now_ms < 60000);
+    world->began_ms = world->now_ms;
+    return world;
+}
+
+void
+world_free(struct world *world)
+{
+    if (world == NULL)
+        return;
+    for (unsigned i = 0; i < world->count; i++) {
+        struct database *db = &world->nodes[i].db;
+        struct op_queue *queues[] = { &db->control, &db->attach };
+        for (size_t q = 0; q < ARRAY_COUNT(queues); q++) {
+            for (size_t j = 0; j < queues[q]->count; j++)
+                free(queues[q]->ops[(queues[q]->first + j) % WORLD_OPS_MAX].message.rows.list);
+        }
+        free(db->log.list);
+        free(db->stream.list);
+        free(db->aside.list);
+    }
+    queue_done(world);
+    check_done(world);
+    free(world->records);
+    free(world->writes);
+    free(world);
+}
+
+void
+world_freep(struct world **holder)
+{
+    world_free(*holder);
+    *holder = NULL;
+}
+
+void
+world_listen(struct world *world, world_say *listener, void *data)
+{
+    world->say = listener;
+    world->say_data = data;
+}
+
+/* ------------------------------------------------------------------ time */
+
+uint64_t
+world_now_ms(const struct world *world)
+{
+    return world->now_ms - world->began_ms;
+}
+
+uint64_t
+world_next_ms(const struct world *world)
+{
+    const struct event *first = queue_first(world);
+    return first == NULL ? UINT64_MAX : first->at_ms - world->began_ms;
+}
+
+bool
+world_step(struct world *world)
+{
+    if (world->violation[0] != '\0')
+        return false;
+    struct event *event = queue_take(world);
+    if (event == NULL)
+        return false;
+    world->now_ms = event->at_ms;
+    world->event_count++;
+    event->run(world, event);
+    queue_release(world, event);
+    return world->violation[0] == '\0';
+}
+
+bool
+world_run(struct world *world, uint64_t until_ms)
+{
+    const struct event *first;
+    until_ms += world->began_ms;
+    while ((first = queue_first(world)) != NULL && first->at_ms <= until_ms) {
+        if (!world_step(world))
+            return false;
+    }
+    if (world->now_ms < until_ms)
+        world->now_ms = until_ms;
+    return true;
+}
+
+uint64_t
+world_event_count(const struct world *world)
+{
+    return world->event_count;
+}
+
+const char *
+world_violation(const struct world *world)
+{
+    return world->violation[0] == '\0' ? NULL : world->violation;
+}
+
+/* ------------------------------------------------------------------ commands */
+
+bool
+world_promote(struct world *world, unsigned node, const struct world_order *order)
+{
+    struct daemon *daemon = &world->nodes[node].daemon;
+    struct promo_order full = { .mode = PROMO_SWITCHOVER,
+                                .dry_run = order->dry_run,
+                                .accept_data_loss = order->accept_data_loss,
+                                .overrides = order->overrides,
+                                .connectors_ready = !order->connectors_fail };
+    enum node_state state = daemon->node.state;
+    if (!daemon->up || !daemon->node.database || promo_is_running(&daemon->promo) ||
+        (state != NODE_STANDBY && state != NODE_FENCED && state != NODE_REJOINING)) {
+        say(world, WORLD_SAY_WORLD, "%5llu %s does not take the order", stamp(world),
+            world->nodes[node].name);
+        return false;
+    }
+    return daemon_begin(world, node, &full);
+}
+
+static const char *
+parts_name(enum world_part parts)
+{
+    return parts == WORLD_DAEMON ? "daemon" : parts == WORLD_DATABASE ? "database" : "both";
+}
+
+void
+world_crash(struct world *world, unsigned node, enum world_part parts)
+{
+    say(world, WORLD_SAY_WORLD, "%5llu %s crashes: %s", stamp(world), world->nodes[node].name,
+        parts_name(parts));
+    if (parts & WORLD_DAEMON)
+        daemon_crash(world, node);
+    if (parts & WORLD_DATABASE)
+        db_crash(world, node);
+}
+
+void
+world_start(struct world *world, unsigned node, enum world_part parts)
+{
+    say(world, WORLD_SAY_WORLD, "%5llu %s starts: %s", stamp(world), world->nodes[node].name,
+        parts_name(parts));
+    if (parts & WORLD_DATABASE)
+        db_start(world, node);
+    if (parts & WORLD_DAEMON)
+        daemon_start(world, node);
+}
+
+void
+world_cut(struct world *world, unsigned from, unsigned to, enum world_line lines)
+{
+    world->cut[from][to] |= (unsigned)lines;
+}
+
+void
+world_heal(struct world *world)
+{
+    memset(world->cut, 0, sizeof world->cut);
+    world->loss_percent = 0;
+    for (unsigned i = 0; i < world->count; i++) {
+        for (unsigned j = 0; j < world->count; j++)
+            world->nodes[i].db.subs[j].held = false;
+    }
+}
+
+void
+world_set_loss(struct world *world, unsigned percent)
+{
+    world->loss_percent = percent;
+}
+
+void
+world_hold_stream(struct world *world, unsigned publisher, unsigned subscriber, bool held)
+{
+    world->nodes[subscriber].db.subs[publisher].held = held;
+}
+
+void
+world_want(struct world *world, unsigned k, unsigned voters)
+{
+    world->wanted = (struct quorum_set){ .k = k };
+    for (unsigned i = 0; i < world->count; i++) {
+        if ((voters & (1u << i)) != 0)
+            ASSERT(quorum_add(&world->wanted, world->nodes[i].name, NULL) == ERR_NONE);
+    }
+}
+
+/* ------------------------------------------------------------------ questions */
+
+unsigned
+world_node(const struct world *world, const char *name)
+{
+    for (unsigned i = 0; i < world->count; i++) {
+        if (strcmp(world->nodes[i].name, name) == 0)
+            return i;
+    }
+    return WORLD_NONE;
+}
+
+const char *
+world_name(const struct world *world, unsigned node)
+{
+    return world->nodes[node].name;
+}
+
+size_t
+world_count(const struct world *world)
+{
+    return world->count;
+}
+
+enum node_state
+world_state(const struct world *world, unsigned node)
+{
+    return world->nodes[node].daemon.node.state;
+}
+
+enum promo_state
+world_promo_state(const struct world *world, unsigned node)
+{
+    return world->nodes[node].daemon.promo.state;
+}
+
+bool
+world_is_up(const struct world *world, unsigned node, enum world_part part)
+{
+    return part == WORLD_DAEMON ? world->nodes[node].daemon.up : world->nodes[node].db.up;
+}
+
+size_t
+world_set_aside(const struct world *world, unsigned node)
+{
+    return world->nodes[node].db.aside.count;
+}
+
+unsigned
+world_primary(const struct world *world)
+{
+    unsigned primary = WORLD_NONE;
+    for (unsigned i = 0; i < world->count; i++) {
+        const struct world_node *it = &world->nodes[i];
+        if (!it->daemon.up || it->daemon.node.state != NODE_PRIMARY)
+            continue;
+        if (primary == WORLD_NONE || it->db.epoch > world->nodes[primary].db.epoch)
+            primary = i;
+    }
+    return primary;
+}
+
+static bool
+node_rests(const struct world *world, unsigned node, unsigned primary, struct buf *why)
+{
+    const struct world_node *it = &world->nodes[node];
+    const struct database *db = &world->nodes[primary].db;
+    struct point head = db_head(db);
+    struct point own = db_head(&it->db);
+    const char *fault = NULL;
+    if (!it->daemon.up || !it->db.up)
+        fault = "is down";
+    else if (promo_is_running(&it->daemon.promo))
+        fault = "runs a promotion";
+    else if (node == primary && (!db_writable(&it->db) || it->daemon.writer != WRITER_IS_OPEN))
+        fault = "is primary, but its database takes no writes";
+    else if (node != primary && it->daemon.node.state != NODE_STANDBY)
+        fault = node_state_name(it->daemon.node.state);
+    else if (node != primary && strcmp(it->daemon.node.following, world->nodes[primary].name) != 0)
+        fault = "follows another node";
+    else if (node != primary && !it->db.subs[primary].connected)
+        fault = "does not receive";
+    else if (own.revision != head.revision || own.hash != head.hash || it->db.waiter.active)
+        fault = "has another log";
+    if (fault != NULL && why != NULL)
+        buf_printf(why, "%s %s (%s)", it->name, fault, it->daemon.node.reason);
+    return fault == NULL;
+}
+
+bool
+world_at_rest(struct world *world, struct buf *why)
+{
+    unsigned primary = world_primary(world);
+    if (primary == WORLD_NONE) {
+        if (why != NULL)
+            buf_add_text(why, "nobody is primary");
+        return false;
+    }
+    for (unsigned i = 0; i < world->count; i++) {
+        if (!node_rests(world, i, primary, why))
+            return false;
+    }
+    const struct quorum_record *record = daemon_record(world, primary);
+    struct quorum_set wanted = upkeep_wanted(world, primary);
+    if (record->joint || !quorum_equal(&record->now, &wanted)) {
+        if (why != NULL)
+            buf_add_text(why, "the sync set is not as wanted");
+        return false;
+    }
+    check_rest(world, primary, why);
+    return true;
+}
+
+void
+world_show(struct world *world, struct buf *into)
+{
+    char text[3][EPOCH_TEXT_SIZE];
+    for (unsigned i = 0; i < world->count; i++) {
+        const struct world_node *it = &world->nodes[i];
+        const struct database *db = &it->db;
+        struct point head = db_head(db);
+        buf_printf(into, "      %s %s", it->name,
+                   !it->daemon.up ? "(daemon down)" : node_state_name(it->daemon.node.state));
+        if (!db->up)
+            buf_add_text(into, " (database down)");
+        buf_printf(into, " epoch %s promised %s log %s:%llu", code_text(world, db->epoch, text[0]),
+                   code_text(world, db->promised, text[1]), code_text(world, head.epoch, text[2]),
+                   (unsigned long long)head.revision);
+        if (it->daemon.up && it->daemon.node.following[0] != '\0')
+            buf_printf(into, " follows %s", it->daemon.node.following);
+        if (db->aside.count > 0)
+            buf_printf(into, " set aside %zu", db->aside.count);
+        if (it->daemon.up && it->daemon.may_act)
+            buf_add_text(into, " acts");
+        buf_add_text(into, "\n");
+    }
+}
