@@ -5,5 +5,5 @@ select h.revision as applied, h.epoch as applied_epoch, h.holder as applied_hold
     n.log_base,
     c.site, c.key, c.value::text as value, c.revision, c.epoch, c.author,
     to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
-from local.head h left join shared.config c on true
+from local.node n cross join local.head h left join shared.config c on true
 order by c.key, c.site
