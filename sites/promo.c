@@ -88,13 +88,26 @@ captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX])
     return count;
 }
 
+/* The old primary, when it was captured and nobody had captured it before us: then nobody can have
+ * written after it. */
+static const char *
+captured_old_primary(const struct promo *promo)
+{
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (member->captured && strcmp(member->name, promo->old_primary) == 0 &&
+            epoch_equal(&member->promised_before, &promo->old_epoch))
+            return member->name;
+    }
+    return NULL;
+}
+
 static bool
 quorum_is_captured(const struct promo *promo)
 {
     const char *names[PROMO_MEMBERS_MAX];
     size_t count = captured_names(promo, names);
-    return quorum_captured(&promo->record, names, count,
-                           promo->old_primary[0] == '\0' ? NULL : promo->old_primary);
+    return quorum_captured(&promo->record, names, count, captured_old_primary(promo));
 }
 
 static enum promo_state
@@ -576,6 +589,7 @@ on_captured(struct promo *promo, struct step_context *context)
     member->captured = event->ok;
     member->lost = !event->ok;
     member->captured_at = event->position;
+    member->promised_before = event->promised;
     if (event->record != NULL)
         promo->record = *event->record;
     if (capture_is_complete(promo))

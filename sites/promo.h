@@ -152,6 +152,7 @@ struct promo_member {
     bool captured;
     struct node_facts facts;
     struct position captured_at;
+    struct epoch promised_before; /* captured: the promise that ours took the place of */
 };
 
 struct promo_step_record {
@@ -194,7 +195,8 @@ struct promo_event {
     const char *text;                   /* not ok: the cause; may be NULL */
     const struct node_facts *facts;     /* ANSWER */
     struct position position;           /* FROZEN, APPLIED, CAPTURED, PULLED */
-    struct epoch promised;              /* CAPTURED, refused: the later promise; SUPERSEDED */
+    struct epoch promised;              /* CAPTURED: the promise before ours; refused: the later
+                                           one; SUPERSEDED */
     const struct quorum_record *record; /* PULLED: as the log says now */
     const struct promo_order *order;    /* ORDER */
 };

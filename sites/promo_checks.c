@@ -73,12 +73,18 @@ static void
 check_quorum(struct promo *promo)
 {
     const char *names[PROMO_MEMBERS_MAX];
+    const char *old = NULL; /* as promo.c asks after the captures */
+    char text[EPOCH_TEXT_SIZE];
     size_t count = 0;
     for (size_t i = 0; i < promo->member_count; i++) {
-        if (promo->members[i].answered)
-            names[count++] = promo->members[i].name;
+        const struct promo_member *member = &promo->members[i];
+        if (!member->answered)
+            continue;
+        names[count++] = member->name;
+        if (strcmp(member->name, promo->old_primary) == 0 &&
+            epoch_equal(&member->facts.promised, &promo->old_epoch))
+            old = member->name;
     }
-    const char *old = promo->old_primary[0] == '\0' ? NULL : promo->old_primary;
     size_t needed = quorum_needed(&promo->record.now);
     if (quorum_captured(&promo->record, names, count, old))
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OK, "%zu members answer, %zu are needed",
@@ -88,8 +94,9 @@ check_quorum(struct promo *promo)
                     "%zu members answer, %zu are needed; the loss is accepted", count, needed);
     else if (promo->record.now.k == 0)
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
-                    "durability is async: only %s knows what it has acknowledged",
-                    old == NULL ? "the old primary" : old);
+                    "durability is async: only a primary knows what it has acknowledged, and not "
+                    "every voter that may have been primary since epoch %s answers",
+                    epoch_text(&promo->old_epoch, text));
     else
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
                     "%zu members answer, %zu are needed to hold every acknowledged write", count,

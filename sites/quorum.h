@@ -6,7 +6,8 @@
  * the captured ones, whoever was primary, and that is so exactly when V-k voters are captured: a
  * primary that is not among them can reach at most k-1 others, and one that is among them has told
  * its last revision. With k = 0 nothing is promised to anybody, and only the old primary itself
- * knows what it wrote.
+ * knows what it wrote: it has to be captured, and must not have promised anything later before
+ * (else somebody may have been primary after it), or every voter.
  *
  * While the set changes, the record in the shared log names the old and the new set; then both
  * must be satisfied ("joint"). Order of a change: record joint, acknowledged by the old set; the
@@ -45,7 +46,8 @@ size_t quorum_needed(const struct quorum_set *set);
 
 /*
  * Whether 'captured' (names, with or without voters, no name twice) is enough under the whole
- * record. 'old_primary' is the holder of the newest epoch that any answer showed, or NULL.
+ * record. 'old_primary' is the holder of the newest opened epoch that any answer showed, if that
+ * very epoch was still its promise when it was captured; else NULL.
  */
 bool quorum_captured(const struct quorum_record *record, const char *const *captured,
                      size_t captured_count, const char *old_primary);

@@ -160,9 +160,11 @@ would_capture(const struct world *world, unsigned set, uint32_t record)
         if ((set & (1u << i)) != 0)
             names[count++] = name_of(world, i);
     }
-    unsigned old = code_holder(newest_opened(world, set));
+    uint64_t newest = newest_opened(world, set);
+    unsigned old = code_holder(newest);
+    bool proves = (set & (1u << old)) != 0 && world->nodes[old].db.promised == newest;
     return quorum_captured(&world->records[record - 1], names, count,
-                           old == WORLD_NONE ? NULL : name_of(world, old));
+                           proves ? name_of(world, old) : NULL);
 }
 
 /* A promotion that reaches exactly 'set' and is allowed by the shipped rule must find all that was
@@ -234,6 +236,7 @@ check_opening(struct world *world, unsigned node)
     const struct promo *promo = &world->nodes[node].daemon.promo;
     const struct quorum_record *record = daemon_record(world, node);
     const char *names[WORLD_NODES_MAX];
+    const char *old = NULL;
     size_t count = 0;
     struct point head = db_head(&world->nodes[node].db);
     for (size_t i = 0; i < promo->member_count; i++) {
@@ -242,13 +245,15 @@ check_opening(struct world *world, unsigned node)
             continue;
         struct point at = point_from(world, &member->captured_at);
         names[count++] = member->name;
+        if (strcmp(member->name, promo->old_primary) == 0 &&
+            epoch_equal(&member->promised_before, &promo->old_epoch))
+            old = member->name;
         if (point_before(&head, &at))
             check_fail(world, "I6: %s opens at revision %llu, %s was captured at %llu", promo->self,
                        (unsigned long long)head.revision, member->name,
                        (unsigned long long)at.revision);
     }
-    bool enough = quorum_captured(record, names, count,
-                                  promo->old_primary[0] == '\0' ? NULL : promo->old_primary);
+    bool enough = quorum_captured(record, names, count, old);
     if (!enough && !promo->order.accept_data_loss)
         check_fail(world, "I5: %s opens without a quorum of captures", promo->self);
     return !enough || promo->degraded || !quorum_has(&record->now, promo->self);
