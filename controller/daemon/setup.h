@@ -5,6 +5,8 @@
  *   S1  All or nothing: what a failed run has made is removed, and nothing else is.
  *   S2  The data directory is empty or absent before; a node never overwrites another.
  *   S3  The node is left stopped, and fenced until batond has learned the epoch from its peers.
+ *   S4  A join asks the primary last, when all that may fail here has worked: a token is not used
+ *       up by a full disk.
  */
 #pragma once
 
@@ -79,8 +81,8 @@ struct setup_request {
 /* ERR_INVALID names the member at fault. */
 MUST_CHECK enum err_code setup_read_request(struct json_object *body,
                                             struct setup_request *ret_request, struct err *err);
-/* The value of token/ID, as the log has it: site, secret, expiry, single use. ERR_DENIED says only
- * "token refused", whatever the reason; 'ret_site' is borrowed from 'token'. */
+/* The value of token/ID, as the log has it: {"hash","site","expires_ms","used_by"}. ERR_LOGIN says
+ * only that it is refused, whatever the reason; '*ret_site' is borrowed from 'token'. */
 MUST_CHECK enum err_code setup_check_token(struct json_object *token,
                                            const struct setup_request *request, int64_t now_ms,
                                            const char **ret_site, struct err *err);
@@ -101,5 +103,6 @@ MUST_CHECK enum err_code setup_make_reply(const char *folder, const char *cluste
                                           const char *cluster_id, const char *site,
                                           const char *certificate, struct json_object *members,
                                           struct json_object **ret_reply, struct err *err);
-/* Renews our own certificate in 'folder' with the CA we hold: new key, same hosts. */
+/* Renews our own certificate in 'folder' with the CA we hold, for the same key, so that one file
+ * changes and a crash leaves a pair that fits. For the worker thread. */
 MUST_CHECK enum err_code setup_renew(const char *folder, struct err *err);

@@ -125,6 +125,11 @@ const char *pq_text(const PGresult *result, int row, const char *column);
 
 /* Appends " keyword='value'" to a conninfo, quoted. Of two equal keywords the later one counts. */
 void pq_add_pair(struct buf *conninfo, const char *keyword, const char *value);
+/* The part that says where and how to connect, without who and to what: no user, password,
+ * database. '*ret_host' and '*ret_port' (may be NULL) are its first host and its port. All are the
+ * caller's. */
+MUST_CHECK enum err_code pq_server_part(const char *conninfo, char **ret_part, char **ret_host,
+                                        uint16_t *ret_port, struct err *err);
 /*
  * Blocking; only before the loop runs: adds hostaddr= for host names. The result is the caller's.
  * ERR_UNAVAILABLE: the name does not resolve.

@@ -11,6 +11,7 @@
 
 #define CONNINFO_SIZE_MAX 4096
 #define CONNECT_TIMEOUT_S "10"
+#define PORT_DEFAULT      5432
 #define HOSTS_MAX         8
 #define PQ_ERROR_SIZE     512
 
@@ -218,6 +219,43 @@ pq_resolve(const char *text, char **ret_conninfo, struct err *err)
         *ret_conninfo = buf_take(&pairs);
     }
     buf_done(&resolving.addresses);
+    pq_conninfo_done(&conninfo);
+    return code;
+}
+
+enum err_code
+pq_server_part(const char *text, char **ret_part, char **ret_host, uint16_t *ret_port,
+               struct err *err)
+{
+    static const char *const dropped[] = { "user",    "password",         "passfile",   "dbname",
+                                           "options", "application_name", "replication" };
+    struct pq_conninfo conninfo;
+    enum err_code code = pq_conninfo_init(&conninfo, text, err);
+    if (code != ERR_NONE)
+        return code;
+    struct buf pairs = { 0 };
+    for (const PQconninfoOption *at = conninfo.parsed; at->keyword != NULL; at++) {
+        bool drop = at->val == NULL || at->val[0] == '\0';
+        for (size_t i = 0; i < ARRAY_COUNT(dropped); i++)
+            drop = drop || strcmp(at->keyword, dropped[i]) == 0;
+        if (!drop)
+            pq_add_pair(&pairs, at->keyword, at->val);
+    }
+    const char *host = pq_conninfo_get(&conninfo, "host");
+    const char *port = pq_conninfo_get(&conninfo, "port");
+    uint64_t number = PORT_DEFAULT;
+    if (host == NULL)
+        host = pq_conninfo_get(&conninfo, "hostaddr");
+    if (port != NULL && !str_to_u64(port, 1, UINT16_MAX, &number)) {
+        code = err_set(err, ERR_INVALID, "database_address",
+                       "connection string: the port is no single number");
+        buf_done(&pairs);
+    } else {
+        *ret_part = buf_take(&pairs);
+        *ret_host = str_printf("%.*s", (int)strcspn(host, ","), host);
+        if (ret_port != NULL)
+            *ret_port = (uint16_t)number;
+    }
     pq_conninfo_done(&conninfo);
     return code;
 }
