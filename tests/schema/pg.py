@@ -97,16 +97,31 @@ def checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def migrations(change=None):
-    """[(version, name, text)]; 'change' may replace text: {old: new}, each must occur."""
-    found = [(int(p.stem[:4]), p.stem[5:], p.read_text()) for p in MIGRATIONS]
-    for old, new in (change or {}).items():
-        assert any(old in text for _, _, text in found), "no migration has: " + old
-        found = [(version, name, text.replace(old, new)) for version, name, text in found]
-    return found
+def migrations():
+    return [(int(path.stem[:4]), path.stem[5:], path.read_text()) for path in MIGRATIONS]
 
 
-def migrate(connection, change=None, only=None):
+def mutate(change):
+    """A planted fault: {old text: new text} in the migrations, each of which must occur.
+
+    Returns (faulty, right): the functions and triggers that change, as statements that replace them.
+    """
+    faulty, right = [], []
+    missing = set(change)
+    for _, _, text in migrations():
+        for block in re.findall(r"^create function .*?^\$\$;\n|^create trigger .*?;\n", text, re.M | re.S):
+            wrong = block
+            for old, new in change.items():
+                missing -= {old} if old in block else set()
+                wrong = wrong.replace(old, new)
+            if wrong != block:
+                faulty.append(re.sub("^create", "create or replace", wrong))
+                right.append(re.sub("^create", "create or replace", block))
+    assert not missing, "no function or trigger has: %s" % missing
+    return faulty, right
+
+
+def migrate(connection, last=None):
     """What the daemon does at its start, as the owner. Returns the versions that were applied now."""
     cursor = connection.cursor()
     cursor.execute("set synchronous_commit = local; set search_path = pg_catalog, pg_temp")
@@ -114,8 +129,8 @@ def migrate(connection, change=None, only=None):
     cursor.execute("select version from local.migration")
     there = {row[0] for row in cursor.fetchall()}
     applied = []
-    for version, name, text in migrations(change):
-        if version in there or (only is not None and version > only):
+    for version, name, text in migrations():
+        if version in there or (last is not None and version > last):
             continue
         cursor.execute("begin")
         cursor.execute(text)
@@ -185,6 +200,7 @@ class Server:
         self.path = path
         self.port = free_port()
         self.databases = 0
+        self.empty = []  # databases that can be used again
         self.start()
 
     def start(self):
@@ -232,30 +248,36 @@ class Server:
     def make_database(self, where, name, template, encoding="UTF8"):
         self.sql("create database %s template %s encoding '%s'" % (name, template, encoding), database=where)
 
-    def drop_database(self, name):
+    def give_back(self, name, spoilt):
+        """Making a database anew takes ten times as long as emptying it."""
         for (slot,) in self.sql("select slot_name from pg_replication_slots where database = %s", name):
             self.sql("select pg_terminate_backend(active_pid, 2000) from pg_replication_slots where slot_name = %s", slot)
             self.sql("select pg_drop_replication_slot(%s)", slot, database=name)
-        self.sql("drop database %s with (force)" % name)
+        if spoilt:
+            self.sql("drop database %s with (force)" % name)
+            return
+        self.sql("set session_replication_role = replica; alter table local.node disable trigger user; "
+                 "truncate shared.log, shared.config, local.node, local.config_base, local.epoch_start, local.setaside, "
+                 "local.event, local.setting, local.activation, local.effective_seen "
+                 "restart identity; alter table local.node enable always trigger node_row; "
+                 "alter table local.node enable always trigger node_identity",
+                 database=name)
+        self.empty.append(name)
 
-    def node(self, name, site=None, change=None, template=TEMPLATE):
-        """A new database with one node. 'change' plants a fault in the migrations."""
-        self.databases += 1
-        database = "t%d" % self.databases
-        self.make_database("postgres", database, self.mutant(change) if change else template)
+    def node(self, name, site=None, change=None):
+        """One node in an empty database of its own. 'change' plants a fault in the migrations."""
+        if self.empty:
+            database = self.empty.pop()
+        else:
+            self.databases += 1
+            database = "t%d" % self.databases
+            self.make_database("postgres", database, TEMPLATE)
         node = Node(self, database, name)
+        for faulty, right in zip(*mutate(change or {})):
+            node.own(faulty)
+            node.repairs.append(right)
         node.run("node_init", CLUSTER_ID, name, site or name.split("-")[0])
         return node
-
-    def mutant(self, change):
-        """A template database with a planted fault."""
-        name = "mutant_" + checksum(repr(sorted(change.items())))[:16]
-        if not self.sql("select 1 from pg_database where datname = %s", name):
-            self.make_database("postgres", name, "template0")
-            connection = self.connect(name)
-            migrate(connection, change)
-            connection.close()
-        return name
 
     def sync(self, names, k=1):
         """synchronous_standby_names, read back."""
@@ -280,6 +302,8 @@ class Node:
         self.server = server
         self.database = database
         self.name = name
+        self.spoilt = False  # True: the schema or what close() does not empty was changed
+        self.repairs = []  # statements that take planted faults back
         self.closing = []
         self.control = self.connect("baton", "local")
         self.owner = self.connect("baton_owner", "local")
@@ -336,9 +360,11 @@ class Node:
                         "from shared.log order by revision")
 
     def close(self):
+        for repair in self.repairs:
+            self.own(repair)
         for connection in self.closing:
             connection.close()
-        self.server.drop_database(self.database)
+        self.server.give_back(self.database, self.spoilt)
 
     # -- replication
 

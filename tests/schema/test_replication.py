@@ -303,7 +303,7 @@ def test_slot_make_gives_up_on_a_long_transaction(primary):
     """It waits for every running write transaction of the server, so it is bounded; and it can be repeated."""
     other = primary.connect("baton_owner")
     other.autocommit = False
-    other.cursor().execute("create table public.busy ()")
+    other.cursor().execute("create table public.busy ()")  # never committed
     before = time.monotonic()
     assert error_of(primary.run, "slot_make", "baton_x")[0] == "55P03"
     assert 1.5 < time.monotonic() - before < 10
@@ -391,6 +391,7 @@ def test_a_publisher_names_no_other_table(three):
     """The worker is a superuser: what a hostile publisher adds to its publication is refused."""
     first, second, _ = three
     for node in (first, second):
+        node.spoilt = True
         node.own("create table public.more ()")
     first.own("alter publication baton add table public.more")
     assert error_of(second.attach, first)[:2] == ("42501", "publication")
