@@ -74,14 +74,17 @@ is_token_char(char c)
            (c != '\0' && strchr(others, c) != NULL);
 }
 
-/* The end of the line at 'line' (its CR), or NULL when it does not end with CR LF before 'end'. */
+/*
+ * The end of the line at 'line' (its CR), or NULL when the first CR or LF is not a CR LF. Never
+ * looks further: the library takes a CR alone for the end of some lines, and may have stopped
+ * there, so that what follows may or may not have come yet (P1).
+ */
 static char *
 line_end(char *line, const char *end)
 {
-    char *feed = memchr(line, '\n', (size_t)(end - line));
-    if (feed == NULL || feed == line || feed[-1] != '\r')
-        return NULL;
-    return feed - 1;
+    while (line < end && *line != '\r' && *line != '\n')
+        line++;
+    return end - line >= 2 && line[0] == '\r' && line[1] == '\n' ? line : NULL;
 }
 
 /* "http://host/path" becomes "/path": RFC 9112 wants it taken. NULL when it is neither form. */
@@ -291,10 +294,22 @@ scan_headers(struct http_message *message, unsigned major, unsigned minor)
         if (!read_header(message, line, end))
             return false;
     }
-    message->body_at = (size_t)(end + 2 - message->bytes.data);
+    message->body_at = message->framing_at = (size_t)(end + 2 - message->bytes.data);
     if (message->body_at - message->start > HTTP_HEADER_SIZE_MAX)
         return refuse(message, HTTP_REFUSE_HEADER_SIZE);
     return check_framing(message);
+}
+
+/* The framing of chunks up to 'end', which the library has just accepted. */
+static bool
+scan_framing(struct http_message *message, size_t end)
+{
+    if (!message->headers_done || !message->chunked || message->framing_at >= end)
+        return true;
+    size_t begin = message->framing_at;
+    message->framing_at = end;
+    return http_chunks_scan(&message->chunks, message->bytes.data + begin, end - begin) ||
+           refuse(message, HTTP_REFUSE_FRAMING);
 }
 
 /* Moves a piece of the body behind the one before it, over the framing of chunks. */
@@ -305,6 +320,10 @@ take_body(struct http_message *message, const char *at, size_t size)
     /* then the library and the scan do not agree where the headers end */
     if (place > at || (!message->chunked && place != at))
         return refuse(message, HTTP_REFUSE_SYNTAX);
+    size_t offset = (size_t)(at - message->bytes.data);
+    if (!scan_framing(message, offset))
+        return false;
+    message->framing_at = offset + size;
     if (message->body_size + size > message->body_size_max)
         return refuse(message, HTTP_REFUSE_BODY_SIZE);
     if (place != at)
@@ -326,8 +345,8 @@ library_refusal(int result)
 }
 
 /*
- * The library behind one seam: three callbacks, and library_execute(), which answers how many of
- * the bytes it took; it stops behind the end of the message.
+ * The library behind one seam: three callbacks, and library_execute(), which says how many of the
+ * bytes it took, up to the end of the message, and what it has against the next one.
  */
 #ifdef BATON_LLHTTP
 
@@ -370,14 +389,18 @@ library_start(struct http_message *message)
     message->parser.data = message;
 }
 
-static bool
+static enum http_refusal
 library_execute(struct http_message *message, const char *bytes, size_t size, size_t *ret_taken)
 {
     llhttp_errno_t result = llhttp_execute(&message->parser, bytes, size);
     *ret_taken = result == HPE_OK ? size : (size_t)(llhttp_get_error_pos(&message->parser) - bytes);
     if (result == HPE_OK || message->complete)
-        return true;
-    return refuse(message, library_refusal((int)result));
+        return HTTP_REFUSE_NONE;
+    /* a version that we speak, and then no CR LF */
+    if (result == HPE_INVALID_VERSION && message->parser.http_major == 1 &&
+        message->parser.http_minor <= 1)
+        return HTTP_REFUSE_LINE_END;
+    return library_refusal((int)result);
 }
 
 #else
@@ -415,7 +438,7 @@ library_start(struct http_message *message)
     message->parser.data = message;
 }
 
-static bool
+static enum http_refusal
 library_execute(struct http_message *message, const char *bytes, size_t size, size_t *ret_taken)
 {
     static const struct http_parser_settings settings = {
@@ -426,8 +449,8 @@ library_execute(struct http_message *message, const char *bytes, size_t size, si
     *ret_taken = http_parser_execute(&message->parser, &settings, bytes, size);
     enum http_errno result = HTTP_PARSER_ERRNO(&message->parser);
     if (message->complete || (result == HPE_OK && *ret_taken == size))
-        return true;
-    return refuse(message, library_refusal((int)result));
+        return HTTP_REFUSE_NONE;
+    return library_refusal((int)result);
 }
 
 #endif
@@ -453,6 +476,8 @@ http_message_reset(struct http_message *message, size_t body_size_max)
     message->fed = message->start = 0;
     message->seen = 0;
     message->length = 0;
+    message->framing_at = 0;
+    message->chunks = (struct http_chunks){ 0 };
     library_start(message);
 }
 
@@ -523,10 +548,19 @@ http_message_feed(struct http_message *message)
         return HTTP_STEP_REFUSED;
     while (message->fed < message->bytes.size) {
         size_t taken;
-        if (!library_execute(message, message->bytes.data + message->fed,
-                             size_to_check_point(message), &taken))
-            return HTTP_STEP_REFUSED;
+        enum http_refusal refusal = library_execute(message, message->bytes.data + message->fed,
+                                                    size_to_check_point(message), &taken);
         message->fed += taken;
+        if (!scan_framing(message, message->fed))
+            return HTTP_STEP_REFUSED;
+        if (refusal != HTTP_REFUSE_NONE) {
+            (void)refuse(message, refusal);
+            return HTTP_STEP_REFUSED;
+        }
+        if (message->complete && message->chunked && message->chunks.state != HTTP_CHUNK_END) {
+            (void)refuse(message, HTTP_REFUSE_FRAMING);
+            return HTTP_STEP_REFUSED;
+        }
         if (message->complete) {
             message->rest_at = message->fed;
             return HTTP_STEP_COMPLETE;
@@ -536,7 +570,8 @@ http_message_feed(struct http_message *message)
     }
     if (message->headers_done) {
         /* what stands behind the body so far is framing, and has done its work */
-        message->bytes.size = message->fed = message->body_at + message->body_size;
+        message->bytes.size = message->fed = message->framing_at =
+            message->body_at + message->body_size;
         message->bytes.data[message->bytes.size] = '\0';
     }
     return HTTP_STEP_MORE;

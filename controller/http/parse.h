@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "controller/base/buf.h"
+#include "controller/http/chunk.h"
 #include "controller/http/server.h"
 #include "controller/http/target.h"
 
@@ -58,6 +59,8 @@ struct http_message {
     size_t start;  /* of the request line, behind empty lines */
     uint32_t seen; /* headers that may stand once */
     bool chunked;
+    size_t framing_at; /* first byte between chunks that was not scanned */
+    struct http_chunks chunks;
     bool has_length;
     uint64_t length;
     bool complete;
