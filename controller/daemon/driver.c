@@ -204,6 +204,18 @@ driver_read_position(const PGresult *result, struct node_facts *facts)
     return str_copy(facts->applied.hash, sizeof facts->applied.hash, hash);
 }
 
+bool
+driver_read_before(const PGresult *result, struct epoch *ret_before)
+{
+    const char *number = pq_text(result, 0, "before");
+    const char *holder = pq_text(result, 0, "before_holder");
+    uint64_t value;
+    if (number == NULL || holder == NULL || !str_to_u64(number, 0, INT64_MAX, &value))
+        return false;
+    *ret_before = epoch_make(value, holder);
+    return true;
+}
+
 struct node_facts
 driver_own_facts(const struct driver *driver)
 {
@@ -301,6 +313,9 @@ on_row(struct tail_listener *listener, const struct tail_row *row)
     struct driver *driver = CONTAINER_OF(listener, struct driver, tail);
     if (str_starts(row->key, "node/"))
         driver_read_members(driver);
+    if (strcmp(row->key, "sync/set") == 0 || strcmp(row->key, "durability") == 0 ||
+        strcmp(row->key, "sync.k") == 0)
+        driver_sync_changed(driver);
 }
 
 static void

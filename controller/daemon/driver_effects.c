@@ -380,8 +380,8 @@ on_captured_there(void *context, struct json_object *document, const struct err 
         return;
     if (err != NULL)
         log_info("promo.capture", "node=%s reason=\"%s\"", node, err->text);
-    else if (json_get_bool(document, "granted", &granted) && !granted &&
-             json_get_string(document, "promised", &text))
+    else if (json_get_bool(document, "granted", &granted) &&
+             json_get_string(document, granted ? "before" : "promised", &text))
         (void)!epoch_parse(text, &promised);
     bool ok = granted && position_from_json(document, &position);
     post_captured(driver, node, ok, &position, &promised);
@@ -403,8 +403,11 @@ on_captured_here(void *data, const PGresult *result, const struct err *err, bool
         return;
     }
     bool granted = strcmp(pq_text(result, 0, "granted"), "t") == 0;
+    struct epoch before;
     driver->node.own.promised = facts.promised;
-    post_captured(driver, node, granted, &facts.applied, &facts.promised);
+    if (!driver_read_before(result, &before))
+        before = facts.promised;
+    post_captured(driver, node, granted, &facts.applied, granted ? &before : &facts.promised);
 }
 
 static void

@@ -134,6 +134,8 @@ void driver_record(const struct driver *driver, struct quorum_record *ret);
 struct node_facts driver_own_facts(const struct driver *driver);
 /* Reads the columns of local.node_position. */
 MUST_CHECK bool driver_read_position(const PGresult *result, struct node_facts *facts);
+/* Of a capture: the promise that the new one took the place of. */
+MUST_CHECK bool driver_read_before(const PGresult *result, struct epoch *ret_before);
 struct promo_limits driver_promo_limits(const struct driver *driver);
 
 /* ---- driver_effects.c ---- */
@@ -166,3 +168,5 @@ void driver_promo_finished(struct driver *driver);
 /* ---- driver_sync.c ---- */
 
 void driver_upkeep(struct driver *driver);
+/* The record, a setting of durability or the members have changed: look at once. */
+void driver_sync_changed(struct driver *driver);

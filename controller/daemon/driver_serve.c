@@ -98,9 +98,11 @@ on_captured(void *data, const PGresult *result, const struct err *err, bool warn
     struct serve *serve = data;
     struct driver *driver = serve->driver;
     struct node_facts facts = { 0 };
+    struct epoch before;
     char text[EPOCH_TEXT_SIZE];
     (void)warned;
-    if (err != NULL || !driver_read_position(result, &facts)) {
+    if (err != NULL || !driver_read_position(result, &facts) ||
+        !driver_read_before(result, &before)) {
         struct err fault;
         (void)err_set(&fault, ERR_UNAVAILABLE, "no_position", "the database has no position");
         serve_err(serve, err == NULL ? &fault : err);
@@ -110,6 +112,7 @@ on_captured(void *data, const PGresult *result, const struct err *err, bool warn
     struct json_object *document = json_object_new_object();
     json_add_bool(document, "granted", granted);
     json_add_string(document, "promised", epoch_text(&facts.promised, text));
+    json_add_string(document, "before", epoch_text(&before, text));
     add_position(document, &facts);
     log_info("peer.capture", "by=%s epoch=%s granted=%d", serve->peer,
              epoch_text(&serve->epoch, text), granted);

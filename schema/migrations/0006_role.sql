@@ -126,7 +126,7 @@ $$;
 -- The promise: from here on this node refuses rows and captures of any lower epoch, and writes nothing
 -- itself. Granted again when the same candidate asks again (its answer may have been lost).
 create function local.capture(epoch bigint, holder text, out granted boolean, out again boolean,
-    out was_primary boolean, out at_position local.node_position)
+    out was_primary boolean, out before bigint, out before_holder text, out at_position local.node_position)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
     n local.node;
@@ -136,6 +136,8 @@ begin
         perform local.fail_fenced(n);
     end if;
     was_primary := n.is_primary;
+    before := n.promised; -- with async durability it tells whether somebody was promised in between
+    before_holder := n.promised_holder;
     again := (n.promised, n.promised_holder) = (epoch, holder collate "C");
     granted := again or (n.promised, n.promised_holder) < (epoch, holder collate "C");
     if granted and not again then
