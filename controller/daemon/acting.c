@@ -462,8 +462,12 @@ activation_json(const struct acting *acting, const struct acting_one *one)
         state = "done";
         break;
     case ACTIVATION_FAILED:
-    case ACTIVATION_REFUSED:
         state = "failed";
+        break;
+    case ACTIVATION_REFUSED:
+        /* the receiver has heard of a later epoch: it is not ours any more, which is what giving it
+         * up was for */
+        state = report.change.server == EFFECTIVE_NONE ? "done" : "failed";
         break;
     case ACTIVATION_CANCELLED:
         state = "waiting";

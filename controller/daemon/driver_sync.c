@@ -110,8 +110,10 @@ on_set_recorded(void *data, const struct writer_result *result, const struct err
     if (err != NULL)
         log_warn("sync.record", "reason=\"%s\"", err->text);
     else if (driver->running)
-        tail_poke(driver->core->tail);
+        tail_poke(driver->core->tail); /* the next step follows when the cache has the row */
 }
+
+static void advance_sync(struct driver *driver);
 
 static void
 on_names_set(void *data, const struct err *err)
@@ -122,6 +124,8 @@ on_names_set(void *data, const struct err *err)
     driver->names_known = err == NULL;
     if (err != NULL)
         log_warn("sync.names", "reason=\"%s\"", err->text);
+    else if (driver->running && driver->node.state == NODE_PRIMARY)
+        advance_sync(driver);
 }
 
 static void
@@ -321,6 +325,13 @@ prune(struct driver *driver)
                    (unsigned long long)setting_u64(SETTING_LOG_KEEP_DAYS, source));
     const char *values[] = { text[0], text[1] };
     (void)pq_query(driver->core->ctl, sql_log_prune, 2, values, ignore_result, what);
+}
+
+void
+driver_sync_changed(struct driver *driver)
+{
+    if (driver->node.state == NODE_PRIMARY && pq_state(driver->core->ctl) == PQ_READY)
+        (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
 }
 
 void

@@ -209,7 +209,7 @@ class Node:
         return reply.json["value"] if reply.status == 200 else None
 
     def head(self):
-        row = self.sql("select applied, encode(applied_hash, 'hex') from local.node")[0]
+        row = self.sql("select applied, applied_hash from local.position()")[0]
         return int(row[0]), row[1]
 
 
@@ -266,7 +266,7 @@ class Cluster:
         secret.write_text(PASSWORD + "\n")
         secret.chmod(0o600)
         node.cli("init", "--cluster", self.name, "--site", site, "--node", name,
-                 "--admin-password-file", secret, *self._where(node))
+                 "--password-file", secret, *self._where(node))
         if start:
             node.start()
             until("%s is primary" % name, lambda: node.state() == "PRIMARY")

@@ -2,6 +2,7 @@
 import http.server
 import json
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -34,6 +35,18 @@ class Authority:
         return self.folder / certificate, self.folder / key
 
 
+def free_port(address, first=21000):
+    """Below the ports that outgoing connections take."""
+    for port in range(first, 32000):
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+                return port
+            except OSError:
+                continue
+    raise OSError("no free port on " + address)
+
+
 class Server:
     """Answers /health and says who it is; counts what it was asked."""
 
@@ -62,7 +75,7 @@ class Server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self.authority = authority
-        self.http = http.server.ThreadingHTTPServer((address, port), Handler)
+        self.http = http.server.ThreadingHTTPServer((address, port or free_port(address)), Handler)
         self.http.daemon_threads = True
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
         self.url = "https://%s:%d" % (address, self.http.server_address[1])

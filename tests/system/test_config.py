@@ -39,7 +39,7 @@ def test_several_keys_are_written_together_or_not_at_all(three):
 
 def test_concurrent_writes_share_commits(three):
     primary = three.primary()
-    before = int(primary.sql("select applied from local.node")[0][0])
+    before = int(primary.sql("select applied from local.position()")[0][0])
     answers = []
 
     def write(number):

@@ -28,7 +28,7 @@ def company(folder):
 
 def connector(company, name, main=True, alternate=True):
     document = {"target_connectors": ["active-directory"],
-                "probe": {"path": "/health", "interval_ms": 500, "timeout_ms": 2000},
+                "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000},
                 "activation": [{"driver": "file", "path": str(company.active / (name + ".json")), "format": "json"}]}
     if main:
         document["main"] = company.main.document()
