@@ -159,17 +159,21 @@ promo_acks_possible(const struct promo *promo)
 }
 
 /* The operator has said that too few will acknowledge: from this epoch on as many count as there
- * are. They come back into the set by themselves, like any member that streams again. */
+ * are. They come back into the set by themselves, like any member that streams again. A node that
+ * was no voter becomes one. */
 static void
 degrade_if_told(struct promo *promo)
 {
     unsigned possible = promo_acks_possible(promo);
     bool told =
         promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
-    if (!told || possible >= promo_acks_wanted(promo))
+    if (!told ||
+        (possible >= promo_acks_wanted(promo) && quorum_is_voter(&promo->record, promo->self)))
         return;
     promo->record.joint = false;
-    promo->record.now.k = possible;
+    if (promo->record.now.k > possible)
+        promo->record.now.k = possible;
+    (void)!quorum_add(&promo->record.now, promo->self, NULL); /* full: the upkeep makes room */
     promo->degraded = true;
 }
 
@@ -220,9 +224,11 @@ enter_thawing(struct promo *promo, struct step_context *context)
 static enum promo_state
 go_on_caught_up(struct promo *promo, struct step_context *context)
 {
-    if (!quorum_is_captured(promo) && !promo->order.accept_data_loss) {
+    if ((!quorum_is_captured(promo) || !quorum_is_voter(&promo->record, promo->self)) &&
+        !promo->order.accept_data_loss) {
         (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_changed",
-                      "the sync set in the log asks for more members than were captured");
+                      "the sync set in the log asks for more members than were captured, or has "
+                      "not this one");
         mend_repeat(promo);
         return finish_failed(promo, context);
     }

@@ -102,13 +102,16 @@ check_quorum(struct promo *promo)
                     "%zu members answer, %zu are needed to hold every acknowledged write", count,
                     needed);
 
-    if (quorum_has(&promo->record.now, promo->self) || promo->record.now.count == 0)
+    if (quorum_is_voter(&promo->record, promo->self))
         set_finding(promo, PROMO_CHECK_SYNC, PROMO_OK, "%s is in the recorded sync set",
                     promo->self);
     else
         set_finding(promo, PROMO_CHECK_SYNC,
                     promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,
-                    "%s is not in the recorded sync set", promo->self);
+                    promo->record.joint
+                        ? "the sync set is changing, and %s is not in both, the old and the new"
+                        : "%s is not in the recorded sync set",
+                    promo->self);
 }
 
 /* Strict durability waits: a primary whose writes nobody can acknowledge is none. To open it all

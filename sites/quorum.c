@@ -47,6 +47,12 @@ quorum_remove(struct quorum_set *set, const char *node)
 }
 
 bool
+quorum_is_voter(const struct quorum_record *record, const char *node)
+{
+    return quorum_has(&record->now, node) && (!record->joint || quorum_has(&record->old, node));
+}
+
+bool
 quorum_equal(const struct quorum_set *a, const struct quorum_set *b)
 {
     if (a->k != b->k || a->count != b->count)

@@ -39,6 +39,9 @@ bool quorum_has(const struct quorum_set *set, const char *node);
 /* Adds in order; a name that is there already is left. ERR_LIMIT beyond QUORUM_VOTERS_MAX. */
 MUST_CHECK enum err_code quorum_add(struct quorum_set *set, const char *node, struct err *err);
 void quorum_remove(struct quorum_set *set, const char *node);
+/* A voter of the set, and of both sets while it changes: only such a node may be primary, or what
+ * it acknowledges would not meet every capture of the set that it is not in. */
+bool quorum_is_voter(const struct quorum_record *record, const char *node);
 bool quorum_equal(const struct quorum_set *a, const struct quorum_set *b);
 
 /* How many voters a promotion must capture under this one set. */

@@ -27,8 +27,15 @@ struct storm {
     unsigned count;
     bool loss_allowed;
     bool sets_change;
-    uint64_t promotions;
+    uint64_t orders;
 };
+
+static struct {
+    uint64_t events;
+    uint64_t orders;
+    uint64_t epochs;
+    uint64_t acknowledged;
+} total;
 
 static unsigned
 some_node(struct storm *storm)
@@ -52,7 +59,7 @@ promote_somewhere(struct storm *storm)
         order.overrides |= 1u << PROMO_CHECK_FREEZE;
     if (rng_chance(&storm->rng, 40))
         order.overrides |= 1u << PROMO_CHECK_STREAMING;
-    storm->promotions += world_promote(storm->world, some_node(storm), &order);
+    storm->orders += world_promote(storm->world, some_node(storm), &order);
 }
 
 static void
@@ -206,6 +213,10 @@ run_seed(uint64_t seed, uint64_t seconds, world_say *listener, struct buf *why)
     bool fine = true;
     for (uint64_t end_ms = seconds * 1000; fine && world_now_ms(world) < end_ms;)
         fine = blow(&storm, world_now_ms(world) + ROUND_MS) && calm(&storm, why);
+    total.events += world_event_count(world);
+    total.orders += storm.orders;
+    total.epochs += world_epoch_count(world);
+    total.acknowledged += world_acknowledged_count(world);
     if (!fine) {
         printf("seed %llu: nodes %u, k %u, at %llu ms: %s\n", (unsigned long long)seed, storm.count,
                config.k, (unsigned long long)world_now_ms(world),
@@ -253,7 +264,10 @@ main(int count, char **arguments)
         seed_now = numbers[0] + i;
         failed += !run_seed(seed_now, numbers[2], loud ? print_line : NULL, &why);
     }
-    printf("%llu storms of %llu s, %u failed\n", (unsigned long long)numbers[1],
-           (unsigned long long)numbers[2], failed);
+    printf("%llu storms of %llu s: %llu events, %llu orders, %llu epochs opened, %llu writes "
+           "acknowledged, %u failed\n",
+           (unsigned long long)numbers[1], (unsigned long long)numbers[2],
+           (unsigned long long)total.events, (unsigned long long)total.orders,
+           (unsigned long long)total.epochs, (unsigned long long)total.acknowledged, failed);
     return failed == 0 ? 0 : 1;
 }

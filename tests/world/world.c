@@ -434,6 +434,21 @@ world_set_aside(const struct world *world, unsigned node)
     return world->nodes[node].db.aside.count;
 }
 
+size_t
+world_epoch_count(const struct world *world)
+{
+    return world->opened_count;
+}
+
+size_t
+world_acknowledged_count(const struct world *world)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->write_count; i++)
+        count += world->writes[i].acknowledged;
+    return count;
+}
+
 unsigned
 world_primary(const struct world *world)
 {

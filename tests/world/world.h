@@ -108,6 +108,8 @@ enum node_state world_state(const struct world *world, unsigned node);
 enum promo_state world_promo_state(const struct world *world, unsigned node);
 bool world_is_up(const struct world *world, unsigned node, enum world_part part);
 size_t world_set_aside(const struct world *world, unsigned node);
+size_t world_epoch_count(const struct world *world); /* opened so far */
+size_t world_acknowledged_count(const struct world *world);
 /* "acknowledged", "unknown", "refused" or "waiting". */
 const char *world_write_outcome(const struct world *world, uint64_t write);
 /* One primary, all others follow it with the same log, nothing waits, nothing is lost. 'why' gets
