@@ -55,15 +55,15 @@ begin
 end
 $$;
 
--- The rule that shares the longest beginning with 'key'; for messages only.
+-- The rule that shares most of its beginning and end with 'key'; for messages only.
 create function local.key_nearest(key text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
     select r.pattern from local.key_rule r, lateral (
-        select coalesce(max(i), 0) as common
-        from generate_series(1, least(length(key), length(r.pattern))) i
-        where left(key, i) = left(r.pattern, i)) c
+        select count(*) filter (where left(key, i) = left(r.pattern, i))
+            + count(*) filter (where right(key, i) = right(r.pattern, i)) as shared
+        from generate_series(1, least(length(key), length(r.pattern))) i) c
     where r.scope <> 'system'
-    order by c.common desc, length(r.pattern), r.pattern limit 1
+    order by c.shared desc, length(r.pattern), r.pattern limit 1
 $$;
 
 -- What is wrong with a change, or NULL. Limits hold for what is written here; a replicated row was

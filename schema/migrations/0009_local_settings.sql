@@ -119,7 +119,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     marked bigint;
 begin
-    update local.setaside s set state = setaside_mark.state, decided_by = author,
+    update local.setaside s set state = setaside_mark.state, decided_by = setaside_mark.author,
         decided_at = clock_timestamp(), decided_revision = setaside_mark.revision
     where s.batch = setaside_mark.batch and s.state = 'kept'
         and (setaside_mark.rows is null or s.revision = any (setaside_mark.rows));

@@ -152,7 +152,7 @@ def run(connection, name, *values):
 
 def adapt(value):
     """As libpq sends it: text, typed by its place in the statement."""
-    if isinstance(value, (dict, list)) and not (isinstance(value, list) and value and isinstance(value[0], str)):
+    if isinstance(value, dict) or isinstance(value, list) and not (value and isinstance(value[0], (str, int))):
         return json.dumps(value)
     return value
 

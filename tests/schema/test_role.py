@@ -1,0 +1,130 @@
+"""The steps of a promotion as single statements on one node."""
+import signal
+
+import pytest
+
+from pg import CLUSTER_ID, change, error_of, group
+
+
+def test_a_new_node_is_fenced_and_empty(make):
+    node = make("east-1")
+    position = node.position()
+    assert (position["name"], position["site"], str(position["cluster_id"])) == ("east-1", "east", CLUSTER_ID)
+    assert (position["applied"], position["promised"], position["is_primary"], position["writable"]) == (0, 0, False, False)
+    assert position["applied_hash"] == position["log_base_hash"]
+    assert node.own("select sha256(convert_to(cluster_id::text, 'UTF8')) = log_base_hash from local.node") == [(True,)]
+
+
+def test_a_database_belongs_to_one_node(make):
+    node = make("east-1")
+    node.run("node_init", CLUSTER_ID, "east-1", "east")
+    assert error_of(node.run, "node_init", CLUSTER_ID, "east-2", "east")[:2] == ("BT011", "other_node")
+    assert error_of(node.run, "node_init", CLUSTER_ID.replace("6", "7"), "east-1", "east")[0] == "BT011"
+
+
+@pytest.mark.parametrize("name", ["", "East", "a_b", "-a", "a-", "x" * 56, "a b", "ä"])
+def test_names_of_nodes(make, name):
+    node = make("east-1")
+    node.own("alter table local.node disable trigger user")
+    node.own("truncate local.node")
+    node.own("alter table local.node enable always trigger node_row; alter table local.node enable always trigger node_identity")
+    assert error_of(node.run, "node_init", CLUSTER_ID, name, "east")[0] == "23514"
+
+
+def test_freeze_and_thaw(primary):
+    (row,) = primary.run("freeze")
+    assert (row["applied"], row["frozen"], row["is_primary"], row["writable"]) == (1, True, True, False)
+    assert primary.run("freeze") == [], "frozen already"
+    assert primary.run("thaw", 2, "east-1") == [] == primary.run("thaw", 1, "west-1")
+    (row,) = primary.run("thaw", 1, "east-1")
+    assert row["writable"]
+    assert primary.run("thaw", 1, "east-1") == []
+
+
+def test_no_thaw_after_a_capture(primary):
+    """After the promise only forward."""
+    primary.run("freeze")
+    (row,) = primary.run("capture", 2, "west-1")
+    assert row["granted"] and row["was_primary"] and not row["is_primary"] and not row["frozen"]
+    assert primary.run("thaw", 1, "east-1") == [] == primary.run("freeze")
+    assert error_of(primary.run, "resume", 1, "east-1")[:2] == ("BT003", "promised")
+
+
+def test_i1_only_the_holder_opens_its_epoch_and_once(make):
+    node = make("east-1")
+    assert error_of(node.run, "open", 1, "east-1")[:2] == ("BT003", "promised")
+    node.run("capture", 1, "west-1")
+    assert error_of(node.run, "open", 1, "west-1")[:2] == ("BT011", "not_holder")
+    node.open(2)
+    node.run("fence")
+    assert error_of(node.run, "open", 2, "east-1")[:2] == ("BT011", "epoch_used")
+    assert not node.position()["is_primary"]
+
+
+def test_i1_a_node_that_lost_its_memory_does_not_open_an_epoch_again(make):
+    """A node of the same name was made anew, and the log tells that it held this epoch before."""
+    first, second = make("east-1"), make("west-1", which=1)
+    first.open(1)
+    again = make("east-1", which=2)
+    again.pull(first)
+    second.pull(first)
+    assert again.run("capture", 1, "east-1")[0]["granted"]
+    assert error_of(again.run, "open", 1, "east-1")[:2] == ("BT011", "epoch_used")
+    assert error_of(again.run, "resume", 1, "east-1")[:2] == ("BT011", "epoch_not_held")
+
+
+def test_i11_a_restarted_server_writes_only_after_resume(primary, trio):
+    primary.set("app/x", 1)
+    trio[0].restart()
+    primary.control, primary.owner = primary.connect("baton", "local"), primary.connect("baton_owner", "local")
+    position = primary.position()
+    assert position["is_primary"] and not position["writable"]
+    assert error_of(primary.set, "app/x", 2)[:2] == ("25006", "fenced")
+    assert error_of(primary.run, "resume", 2, "east-1")[0] == "BT003"
+    assert primary.run("resume", 1, "east-1")[0]["writable"]
+    assert primary.set("app/x", 2) == 3
+
+
+def test_fence_then_resume(primary):
+    (row,) = primary.run("fence")
+    assert not row["is_primary"] and not row["writable"] and row["epoch"] == 1
+    assert error_of(primary.set, "app/x", 1)[0] == "25006"
+    assert primary.run("resume", 1, "east-1")[0]["writable"]
+    assert primary.set("app/x", 1) == 2
+
+
+def test_capture_tells_what_is_promised_instead(make):
+    node = make("east-1")
+    node.run("capture", 5, "west-1")
+    (row,) = node.run("capture", 4, "zebra")
+    assert (row["granted"], row["promised"], row["promised_holder"]) == (False, 5, "west-1")
+
+
+def test_capture_outlives_a_restart(make, trio):
+    """I3: the promise is durable before it is said; kill -9 right after."""
+    node = make("north-1", which=2)
+    node.run("capture", 7, "west-1")
+    trio[2].restart(signal.SIGKILL)
+    node.control, node.owner = node.connect("baton", "local"), node.connect("baton_owner", "local")
+    assert node.position()["promised"] == 7
+
+
+def test_opening_needs_more_than_was_applied(make):
+    first, second = make("east-1"), make("west-1", which=1)
+    first.open(3)
+    second.pull(first)
+    assert second.position()["promised_holder"] == "east-1"
+    assert not second.run("capture", 2, "west-1")[0]["granted"]
+    assert second.run("capture", 3, "west-1")[0]["granted"], "a pair: the same number, the greater name"
+    second.run("open", 3, "west-1")
+    second.set("epoch", {"number": 3})
+    assert [(r["epoch"], r["holder"]) for r in second.run("history", "epoch", 0, 9)] == [(3, "east-1"), (3, "west-1")]
+
+
+def test_the_writer_gets_the_epoch_that_it_wrote_in(make):
+    node = make("east-1")
+    node.open(1)
+    node.open(4)
+    answer = node.write([group(change("app/x", 1))])
+    assert (answer["epoch"], answer["holder"]) == (4, "east-1")
+    assert node.own("select epoch, holder, revision from local.epoch_start order by 1") == [(1, "east-1", 1), (4, "east-1", 2)]
