@@ -41,6 +41,23 @@ order(struct cli *cli, bool dry_run, struct json_object **ret, struct err *err)
     return connect_call(cli, &request, ret, err);
 }
 
+/* The way on, for exactly this check. */
+static enum err_code
+mend_check(struct json_object *check, struct err *err)
+{
+    const char *name = word_string(check, "name");
+    bool overridable = false;
+    if (json_get_bool(check, "overridable", &overridable) && overridable)
+        return err_mend(err, "mend the cause, or go on without it: --override %s --reason TEXT",
+                        name);
+    if (strcmp(name, "quorum") == 0 || strcmp(name, "sync") == 0)
+        return err_mend(err,
+                        "bring the missing members back; or take the possible loss on with "
+                        "--accept-data-loss --reason TEXT: what the old primary wrote alone is "
+                        "set aside when it returns, and can be applied then");
+    return err_mend(err, "mend the cause; this check cannot be skipped");
+}
+
 static enum err_code
 check_plan(struct json_object *plan, struct err *err)
 {
@@ -52,8 +69,7 @@ check_plan(struct json_object *plan, struct err *err)
         if (strcmp(word_string(check, "verdict"), "stop") == 0) {
             (void)err_set(err, ERR_CONFLICT, "promotion_refused", "promote: check %s says no: %s",
                           word_string(check, "name"), word_string(check, "text"));
-            return err_mend(err, "mend the cause; or skip a check that can be skipped with "
-                                 "--override NAME --reason TEXT");
+            return mend_check(check, err);
         }
     }
     return err_set(err, ERR_CONFLICT, "promotion_refused", "promote: not possible now");
@@ -241,9 +257,15 @@ run_promote(struct cli *cli, struct err *err)
         code = order(cli, false, &answer, err);
     if (code != ERR_NONE)
         return code;
+    const char *id;
+    if (!json_get_string(answer, "id", &id)) {
+        (void)err_set(err, ERR_UNKNOWN_OUTCOME, "unknown_outcome",
+                      "promote: the answer names no promotion");
+        return err_mend(err, "baton status and baton promotion list show whether it runs");
+    }
     if (!cli_json(cli))
-        table_text(&look, TABLE_PLAIN, "\npromotion %s has begun\n", word_string(answer, "id"));
-    return follow_promotion(cli, word_string(answer, "id"), err);
+        table_text(&look, TABLE_PLAIN, "\npromotion %s has begun\n", id);
+    return follow_promotion(cli, id, err);
 }
 
 enum err_code

@@ -187,6 +187,13 @@ class Node:
                 return node["state"]
         return None
 
+    def settled_fenced(self):
+        """Fenced, and its own database has answered: it waits for its peers, or for a person."""
+        for node in self.status()["nodes"]:
+            if node["name"] == self.name:
+                return node["state"] == "FENCED" and "database" not in node["reason"]
+        return False
+
     def sql(self, statement, role="baton_owner"):
         """One statement on the node's PostgreSQL through its socket; rows of text."""
         config = json.loads((self.folder / "node.json").read_text())

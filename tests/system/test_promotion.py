@@ -110,8 +110,7 @@ def test_a_restarted_primary_is_fenced_until_its_peers_have_spoken(three):
         node.stop()
     primary.stop()
     primary.start()
-    until("it answers", lambda: primary.state() == "FENCED")
-    until("its database is asked", lambda: primary.sql("select 1") == [["1"]])
+    until("its database is asked", lambda: primary.settled_fenced())
     reply = primary.put("app/alone", 1)
     assert reply.status in (503, 504), reply.body
     assert primary.state() == "FENCED"
@@ -182,7 +181,7 @@ def test_async_failover_sets_aside_what_only_the_old_primary_had(pair):
     assert old.put("app/both", 2).status == 200
     old.kill()
     new.start()
-    until("it is up", lambda: new.state() == "FENCED")
+    until("it is up", lambda: new.settled_fenced())
     refused = pair.promote("west", "--reason", "gone", via=new, check=False)
     assert refused.returncode != 0
     assert "async" in refused.stdout + refused.stderr
