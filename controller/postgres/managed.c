@@ -54,9 +54,6 @@ enter(struct managed *managed, enum managed_state state, const struct err *err)
 {
     managed->state = state;
     managed->since_ms = clock_now_ms();
-    log_info("postgres.state", "state=%s pid=%d%s%s%s", managed_state_name(state),
-             (int)managed_pid(managed), err != NULL ? " reason=\"" : "",
-             err != NULL ? err->text : "", err != NULL ? "\"" : "");
     if (managed->on_state != NULL)
         managed->on_state(managed->data, state, err);
 }
