@@ -429,6 +429,10 @@ handshake(struct http_conn *conn)
         return;
 
     conn->server->counters.handshake_failures++;
+    if (ERR_peek_last_error() == 0) { /* hung up, as those do that only look if the port is open */
+        conn->doomed = true;
+        return;
+    }
     bool plain = ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_SSL &&
                  ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_HTTP_REQUEST;
     log_handshake(conn);

@@ -335,7 +335,9 @@ refusals_reach_who_is_still_sending(void **state)
         struct world *world = begin(state, cases[i].tls, (struct http_options){ 0 });
         struct raw *raw = open_to(world);
         raw_send(raw, cases[i].begin);
+        ev_io_stop(world->loop, &raw->reader); /* it looks for an answer only when all is sent */
         raw_send_bytes(raw, megabyte, sizeof megabyte);
+        ev_io_start(world->loop, &raw->reader);
         WAIT_UNTIL(world->loop, raw->ended);
         if (!raw_has(raw, cases[i].status))
             fail_msg("case %zu: expected %s, got '%.60s'", i, cases[i].status, buf_text(&raw->in));
