@@ -1,3 +1,5 @@
+#include "controller/http/server.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>

@@ -1,4 +1,6 @@
-/* fuzz.h -- the entry that libFuzzer, AFL++ and replay.c call. */
+/*
+ * fuzz.h -- the entry that libFuzzer, AFL++ and replay.c call.
+ */
 #pragma once
 
 #include <stddef.h>
