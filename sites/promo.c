@@ -139,23 +139,29 @@ first_stop(const struct promo *promo)
     return (enum promo_check)check;
 }
 
-unsigned
-promo_acks_wanted(const struct promo *promo)
-{
-    return promo->record.joint && promo->record.old.k > promo->record.now.k ? promo->record.old.k
-                                                                            : promo->record.now.k;
-}
-
-unsigned
-promo_acks_possible(const struct promo *promo)
+static unsigned
+acks_possible(const struct promo *promo, const struct quorum_set *set)
 {
     unsigned count = 0;
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
         count += !member->self && (member->answered || member->captured) &&
-                 quorum_has(&promo->record.now, member->name);
+                 quorum_has(set, member->name);
     }
     return count;
+}
+
+struct promo_acks
+promo_count_acks(const struct promo *promo)
+{
+    const struct quorum_record *record = &promo->record;
+    struct promo_acks now = { .wanted = record->now.k,
+                              .possible = acks_possible(promo, &record->now) };
+    struct promo_acks old = { .wanted = record->old.k,
+                              .possible = acks_possible(promo, &record->old) };
+    if (record->joint && old.wanted + now.possible > now.wanted + old.possible)
+        return old;
+    return now;
 }
 
 /* The operator has said that too few will acknowledge: from this epoch on as many count as there
@@ -164,11 +170,11 @@ promo_acks_possible(const struct promo *promo)
 static void
 degrade_if_told(struct promo *promo)
 {
-    unsigned possible = promo_acks_possible(promo);
+    struct promo_acks acks = promo_count_acks(promo);
+    unsigned possible = acks_possible(promo, &promo->record.now);
     bool told =
         promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
-    if (!told ||
-        (possible >= promo_acks_wanted(promo) && quorum_is_voter(&promo->record, promo->self)))
+    if (!told || (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
         return;
     promo->record.joint = false;
     if (promo->record.now.k > possible)
@@ -395,27 +401,32 @@ on_arm_timeout(struct promo *promo, struct step_context *context)
     return finish_failed(promo, context);
 }
 
-/* Enough of the others receive from us already: k of them, so that our first row is acknowledged
- * without waiting, and the old primary, so that it becomes a standby at once. */
+static unsigned
+count_prepared(const struct promo *promo, const struct quorum_set *set)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < promo->member_count; i++)
+        count += promo->members[i].prepared && quorum_has(set, promo->members[i].name);
+    return count;
+}
+
+/* Enough of the others receive from us already, so that our first row is acknowledged without
+ * waiting: k of each set that counts. */
 static enum promo_state
 judge_prepared(struct promo *promo, struct step_context *context)
 {
-    size_t prepared = 0;
-    unsigned k = promo->record.now.k;
-    if (promo->record.joint && promo->record.old.k > k)
-        k = promo->record.old.k;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        if (promo->members[i].prepared && (quorum_has(&promo->record.now, promo->members[i].name)))
-            prepared++;
-    }
-    if (prepared < k) {
+    const struct quorum_set *set = &promo->record.now;
+    if (promo->record.joint && count_prepared(promo, &promo->record.old) < promo->record.old.k)
+        set = &promo->record.old;
+    unsigned prepared = count_prepared(promo, set);
+    if (prepared < set->k) {
         (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
-                      "%zu members receive from %s, %u are needed; nothing was changed", prepared,
-                      promo->self, k);
+                      "%u members receive from %s, %u are needed; nothing was changed", prepared,
+                      promo->self, set->k);
         (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
         return finish_failed(promo, context);
     }
-    step_note(promo, "%zu members receive from here", prepared);
+    step_note(promo, "%u members receive from here", prepared);
     emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
     arm_alarm(promo, context, promo->limits.freeze_ms);
     return PROMO_STATE_FREEZING;

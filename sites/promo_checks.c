@@ -119,8 +119,9 @@ check_quorum(struct promo *promo)
 static void
 check_acks(struct promo *promo)
 {
-    unsigned k = promo_acks_wanted(promo);
-    unsigned others = promo_acks_possible(promo);
+    struct promo_acks acks = promo_count_acks(promo);
+    unsigned k = acks.wanted;
+    unsigned others = acks.possible;
     if (others >= k)
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_OK,
                     "a write needs %u acknowledgement(s), %u members could give one", k, others);

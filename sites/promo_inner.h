@@ -13,6 +13,10 @@ struct epoch promo_newest_epoch(const struct promo *promo);
 struct epoch promo_newest_applied_epoch(const struct promo *promo);
 /* Fills 'findings'. 'primary' is NULL unless the mode is a switchover. */
 void promo_run_checks(struct promo *promo, const struct promo_member *primary);
-/* Acknowledgements that a write needs under the record, and members that could give one now. */
-unsigned promo_acks_wanted(const struct promo *promo);
-unsigned promo_acks_possible(const struct promo *promo);
+/* Acknowledgements that a write needs, and members that could give one now: of the set that is
+ * shorter of them, while both the old and the new one count. */
+struct promo_acks {
+    unsigned wanted;
+    unsigned possible;
+};
+struct promo_acks promo_count_acks(const struct promo *promo);

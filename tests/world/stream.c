@@ -72,8 +72,8 @@ on_acknowledgement(struct world *world, struct event *event)
     if (!still_runs(world, event, subscriber, publisher) ||
         waits_for_line(world, event, subscriber, publisher, is_cut(world, subscriber, publisher)))
         return;
-    if (event->message.revision <= sub->acked)
-        return;
+    if (event->message.revision < sub->acked)
+        return; /* the same again counts: a connection that was made anew says where it stands */
     sub->acked = event->message.revision;
     world->nodes[publisher].db.slots[subscriber].confirmed = sub->acked;
     db_check_waiter(world, publisher);
