@@ -28,6 +28,21 @@ struct setup {
     unsigned roles_made; /* external: one bit for each of its roles */
 };
 
+/* What a node has from its cluster. */
+struct setup_identity {
+    struct cert_pair ca; /* owned */
+    char *chain;         /* owned; the node's certificate and the CA's */
+};
+
+/*
+ * setup_join.c: the primary's answer. The primary is authenticated by then; the answer is checked
+ * all the same, for it becomes our identity. Fills the peers of 'home'. ERR_PROTOCOL, ERR_INVALID,
+ * ERR_DENIED: what is wrong with it.
+ */
+MUST_CHECK enum err_code setup_take_answer(struct json_object *answer, const struct token *token,
+                                           const char *key, struct home *home,
+                                           struct setup_identity *ret_identity, struct err *err);
+
 /* Checks what was asked for and fills 'home' (without cluster id); makes nothing. */
 MUST_CHECK enum err_code setup_plan(struct setup *setup, const struct setup_node *node,
                                     const char *cluster, const char *site, struct err *err);

@@ -17,10 +17,9 @@
 struct joining {
     struct setup setup;
     struct token token;
-    char *key;           /* owned, secret */
-    char *csr;           /* owned */
-    struct cert_pair ca; /* owned; the key comes with the answer */
-    char *chain;         /* owned; our certificate and the CA's */
+    char *key; /* owned, secret */
+    char *csr; /* owned */
+    struct setup_identity identity;
 };
 
 static void
@@ -29,8 +28,8 @@ joining_done(struct joining *joining)
     token_done(&joining->token);
     cert_secret_freep(&joining->key);
     free(joining->csr);
-    cert_pair_done(&joining->ca);
-    free(joining->chain);
+    cert_pair_done(&joining->identity.ca);
+    free(joining->identity.chain);
 }
 
 /* ---- all that can fail here, before the primary is asked (S4) ---- */
@@ -176,26 +175,25 @@ bad_answer(struct err *err, const char *what)
     return err_set(err, ERR_PROTOCOL, "join_answer", "the primary's answer has %s", what);
 }
 
-/* The primary is authenticated; the answer is checked all the same, for it becomes our identity. */
 static enum err_code
-take_certificate(struct joining *joining, struct json_object *answer, struct err *err)
+take_certificate(struct json_object *answer, const struct token *token, const char *key,
+                 const struct home *home, struct setup_identity *identity, struct err *err)
 {
     const char *certificate;
     const char *ca;
     const char *ca_key;
     struct cert_info info;
     struct cert_info ca_info;
-    const struct home *home = joining->setup.home;
     if (!json_get_string(answer, "certificate", &certificate) ||
         !json_get_string(answer, "ca", &ca) || !json_get_string(answer, "ca_key", &ca_key))
         return bad_answer(err, "no certificate");
     enum err_code code = cert_read(ca, &ca_info, err);
-    if (code == ERR_NONE && !cert_pin_equal(ca_info.pin, joining->token.pin))
+    if (code == ERR_NONE && !cert_pin_equal(ca_info.pin, token->pin))
         return bad_answer(err, "another CA than the token");
     if (code == ERR_NONE)
         code = cert_check_key(ca, ca_key, err);
     if (code == ERR_NONE)
-        code = cert_check_key(certificate, joining->key, err);
+        code = cert_check_key(certificate, key, err);
     if (code == ERR_NONE)
         code = cert_verify(ca, certificate, clock_wall_ms() / 1000, err);
     if (code == ERR_NONE)
@@ -205,17 +203,15 @@ take_certificate(struct joining *joining, struct json_object *answer, struct err
     if (strcmp(info.common_name, home->node) != 0 ||
         strcmp(info.organization, home->cluster_id) != 0)
         return bad_answer(err, "a certificate for another node");
-    freep(&joining->ca.certificate);
-    joining->ca.certificate = str_dup(ca);
-    joining->ca.key = str_dup(ca_key);
-    joining->chain = str_printf("%s%s", certificate, ca);
+    identity->ca.certificate = str_dup(ca);
+    identity->ca.key = str_dup(ca_key);
+    identity->chain = str_printf("%s%s", certificate, ca);
     return ERR_NONE;
 }
 
 static enum err_code
-take_members(struct joining *joining, struct json_object *answer, struct err *err)
+take_members(struct json_object *answer, struct home *home, struct err *err)
 {
-    struct home *home = joining->setup.home;
     struct json_object *list = json_get(answer, "members");
     if (!json_object_is_type(list, json_type_array) ||
         json_object_array_length(list) > HOME_PEERS_MAX)
@@ -240,29 +236,37 @@ take_members(struct joining *joining, struct json_object *answer, struct err *er
     return ERR_NONE;
 }
 
+enum err_code
+setup_take_answer(struct json_object *answer, const struct token *token, const char *key,
+                  struct home *home, struct setup_identity *ret_identity, struct err *err)
+{
+    const char *site;
+    if (!json_get_string(answer, "site", &site) || strcmp(site, home->site) != 0)
+        return bad_answer(err, "another site than the token");
+    enum err_code code = take_members(answer, home, err);
+    return code == ERR_NONE ? take_certificate(answer, token, key, home, ret_identity, err) : code;
+}
+
 static enum err_code
-take_answer(struct joining *joining, const struct fetch_reply *reply, struct err *err)
+read_answer(struct joining *joining, const struct fetch_reply *reply, struct err *err)
 {
     CLEANUP(json_putp) struct json_object *answer = NULL;
-    const struct home *home = joining->setup.home;
-    const char *site;
     enum err_code code = json_read(buf_text(&reply->body), reply->body.size, &answer, err);
     if (code != ERR_NONE)
         return err_wrap(err, "the primary's answer");
-    if (!json_get_string(answer, "site", &site) || strcmp(site, home->site) != 0)
-        return bad_answer(err, "another site than the token");
-    code = take_certificate(joining, answer, err);
-    return code == ERR_NONE ? take_members(joining, answer, err) : code;
+    return setup_take_answer(answer, &joining->token, joining->key, joining->setup.home,
+                             &joining->identity, err);
 }
 
 static enum err_code
 save(struct joining *joining, struct err *err)
 {
     struct setup *setup = &joining->setup;
+    const struct setup_identity *identity = &joining->identity;
     enum err_code code =
-        setup_save_identity(setup, &joining->ca, joining->chain, joining->key, err);
+        setup_save_identity(setup, &identity->ca, identity->chain, joining->key, err);
     if (code == ERR_NONE)
-        code = managed_install_tls(&setup->managed, joining->ca.certificate, joining->chain,
+        code = managed_install_tls(&setup->managed, identity->ca.certificate, identity->chain,
                                    joining->key, err);
     if (code == ERR_NONE)
         code = home_save(setup->home, err); /* last: with node.json it is a node */
@@ -293,7 +297,7 @@ join(struct joining *joining, struct err *err)
     if (code == ERR_NONE)
         code = ask_any(joining, &reply, err);
     if (code == ERR_NONE)
-        code = take_answer(joining, &reply, err);
+        code = read_answer(joining, &reply, err);
     if (code == ERR_NONE)
         code = save(joining, err);
     if (reply.body.data != NULL) /* it held the CA's key */
