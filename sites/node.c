@@ -256,7 +256,8 @@ on_attached(struct node *node, struct step_context *context)
     return NODE_STANDBY;
 }
 
-/* Somebody else has our promise: what we are under an earlier epoch is over. */
+/* Somebody else has our promise: what we are under an earlier epoch is over. A promotion of ours to
+ * a later one is not: of two that run at once, the later wins. */
 static enum node_state
 on_captured(struct node *node, struct step_context *context)
 {
@@ -269,6 +270,10 @@ on_captured(struct node *node, struct step_context *context)
     }
     node->following[0] = '\0';
     node->deadline_ms = 0;
+    if (node->state == NODE_CANDIDATE && context->event->ok) {
+        node->before = NODE_FENCED;
+        return NODE_CANDIDATE;
+    }
     set_reason(node, "promised epoch %s to its holder", epoch_text(&context->event->epoch, text));
     return judge_fenced(node, context);
 }
@@ -484,7 +489,7 @@ static const struct node_rule {
     { NODE_CANDIDATE, NODE_EV_LOST, on_lost, TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_HEARD, on_nothing, TO(CANDIDATE) },
     { NODE_CANDIDATE, NODE_EV_TICK, on_nothing, TO(CANDIDATE) },
-    { NODE_CANDIDATE, NODE_EV_CAPTURED, on_captured, DOWN },
+    { NODE_CANDIDATE, NODE_EV_CAPTURED, on_captured, TO(CANDIDATE) | DOWN },
     { NODE_CANDIDATE, NODE_EV_OPENED, on_opened, TO(CLOSED) },
     { NODE_CANDIDATE, NODE_EV_FAILED, on_failed, TO(PRIMARY) | TO(STANDBY) | TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_ATTACHED, on_nothing, TO(CANDIDATE) },

@@ -59,7 +59,8 @@ struct node_facts {
     X(LOST)     /* our database is gone */                                                         \
     X(HEARD)    /* a peer's facts */                                                               \
     X(TICK)     /* time has passed */                                                              \
-    X(CAPTURED) /* our row now promises 'epoch' to somebody else, durably */                       \
+    X(CAPTURED) /* our row now promises 'epoch' to somebody else, durably; 'ok': a promotion of    \
+                   ours to a later epoch goes on all the same */                                   \
     X(FREEZE)   /* the candidate of 'epoch' asks us to stop taking writes */                       \
     X(THAW)     /* it backs out */                                                                 \
     X(REOPENED) /* our database took THAW_DATABASE, or not ok */                                   \

@@ -732,6 +732,19 @@ on_superseded(struct promo *promo, struct step_context *context)
     return fail_refused(promo, context, &context->event->promised);
 }
 
+/* Nobody would hear our answers any more, and nothing that we wait for would come. */
+static enum promo_state
+on_lost(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_UNAVAILABLE, "candidate_lost", "%s cannot go on: %s",
+                  promo->self, context->event->text == NULL ? "fenced" : context->event->text);
+    if (promo_is_beyond_return(promo))
+        mend_repeat(promo);
+    if (promo->state == PROMO_STATE_FREEZING || promo->state == PROMO_STATE_DRAINING)
+        return enter_thawing(promo, context);
+    return finish_failed(promo, context);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 #define TO(name)      (1u << PROMO_STATE_##name)
@@ -753,6 +766,7 @@ static const struct promo_rule {
     { PROMO_STATE_ASKING, PROMO_EV_APPLIED, on_applied, TO(ASKING) },
     { PROMO_STATE_ASKING, PROMO_EV_TIMEOUT, on_ask_timeout, AFTER_ASK },
     { PROMO_STATE_ASKING, PROMO_EV_SUPERSEDED, on_superseded, TO(FAILED) },
+    { PROMO_STATE_ASKING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_ARMING, PROMO_EV_ARMED, on_armed, TO(PREPARING) | TO(OPENING) | TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_ANSWER, on_answer_late, TO(ARMING) },
@@ -760,6 +774,7 @@ static const struct promo_rule {
     { PROMO_STATE_ARMING, PROMO_EV_CAPTURED, on_captured_late, TO(ARMING) },
     { PROMO_STATE_ARMING, PROMO_EV_TIMEOUT, on_arm_timeout, TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_SUPERSEDED, on_superseded, TO(ARMING) | TO(FAILED) },
+    { PROMO_STATE_ARMING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_PREPARING, PROMO_EV_PREPARED, on_prepared,
       TO(PREPARING) | TO(FREEZING) | TO(FAILED) },
@@ -767,6 +782,7 @@ static const struct promo_rule {
     { PROMO_STATE_PREPARING, PROMO_EV_APPLIED, on_applied, TO(PREPARING) },
     { PROMO_STATE_PREPARING, PROMO_EV_TIMEOUT, on_prepare_timeout, TO(FREEZING) | TO(FAILED) },
     { PROMO_STATE_PREPARING, PROMO_EV_SUPERSEDED, on_superseded, TO(PREPARING) | TO(FAILED) },
+    { PROMO_STATE_PREPARING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_FREEZING, PROMO_EV_FROZEN, on_frozen,
       TO(DRAINING) | TO(CAPTURING) | TO(THAWING) },
@@ -774,27 +790,32 @@ static const struct promo_rule {
     { PROMO_STATE_FREEZING, PROMO_EV_APPLIED, on_applied, TO(FREEZING) },
     { PROMO_STATE_FREEZING, PROMO_EV_TIMEOUT, on_freeze_timeout, TO(THAWING) },
     { PROMO_STATE_FREEZING, PROMO_EV_SUPERSEDED, on_superseded, TO(FREEZING) | TO(FAILED) },
+    { PROMO_STATE_FREEZING, PROMO_EV_LOST, on_lost, TO(THAWING) },
 
     { PROMO_STATE_DRAINING, PROMO_EV_APPLIED, on_applied, TO(DRAINING) | TO(CAPTURING) },
     { PROMO_STATE_DRAINING, PROMO_EV_TIMEOUT, on_drain_timeout, TO(THAWING) },
     { PROMO_STATE_DRAINING, PROMO_EV_SUPERSEDED, on_superseded, TO(DRAINING) | TO(FAILED) },
+    { PROMO_STATE_DRAINING, PROMO_EV_LOST, on_lost, TO(THAWING) },
 
     { PROMO_STATE_CAPTURING, PROMO_EV_CAPTURED, on_captured, TO(CAPTURING) | AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_APPLIED, on_applied, TO(CAPTURING) },
     { PROMO_STATE_CAPTURING, PROMO_EV_TIMEOUT, judge_captured, AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_SUPERSEDED, on_superseded, TO(CAPTURING) | TO(FAILED) },
+    { PROMO_STATE_CAPTURING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_CATCHING_UP, PROMO_EV_PULLED, on_pulled, TO(ARMING) | TO(OPENING) | TO(FAILED) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_CAPTURED, on_captured_late, TO(CATCHING_UP) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_APPLIED, on_applied, TO(CATCHING_UP) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_SUPERSEDED, on_superseded, TO(CATCHING_UP) | TO(FAILED) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_OPENING, PROMO_EV_OPENED, on_opened, TO(ACKNOWLEDGING) | TO(FAILED) },
     { PROMO_STATE_OPENING, PROMO_EV_CAPTURED, on_captured_late, TO(OPENING) },
     { PROMO_STATE_OPENING, PROMO_EV_APPLIED, on_applied, TO(OPENING) },
     { PROMO_STATE_OPENING, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
     { PROMO_STATE_OPENING, PROMO_EV_SUPERSEDED, on_superseded, TO(OPENING) | TO(FAILED) },
+    { PROMO_STATE_OPENING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_ACKNOWLEDGED, on_acknowledged,
       TO(ACKNOWLEDGING) | TO(RELEASING) | TO(DONE) },
@@ -803,17 +824,20 @@ static const struct promo_rule {
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_TIMEOUT, on_acknowledge_timeout, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_SUPERSEDED, on_superseded,
       TO(ACKNOWLEDGING) | TO(FAILED) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_RELEASING, PROMO_EV_RELEASED, on_released, TO(DONE) },
     { PROMO_STATE_RELEASING, PROMO_EV_APPLIED, on_applied, TO(RELEASING) },
     { PROMO_STATE_RELEASING, PROMO_EV_TIMEOUT, on_released, TO(DONE) },
     { PROMO_STATE_RELEASING, PROMO_EV_SUPERSEDED, on_superseded, TO(RELEASING) | TO(FAILED) },
+    { PROMO_STATE_RELEASING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_THAWING, PROMO_EV_THAWED, on_thawed, TO(FAILED) },
     { PROMO_STATE_THAWING, PROMO_EV_FROZEN, on_answer_late, TO(THAWING) },
     { PROMO_STATE_THAWING, PROMO_EV_APPLIED, on_applied, TO(THAWING) },
     { PROMO_STATE_THAWING, PROMO_EV_TIMEOUT, on_thaw_timeout, TO(FAILED) },
     { PROMO_STATE_THAWING, PROMO_EV_SUPERSEDED, on_superseded, TO(THAWING) | TO(FAILED) },
+    { PROMO_STATE_THAWING, PROMO_EV_LOST, on_answer_late, TO(THAWING) },
 };
 
 static const struct promo_rule *

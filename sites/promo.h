@@ -80,7 +80,8 @@ const char *promo_state_name(enum promo_state state);
     X(ACKNOWLEDGED) /* the epoch's first row is acknowledged; not ok: outcome unknown */           \
     X(RELEASED)     /* the old side has deactivated, or not ok */                                  \
     X(THAWED)       /* the old primary writes again, or not ok */                                  \
-    X(SUPERSEDED)   /* we promised a later epoch to somebody else */                               \
+    X(SUPERSEDED)   /* we promised another epoch to somebody else */                               \
+    X(LOST)         /* the node is candidate no more: its database went, a later primary came */   \
     X(TIMEOUT)      /* the alarm; the step compares its deadline itself */
 
 enum promo_event_kind {
@@ -192,7 +193,7 @@ struct promo_event {
     uint64_t now_ms;
     const char *node; /* ANSWER, PREPARED, CAPTURED: the authenticated peer, or self */
     bool ok;
-    const char *text;                   /* not ok: the cause; may be NULL */
+    const char *text;                   /* not ok, LOST: the cause; may be NULL */
     const struct node_facts *facts;     /* ANSWER */
     struct position position;           /* FROZEN, APPLIED, CAPTURED, PULLED */
     struct epoch promised;              /* CAPTURED: the promise before ours; refused: the later

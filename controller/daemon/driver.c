@@ -83,6 +83,11 @@ run_node(struct driver *driver, struct driver_queued *queued)
     }
     for (size_t i = 0; i < effects.count; i++)
         driver_do_node(driver, &effects.list[i]);
+    bool down = driver->node.state == NODE_FENCED || driver->node.state == NODE_REJOINING;
+    if (changed && down && queued->node.kind != NODE_EV_FAILED &&
+        promo_is_running(&driver->promo)) /* a promotion that nobody would open for any more */
+        driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_LOST,
+                                                         .text = driver->node.reason });
     if (changed) {
         if (driver->node.state != NODE_PRIMARY)
             driver->may_act = false;

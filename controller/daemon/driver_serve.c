@@ -123,7 +123,9 @@ on_captured(void *data, const PGresult *result, const struct err *err, bool warn
     if (promo_is_running(&driver->promo))
         driver_post_promo(driver,
                           &(struct promo_event){ .kind = PROMO_EV_SUPERSEDED, .promised = epoch });
-    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_CAPTURED, .epoch = epoch });
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_CAPTURED,
+                                                   .epoch = epoch,
+                                                   .ok = promo_is_running(&driver->promo) });
 }
 
 static void

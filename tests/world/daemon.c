@@ -87,14 +87,24 @@ run_node(struct world *world, struct posted *posted)
         return;
     }
     if (node->state != before || effects.count > 0) {
-        say(world, WORLD_SAY_NODE, "%5llu %s %s: %s -> %s", stamp(world), node->self,
-            node_event_name(event->kind), node_state_name(before), node_state_name(node->state));
+        bool failed =
+            !event->ok && (event->kind == NODE_EV_ATTACHED || event->kind == NODE_EV_REOPENED);
+        say(world, WORLD_SAY_NODE, "%5llu %s %s%s%s: %s -> %s", stamp(world), node->self,
+            node_event_name(event->kind), failed ? " not ok, " : "",
+            failed && event->text != NULL ? event->text : "", node_state_name(before),
+            node_state_name(node->state));
         say_effects(world, &effects, NULL);
     }
     for (size_t i = 0; i < effects.count; i++)
         effect_node(world, posted->node, &effects.list[i]);
-    if (node->state != before)
-        check_became(world, posted->node, before);
+    if (node->state == before)
+        return;
+    check_became(world, posted->node, before);
+    bool down = node->state == NODE_FENCED || node->state == NODE_REJOINING;
+    if (down && event->kind != NODE_EV_FAILED &&
+        promo_is_running(&world->nodes[posted->node].daemon.promo))
+        daemon_post_promo(world, posted->node,
+                          &(struct promo_event){ .kind = PROMO_EV_LOST, .text = node->reason });
 }
 
 static void
@@ -116,7 +126,8 @@ run_promo(struct world *world, struct posted *posted)
             promo_event_name(event->kind), event->node == NULL ? "" : " ",
             event->node == NULL ? "" : event->node,
             event->ok || event->kind == PROMO_EV_ORDER || event->kind == PROMO_EV_TIMEOUT ||
-                    event->kind == PROMO_EV_APPLIED
+                    event->kind == PROMO_EV_APPLIED || event->kind == PROMO_EV_SUPERSEDED ||
+                    event->kind == PROMO_EV_LOST
                 ? ""
                 : " not ok",
             promo_state_name(before), promo_state_name(promo->state));
