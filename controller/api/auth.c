@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/api/password.h"
 #include "controller/api/session.h"
 #include "controller/api/throttle.h"
 #include "controller/base/check.h"
@@ -16,6 +15,7 @@
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
 #include "controller/loop/cert.h"
+#include "controller/loop/password.h"
 #include "controller/loop/worker.h"
 
 struct auth {

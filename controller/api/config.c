@@ -75,7 +75,7 @@ find_entry(struct call *call, const char **ret_site)
         return NULL;
     }
     if (doc_is_system(key)) { /* A2 */
-        call_refuse(call, ERR_DENIED, "system_key", "key '%s' is Baton's own", key);
+        call_refuse(call, ERR_INVALID, "key_system", "key '%s' is Baton's own", key);
         return NULL;
     }
     const struct cache_entry *entry = cache_get(call_cache(call), key, *ret_site);

@@ -17,13 +17,15 @@
 
 #define EVENT_ID_SIZE    64
 #define EVENT_START_SIZE 9 /* 4 random bytes, hexadecimal */
+#define EVENT_HASH_SIZE  9
 
 struct event {
     uint64_t number;
-    uint64_t revision; /* of a row of the log; 0 for the other kinds */
-    uint64_t shown;    /* the revision in its id */
-    const char *kind;  /* static */
-    char *text;        /* owned */
+    uint64_t revision;          /* of a row of the log; 0 for the other kinds */
+    uint64_t shown;             /* the revision in its id */
+    char hash[EVENT_HASH_SIZE]; /* the beginning of that revision's hash */
+    const char *kind;           /* static */
+    char *text;                 /* owned */
 };
 
 struct listener {
@@ -48,6 +50,18 @@ struct events {
     struct events_counters counters;
 };
 
+/* The id of an event says what this node's log shows at its moment. */
+static struct event
+event_now(const struct events *events, uint64_t number, const char *kind, char *text)
+{
+    const struct cache_position *position = cache_position(events->core->cache);
+    struct event event = {
+        .number = number, .shown = position->revision, .kind = kind, .text = text
+    };
+    (void)snprintf(event.hash, sizeof event.hash, "%.8s", position->hash);
+    return event;
+}
+
 static const struct event *
 ring_at(const struct events *events, uint64_t number)
 {
@@ -57,8 +71,8 @@ ring_at(const struct events *events, uint64_t number)
 static void
 event_id(const struct events *events, const struct event *event, char id[EVENT_ID_SIZE])
 {
-    (void)snprintf(id, EVENT_ID_SIZE, "%llu-%llu-%s", (unsigned long long)event->shown,
-                   (unsigned long long)event->number, events->start);
+    (void)snprintf(id, EVENT_ID_SIZE, "%llu-%s-%llu-%s", (unsigned long long)event->shown,
+                   event->hash, (unsigned long long)event->number, events->start);
 }
 
 static void
@@ -80,11 +94,8 @@ publish(struct events *events, const char *kind, uint64_t revision, char *text)
     events->last_number++;
     struct event *event = &events->ring[events->last_number % EVENTS_RING_MAX];
     free(event->text);
-    *event = (struct event){ .number = events->last_number,
-                             .revision = revision,
-                             .shown = cache_position(events->core->cache)->revision,
-                             .kind = kind,
-                             .text = text };
+    *event = event_now(events, events->last_number, kind, text);
+    event->revision = revision;
     if (events->ring_count < EVENTS_RING_MAX)
         events->ring_count++;
     events->counters.events++;
@@ -218,10 +229,8 @@ static void
 send_reset(struct listener *listener)
 {
     struct events *events = listener->events;
-    struct event reset = { .number = events->last_number,
-                           .shown = cache_position(events->core->cache)->revision,
-                           .kind = "reset",
-                           .text = (char[]){ "{}" } };
+    char text[] = "{}";
+    struct event reset = event_now(events, events->last_number, "reset", text);
     events->counters.resets++;
     send_event(listener, &reset);
 }
@@ -241,10 +250,7 @@ send_each(struct listener *listener, const char *kind, struct json_object *list)
     struct events *events = listener->events;
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         CLEANUP(freep) char *text = str_dup(json_text(json_object_array_get_idx(list, i)));
-        struct event event = { .number = events->last_number,
-                               .shown = cache_position(events->core->cache)->revision,
-                               .kind = kind,
-                               .text = text };
+        struct event event = event_now(events, events->last_number, kind, text);
         send_event(listener, &event);
     }
 }
@@ -283,60 +289,86 @@ send_log_row(struct listener *listener, const PGresult *result, int at)
                            .shown = row.revision,
                            .kind = "config",
                            .text = text };
+    (void)snprintf(event.hash, sizeof event.hash, "%.8s", pq_text(result, at, "hash"));
     send_event(listener, &event);
 }
 
-/* The rows after the revision that the client saw last. */
+struct resume {
+    uint64_t seen;              /* revision that the client saw last */
+    char hash[EVENT_HASH_SIZE]; /* the beginning of its hash; "" when the client did not tell */
+};
+
+/* Does the log here go on where the client stopped? '*ret_first' is the first row after it. */
+static bool
+goes_on(const struct resume *resume, const struct cache_position *position, const PGresult *result,
+        int *ret_first)
+{
+    int count = PQntuples(result);
+    *ret_first = count > 0 && doc_number(result, 0, "revision") == resume->seen ? 1 : 0;
+    const char *hash = *ret_first == 1                      ? pq_text(result, 0, "hash")
+                       : resume->seen == position->revision ? position->hash
+                                                            : NULL;
+    if (hash != NULL && !str_starts(hash, resume->hash))
+        return false; /* that row was set aside: what was shown is not in this log */
+    if (count > *ret_first)
+        return doc_number(result, *ret_first, "revision") == resume->seen + 1;
+    return *ret_first == 1 || resume->seen == position->revision;
+}
+
+/* The row that the client saw last, and those after it. */
 static void
 on_log(struct call *call, const PGresult *result)
 {
-    uint64_t seen = *(uint64_t *)call->state;
-    int count = PQntuples(result);
-    uint64_t applied = cache_position(call_cache(call))->revision;
-    bool whole = count > 0 ? doc_number(result, 0, "revision") == seen + 1 : seen >= applied;
+    int first;
+    struct resume resume = *(struct resume *)call->state;
+    struct cache_position position = *cache_position(call_cache(call));
+    bool whole = goes_on(&resume, &position, result, &first);
     struct listener *listener = listen(call);
     if (listener == NULL)
         return;
-    if (!whole || count > EVENTS_RESUME_MAX) {
+    if (!whole || PQntuples(result) - first > EVENTS_RESUME_MAX) {
         send_reset(listener);
         return;
     }
     struct events *events = listener->events;
     events->counters.resumed++;
-    listener->sent_revision = seen;
-    for (int row = 0; row < count; row++)
+    listener->sent_revision = resume.seen;
+    for (int row = first; row < PQntuples(result); row++)
         send_log_row(listener, result, row);
     /* the rows are of a moment ago: the ring has what the tail has seen since */
     if (events->ring_count > 0)
         replay(listener, events->last_number - events->ring_count);
-    if (listener->sent_revision < applied)
+    if (listener->sent_revision < position.revision)
         send_reset(listener);
     send_state(listener);
 }
 
-/* "42", or "42-7-0a1b2c3d". */
+/* "42", "42-5d1e0a77", or a whole id: "42-5d1e0a77-7-0a1b2c3d". '*ret_number' is 0 when the ring
+ * does not know it. */
 static bool
-parse_id(const struct events *events, const char *text, uint64_t *ret_revision,
-         uint64_t *ret_number)
+parse_id(const struct events *events, const char *text, struct resume *ret, uint64_t *ret_number)
 {
-    char part[3][24] = { "", "", "" };
+    char part[4][24] = { "", "", "", "" };
     size_t count = 0;
-    for (; count < 3; count++) {
+    for (; count < ARRAY_COUNT(part); count++) {
         size_t length = strcspn(text, "-");
-        if (length == 0 || length >= sizeof part[0])
+        if (length >= sizeof part[0] || (length == 0 && count != 1))
             return false;
         memcpy(part[count], text, length);
         text += length;
-        if (*text == '\0')
+        if (*text == '\0') {
+            count++;
             break;
+        }
         text++;
     }
+    *ret = (struct resume){ 0 };
     *ret_number = 0;
-    if (*text != '\0' || (count != 0 && count != 2) ||
-        !str_to_u64(part[0], 0, INT64_MAX, ret_revision))
+    if (*text != '\0' || count == 3 || !str_to_u64(part[0], 0, INT64_MAX, &ret->seen) ||
+        !str_copy(ret->hash, sizeof ret->hash, part[1]))
         return false;
-    if (count == 2 && strcmp(part[2], events->start) == 0)
-        return str_to_u64(part[1], 0, INT64_MAX, ret_number);
+    if (count == 4 && strcmp(part[3], events->start) == 0)
+        return str_to_u64(part[2], 0, INT64_MAX, ret_number);
     return true;
 }
 
@@ -345,13 +377,13 @@ serve_events(struct call *call)
 {
     struct events *events = call->api->events;
     const char *last = http_header(call->request, "Last-Event-ID");
-    uint64_t seen = 0;
+    struct resume resume;
     uint64_t number = 0;
     if (last == NULL || *last == '\0') {
         (void)listen(call);
         return;
     }
-    if (!parse_id(events, last, &seen, &number)) {
+    if (!parse_id(events, last, &resume, &number)) {
         call_refuse(call, ERR_INVALID, "header_invalid",
                     "Last-Event-ID is not an id that was sent from here");
         return;
@@ -362,18 +394,19 @@ serve_events(struct call *call)
         if (listener == NULL)
             return;
         events->counters.resumed++;
-        listener->sent_revision = seen;
+        listener->sent_revision = resume.seen;
         replay(listener, number);
         return;
     }
     char after[24];
     char limit[24];
-    (void)snprintf(after, sizeof after, "%llu", (unsigned long long)seen);
-    (void)snprintf(limit, sizeof limit, "%d", EVENTS_RESUME_MAX + 1);
+    (void)snprintf(after, sizeof after, "%llu",
+                   (unsigned long long)(resume.seen == 0 ? 0 : resume.seen - 1));
+    (void)snprintf(limit, sizeof limit, "%d", EVENTS_RESUME_MAX + 2);
     const char *values[] = { "", after, limit };
-    call->state = mem_alloc(sizeof seen);
+    call->state = mem_alloc(sizeof resume);
     call->state_free = free;
-    memcpy(call->state, &seen, sizeof seen);
+    memcpy(call->state, &resume, sizeof resume);
     call_sql(call, sql_history, ARRAY_COUNT(values), values, on_log);
 }
 

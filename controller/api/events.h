@@ -3,10 +3,11 @@
  *
  *   tail (rows of the log), driver (roles, promotions, connectors) -> ring -> every stream
  *
- * An id is "REVISION-NUMBER-START": the revision shown, the number of the event, and which start of
- * this batond it was. Who comes back with one gets what the ring still has; from another start or
- * another node, or after too long, the rows of the log and then the present state of nodes and
- * connectors; and "reset" when the log does not tell either.
+ * An id is "REVISION-HASH-NUMBER-START": the revision shown and the beginning of its hash, the
+ * number of the event, and which start of this batond it was. Who comes back with one gets what the
+ * ring still has; from another start or another node, or after too long, the rows of the log and
+ * then the present state of nodes and connectors; and "reset" when the log does not go on from
+ * there. A revision alone is enough for the rows.
  *
  *   V1  A stream shows each row of the log at most once, in order, and none that is not committed.
  */

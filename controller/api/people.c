@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/api/password.h"
 #include "controller/api/serve.h"
 #include "controller/base/check.h"
 #include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
+#include "controller/loop/password.h"
 
 /* ---- log in, log out ---- */
 

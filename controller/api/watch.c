@@ -36,7 +36,16 @@ void
 serve_readyz(struct call *call)
 {
     const char *reason = "";
-    bool ready = view_ready(call->api->core, &reason);
+    char text[EPOCH_TEXT_SIZE + 32];
+    char epoch[EPOCH_TEXT_SIZE];
+    struct core *core = call->api->core;
+    bool ready = view_ready(core, &reason);
+    if (ready) {
+        struct driver_primary primary = driver_primary(core->driver);
+        (void)snprintf(text, sizeof text, "%s of epoch %s", primary.self ? "primary" : "standby",
+                       epoch_text(&primary.epoch, epoch));
+        reason = text;
+    }
     reply_health(call, ready, reason);
 }
 
@@ -143,7 +152,8 @@ check_node(struct doctor *doctor, struct core *core)
 {
     const char *reason = "";
     bool ready = view_ready(core, &reason);
-    add_check(doctor, "node", ready ? INSPECT_OK : INSPECT_FAIL, reason,
+    add_check(doctor, "node", ready ? INSPECT_OK : INSPECT_FAIL,
+              ready ? "is primary, or follows the primary" : reason,
               ready ? "" : "see which members answer: baton status");
     CLEANUP(json_putp) struct json_object *alarms = view_alarms(core);
     if (!json_object_is_type(alarms, json_type_array))
