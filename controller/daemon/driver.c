@@ -86,8 +86,8 @@ run_node(struct driver *driver, struct driver_queued *queued)
     bool down = driver->node.state == NODE_FENCED || driver->node.state == NODE_REJOINING;
     if (changed && down && queued->node.kind != NODE_EV_FAILED &&
         promo_is_running(&driver->promo)) /* a promotion that nobody would open for any more */
-        driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_LOST,
-                                                         .text = driver->node.reason });
+        driver_post_promo(
+            driver, &(struct promo_event){ .kind = PROMO_EV_LOST, .text = driver->node.reason });
     if (changed) {
         if (driver->node.state != NODE_PRIMARY)
             driver->may_act = false;

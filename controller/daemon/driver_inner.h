@@ -97,6 +97,7 @@ struct driver {
     bool may_act;            /* effects on the outside are ours */
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
+    bool names_cleared; /* a standby's are empty */
     bool sync_busy;
     uint64_t upkeep_count;
     size_t roles_count; /* members and this one when the roles were made; 0 for never */

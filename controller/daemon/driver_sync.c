@@ -327,6 +327,25 @@ prune(struct driver *driver)
     (void)pq_query(driver->core->ctl, sql_log_prune, 2, values, ignore_result, what);
 }
 
+static void
+on_names_cleared(void *data, const struct err *err)
+{
+    struct driver *driver = data;
+    driver->arm = NULL;
+    driver->names_cleared = err == NULL;
+}
+
+/* A former primary waits for nobody: what people write to their own tables there would hang. */
+static void
+clear_names(struct driver *driver)
+{
+    static const struct quorum_set nobody = { 0 };
+    if (driver->names_cleared || driver->arm != NULL || promo_is_running(&driver->promo))
+        return;
+    driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false, &nobody,
+                                 on_names_cleared, driver);
+}
+
 void
 driver_sync_changed(struct driver *driver)
 {
@@ -353,6 +372,8 @@ driver_upkeep(struct driver *driver)
     if (state == NODE_STANDBY && !promo_is_running(&driver->promo) &&
         in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % 5 == 0)
         repl_drop_idle_slots(&driver->port);
+    if (state == NODE_STANDBY)
+        clear_names(driver);
     if (driver->upkeep_count % SYNC_PRUNE_EVERY == 0 &&
         (state == NODE_PRIMARY || state == NODE_STANDBY))
         prune(driver);

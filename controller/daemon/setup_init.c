@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/api/password.h"
 #include "controller/base/check.h"
 #include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/daemon/setup_inner.h"
+#include "controller/loop/password.h"
 #include "controller/loop/pq.h"
 #include "sites/quorum.h"
 #include "sql.h"

@@ -414,9 +414,10 @@ static void
 on_state(void *data, enum pq_state state, const struct err *err)
 {
     struct writer *writer = data;
-    writer->connected = state == PQ_READY;
-    if (err != NULL)
+    /* once for each loss: while PostgreSQL starts, every try fails, and that is no news */
+    if (err != NULL && writer->connected)
         log_warn("writer.connection", "reason=\"%s\"", err->text);
+    writer->connected = state == PQ_READY;
     pump(writer);
 }
 

@@ -106,7 +106,13 @@ def test_flag_without_alternate_is_an_error_and_not_a_silent_main(three, company
     east = three.primary()
     put(east, "connector/bare", connector(company, "bare", alternate=False))
     until("main is in use", lambda: in_use(east, "bare") == "main")
+    refused = east.cli("local", "set", "connector/bare/use_alternate_server", "true", check=False)
+    assert refused.returncode == 5 and "alternate" in refused.stderr
+    put(east, "connector/bare", connector(company, "bare"))
+    until("it can be chosen", lambda: east.get("connector/bare").get("alternate"))
     flag(east, "bare", True)
+    until("the alternate is in use", lambda: in_use(east, "bare") == "alternate")
+    put(east, "connector/bare", connector(company, "bare", alternate=False))
     entry = until("it is an error", lambda: in_use(east, "bare") == "error" and seen(east, "bare"))
     assert "alternate" in entry["hint"]
     flag(east, "bare", False)
@@ -120,8 +126,8 @@ def test_a_connector_is_checked_as_a_whole_before_it_is_written(three):
         "activation": [{"driver": "fiel", "path": "relative"}], "probee": {}})
     assert reply.status == 400
     places = {fault["pointer"] for fault in reply.json["faults"]}
-    assert any(place.startswith("/main/url") for place in places)
-    assert any(place.startswith("/activation/0") for place in places)
+    assert any("/main/url" in place for place in places)
+    assert any("/activation/0" in place for place in places)
     assert len(places) >= 3
     assert three.east_1.get("connector/wrong") is None
 
@@ -162,11 +168,14 @@ def test_single_site_procedure(folder, company):
         # P6: main first
         put(node, "connector/tcf", connector(company, "tcf", alternate=False))
         activated(company, node, "tcf", "main")
-        # tick, with no alternate yet: an error that is shown, never a silent main
-        flag(node, "tcf", True)
-        until("it is an error", lambda: in_use(node, "tcf") == "error")
-        # fill the alternate: P3, it is active at once and the first is inactive
+        # tick, with no alternate yet: refused, never a silent main; so fill the alternate first
+        refused = node.cli("local", "set", "connector/tcf/use_alternate_server", "true", check=False)
+        assert refused.returncode == 5
+        assert in_use(node, "tcf") == "main"
         put(node, "connector/tcf", connector(company, "tcf"))
+        until("the alternate is known", lambda: node.get("connector/tcf").get("alternate"))
+        # tick: P3, the alternate is active at once and the first is inactive
+        flag(node, "tcf", True)
         activated(company, node, "tcf", "alternate")
         # untick: back to main at once
         flag(node, "tcf", False)
