@@ -16,8 +16,9 @@
 
 #include "controller/base/err.h"
 
-#define CHILD_OUTPUT_SIZE_MAX 65536 /* default of output_max; what is beyond is read and dropped   \
-                                     */
+#define CHILD_OUTPUT_SIZE_MAX                                                                      \
+    65536 /* default of output_max; what is beyond is read and dropped                             \
+           */
 #define CHILD_GRACE_MS      2000
 #define CHILD_ARGUMENTS_MAX 64
 

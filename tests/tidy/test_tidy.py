@@ -176,6 +176,9 @@ MAY_BLOCK = {
     "controller/daemon/home.c": "pq_resolve",
     "controller/daemon/setup.c": "managed_make managed_start_blocking managed_stop_blocking pq_connect_blocking "
                                  "pq_run_blocking inspect_blocking pq_resolve",
+    "controller/daemon/setup_init.c": "pq_run_blocking",
+    "controller/daemon/setup_external.c": "pq_resolve pq_connect_blocking pq_run_blocking inspect_blocking",
+    "controller/daemon/setup_join.c": "fetch_once",
 }
 SLEEP = r"\b(sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep)\("
 UNBOUNDED = r"\b(gets|strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|alloca|tmpnam|mktemp)\("

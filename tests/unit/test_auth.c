@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "controller/api/password.h"
 #include "controller/api/session.h"
 #include "controller/api/throttle.h"
 #include "controller/base/check.h"
+#include "controller/loop/password.h"
 
 static const struct throttle_limits limits = { .failures_max = 5,
                                                .delay_ms = 1000,

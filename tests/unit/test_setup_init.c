@@ -9,9 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "controller/api/password.h"
 #include "controller/base/json.h"
 #include "controller/daemon/home.h"
+#include "controller/loop/password.h"
 #include "tests/unit/pg_fixture.h"
 
 static char folder[64];
