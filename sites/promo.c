@@ -188,7 +188,11 @@ enter_arming(struct promo *promo, struct step_context *context)
 {
     if (promo->mode == PROMO_FAILOVER)
         degrade_if_told(promo);
-    bool remake = promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER;
+    /* a slot that was made for this promotion stays: somebody may receive from it already */
+    bool remake = (promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER) &&
+                  promo->armed_for.count == 0;
+    promo->armed = false;
+    promo->armed_for = *quorum_acknowledging(&promo->record);
     emit(context, PROMO_DO_ARM, NULL)->remake = remake;
     arm_alarm(promo, context,
               promo->mode == PROMO_SWITCHOVER ? promo->limits.prepare_ms : promo->limits.step_ms);
@@ -238,9 +242,10 @@ go_on_caught_up(struct promo *promo, struct step_context *context)
         mend_repeat(promo);
         return finish_failed(promo, context);
     }
-    if (promo->armed)
+    if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);
-    (void)emit(context, PROMO_DO_DETACH, NULL);
+    if (promo->mode != PROMO_SWITCHOVER)
+        (void)emit(context, PROMO_DO_DETACH, NULL);
     return enter_arming(promo, context);
 }
 
@@ -307,6 +312,8 @@ on_order(struct promo *promo, struct step_context *context)
     promo->order = *context->event->order;
     promo->mode = promo->order.mode;
     promo->armed = false;
+    promo->armed_for.count = 0;
+    promo->concluded = false;
     promo->degraded = false;
     promo->proof = PROMO_PROOF_NONE;
     promo->step_count = 0;
@@ -373,12 +380,12 @@ on_armed(struct promo *promo, struct step_context *context)
         (void)err_set(&promo->failure, ERR_UNAVAILABLE, "arming_failed",
                       "slots or synchronous_standby_names: %s",
                       context->event->text == NULL ? "failed" : context->event->text);
-        if (promo->mode != PROMO_SWITCHOVER)
+        if (promo_is_beyond_return(promo))
             mend_repeat(promo);
         return finish_failed(promo, context);
     }
     promo->armed = true;
-    if (promo->mode != PROMO_SWITCHOVER)
+    if (promo->mode != PROMO_SWITCHOVER || promo->concluded)
         return enter_opening(promo, context);
     for (size_t i = 0; i < promo->member_count; i++) {
         struct promo_member *member = &promo->members[i];
@@ -552,6 +559,7 @@ conclude_capture(struct promo *promo, struct step_context *context)
         promo->proof = PROMO_FENCED_PROVED;
     else
         promo->proof = quorum_is_captured(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
+    promo->concluded = true;
     promo->target = best->captured_at;
     step_note(promo, "%zu captured, furthest %s at revision %llu, old primary %s", captured,
               best->name, (unsigned long long)promo->target.revision,
@@ -937,7 +945,7 @@ promo_is_beyond_return(const struct promo *promo)
     case PROMO_STATE_RELEASING:
         return true;
     case PROMO_STATE_ARMING:
-        return promo->mode != PROMO_SWITCHOVER;
+        return promo->mode != PROMO_SWITCHOVER || promo->concluded;
     case PROMO_STATE_IDLE:
     case PROMO_STATE_ASKING:
     case PROMO_STATE_PREPARING:

@@ -17,7 +17,8 @@
  *   I3  a promise is durable before it is counted: CAPTURED comes after the commit.
  *   I5  the captured voters meet every acknowledgement (quorum.h), or a person took the loss on.
  *   I6  the candidate holds the largest captured position before it opens.
- *   I12 slots stand before the first row of the epoch: ARMING comes before OPENING.
+ *   I12 slots stand before the first row of the epoch: ARMING comes before OPENING. It comes again
+ *       when the rows that were caught up on have changed who acknowledges.
  *   The point of no return is the first promise. Before it a failed step reopens the old primary
  *   under its old epoch; after it a repeated command goes forward with a later epoch.
  */
@@ -177,6 +178,8 @@ struct promo {
     struct promo_member members[PROMO_MEMBERS_MAX];
     size_t member_count;
     bool armed;
+    bool concluded;              /* enough promises were given: no way back */
+    struct quorum_set armed_for; /* armed: whose acknowledgements our names ask for */
     bool degraded; /* 'record' was made anew: fewer acknowledgements count from this epoch on */
     struct position target;     /* DRAINING, CATCHING_UP: what we must hold */
     struct position started_at; /* our position when it began, for the loss report */

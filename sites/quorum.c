@@ -64,6 +64,12 @@ quorum_equal(const struct quorum_set *a, const struct quorum_set *b)
     return true;
 }
 
+const struct quorum_set *
+quorum_acknowledging(const struct quorum_record *record)
+{
+    return record->joint ? &record->old : &record->now;
+}
+
 size_t
 quorum_needed(const struct quorum_set *set)
 {

@@ -44,6 +44,10 @@ void quorum_remove(struct quorum_set *set, const char *node);
 bool quorum_is_voter(const struct quorum_record *record, const char *node);
 bool quorum_equal(const struct quorum_set *a, const struct quorum_set *b);
 
+/* The set whose members acknowledge for a new primary: while the set changes, the old one, because
+ * a candidate that has not seen the change counts only on that. */
+const struct quorum_set *quorum_acknowledging(const struct quorum_record *record);
+
 /* How many voters a promotion must capture under this one set. */
 size_t quorum_needed(const struct quorum_set *set);
 
@@ -64,8 +68,8 @@ bool quorum_confirmed(const struct quorum_record *record, const char *self,
                       const char *const *confirmed, size_t confirmed_count);
 
 /*
- * The value of synchronous_standby_names for 'primary' under this record: "ANY k (a, b)" with
- * quoted names, or "" for none. During a joint record it is still the old set's.
+ * The value of synchronous_standby_names for 'primary' under this set: "ANY k (a, b)" with quoted
+ * names, or "" for none.
  */
 struct buf;
 void quorum_standby_names(const struct quorum_set *set, const char *primary, struct buf *into);

@@ -295,10 +295,7 @@ do_arm(struct driver *driver, const struct promo_effect *effect)
     const char *members[NODE_MEMBERS_MAX];
     for (size_t i = 0; i < driver->peer_count; i++)
         members[i] = driver->peers[i].name;
-    /* While the set changes, the first row is acknowledged by the old set: a candidate that has
-     * not seen the change counts only on that (quorum.h). */
-    driver->names =
-        driver->promo.record.joint ? driver->promo.record.old : driver->promo.record.now;
+    driver->names = driver->promo.armed_for;
     repl_arm_cancel(take_ptr(&driver->arm));
     driver->arm =
         repl_arm_start(&driver->port, driver->core->home->node, members, driver->peer_count,

@@ -62,9 +62,7 @@ arm_next(struct world *world, unsigned node)
         op.peer = arm->at++;
         op.remake = arm->remake;
     } else {
-        /* While the set changes, the first row is acknowledged by the old set (quorum.h). */
-        const struct quorum_record *record = &daemon_of(world, node)->promo.record;
-        const struct quorum_set *set = record->joint ? &record->old : &record->now;
+        const struct quorum_set *set = &daemon_of(world, node)->promo.armed_for;
         op.kind = OP_NAMES;
         op.names_k = set->count < 2 ? 0 : set->k;
         op.names_mask = set_mask(world, set) & ~(1u << node);
