@@ -124,8 +124,10 @@ check_change(struct fault_list *faults, struct err *ret_first, const char *point
         fault_add(faults, at, "%s", err.text);
     }
     for (size_t i = 0; i < inner.count; i++) {
-        (void)snprintf(at, sizeof at, "%s/value%s", pointer, inner.list[i].pointer);
-        fault_add(faults, at, "%s", inner.list[i].text);
+        char whole[2 * FAULT_POINTER_SIZE];
+        (void)snprintf(whole, sizeof whole, "%.*s/value%s", FAULT_POINTER_SIZE - 8, pointer,
+                       inner.list[i].pointer);
+        fault_add(faults, whole, "%s", inner.list[i].text);
     }
 }
 
