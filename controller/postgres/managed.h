@@ -49,6 +49,13 @@ struct managed_config {
     const char *run_as; /* user; NULL: as we are */
 };
 
+/* What the node's own settings say; a zero leaves the default. */
+struct managed_tune {
+    uint64_t shared_buffers_mb;
+    uint64_t connections_max;
+    uint64_t slot_wal_keep_mb; /* that a standby which is away may hold back */
+};
+
 enum managed_state {
     MANAGED_OLD,
     MANAGED_STARTING,
@@ -92,6 +99,14 @@ MUST_CHECK enum err_code managed_install_tls(const struct managed_config *config
                                              const char *ca_certificate, const char *certificate,
                                              const char *key, struct err *err);
 MUST_CHECK enum err_code managed_write_config(const struct managed_config *config, struct err *err);
+/*
+ * Keeps the values in conf/tuned.conf, which every start reads: the settings themselves lie in the
+ * database that is to be started. In force after managed_reload(), or the next start where
+ * PostgreSQL needs one. '*ret_changed' (may be NULL): the file is another now.
+ */
+MUST_CHECK enum err_code managed_tune(const struct managed_config *config,
+                                      const struct managed_tune *tune, bool *ret_changed,
+                                      struct err *err);
 /* Writes the configuration, starts, waits until it takes connections. */
 MUST_CHECK enum err_code managed_start_blocking(const struct managed_config *config, pid_t *ret_pid,
                                                 struct err *err);

@@ -214,7 +214,7 @@ make_conf(const struct managed_config *config, struct buf *text)
                        " custom.conf beside this file.\n");
     for (size_t i = 0; i < ARRAY_COUNT(soft_settings); i++)
         add_setting(text, soft_settings[i][0], soft_settings[i][1]);
-    buf_add_text(text, "include_if_exists = 'custom.conf'\n");
+    buf_add_text(text, "include_if_exists = 'tuned.conf'\ninclude_if_exists = 'custom.conf'\n");
     for (size_t i = 0; i < ARRAY_COUNT(hard_settings); i++)
         add_setting(text, hard_settings[i][0], hard_settings[i][1]);
     (void)snprintf(port, sizeof port, "%u", config->port);
@@ -280,6 +280,38 @@ managed_write_config(const struct managed_config *config, struct err *err)
             return code;
     }
     return ERR_NONE;
+}
+
+static void
+add_number(struct buf *text, const char *name, uint64_t number, const char *unit)
+{
+    CLEANUP(freep) char *value = str_printf("%llu%s", (unsigned long long)number, unit);
+    if (number != 0)
+        add_setting(text, name, value);
+}
+
+enum err_code
+managed_tune(const struct managed_config *config, const struct managed_tune *tune,
+             bool *ret_changed, struct err *err)
+{
+    struct owner owner;
+    CLEANUP(freep) char *path = path_of(config, "conf/tuned.conf");
+    CLEANUP(buf_done) struct buf text = { 0 };
+    CLEANUP(buf_done) struct buf before = { 0 };
+    enum err_code code = find_owner(config, &owner, err);
+    if (code != ERR_NONE)
+        return code;
+    buf_add_text(&text, "# Written by batond from the settings pg.* of this node.\n");
+    add_number(&text, "shared_buffers", tune->shared_buffers_mb, "MB");
+    add_number(&text, "max_connections", tune->connections_max, "");
+    add_number(&text, "max_slot_wal_keep_size", tune->slot_wal_keep_mb, "MB");
+    bool same = file_read(path, TAIL_SIZE, &before, NULL) == ERR_NONE &&
+                strcmp(buf_text(&before), buf_text(&text)) == 0;
+    if (!same)
+        code = file_write_atomic(path, text.data, text.size, 0600, owner.uid, owner.gid, err);
+    if (code == ERR_NONE && ret_changed != NULL)
+        *ret_changed = !same;
+    return code;
 }
 
 enum err_code

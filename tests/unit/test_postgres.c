@@ -158,6 +158,32 @@ custom_settings_cannot_undo_ours(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* The settings lie in the database that is to be started, so they are kept beside it. */
+static void
+tuning_is_kept_for_the_next_start(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    struct managed_tune tune = { .shared_buffers_mb = 17, .connections_max = 33 };
+    bool changed = false;
+    assert_int_equal(managed_tune(&fixture.config, &tune, &changed, &err), ERR_NONE);
+    assert_true(changed);
+    assert_int_equal(managed_tune(&fixture.config, &tune, &changed, &err), ERR_NONE);
+    assert_false(changed);
+    pg_fixture_start(&fixture);
+    PGconn *connection = connect_as(fixture.conninfo);
+    CLEANUP(freep)
+    char *shown = ask(connection, "select current_setting('shared_buffers') || ' ' ||"
+                                  " current_setting('max_connections') || ' ' ||"
+                                  " current_setting('max_slot_wal_keep_size')");
+    assert_string_equal(shown, "17MB 33 2GB");
+    PQfinish(connection);
+    pg_fixture_stop(&fixture);
+    tune = (struct managed_tune){ 0 };
+    assert_int_equal(managed_tune(&fixture.config, &tune, &changed, &err), ERR_NONE);
+    assert_true(changed);
+}
+
 /* The batond that ran it was killed: its postmaster is still there when the next one starts. */
 static void
 an_old_postmaster_is_waited_for(void **state)
@@ -660,6 +686,7 @@ main(void)
         cmocka_unit_test(it_starts_restarts_and_stops),
         cmocka_unit_test(it_says_why_it_cannot_start),
         cmocka_unit_test(custom_settings_cannot_undo_ours),
+        cmocka_unit_test(tuning_is_kept_for_the_next_start),
         cmocka_unit_test(an_old_postmaster_is_waited_for),
         cmocka_unit_test(stop_works_in_every_state),
     };
