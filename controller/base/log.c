@@ -46,6 +46,24 @@ log_init(const char *node, enum log_level level)
 }
 
 void
+log_set_level(enum log_level level)
+{
+    log_state.level = level;
+}
+
+bool
+log_level_from_name(const char *name, enum log_level *ret)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(log_names); i++) {
+        if (strcmp(log_names[i], name) != 0)
+            continue;
+        *ret = (enum log_level)i;
+        return true;
+    }
+    return false;
+}
+
+void
 log_line(enum log_level level, const char *event, const char *format, ...)
 {
     if (level > log_state.level)

@@ -16,6 +16,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 /* Once, before the first line: the name shown as node=; NULL for none. Default level is info. */
 void log_init(const char *node, enum log_level level);
+void log_set_level(enum log_level level);
+/* "error", "warn", "info", "debug"; false, and '*ret' left alone, for any other. */
+bool log_level_from_name(const char *name, enum log_level *ret);
 void log_line(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

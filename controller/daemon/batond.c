@@ -21,6 +21,7 @@
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/tail.h"
+#include "controller/daemon/tuning.h"
 #include "controller/daemon/writer.h"
 #include "controller/http/server.h"
 #include "controller/loop/fetch.h"
@@ -39,7 +40,9 @@ struct batond {
     char *owner_conninfo;
     char *conninfo;
     struct batond_certificate *certificate;
+    struct tuning *tuning;
     struct notify *notify;
+    enum log_level level; /* of the command line */
     int lock;
     ev_signal term;
     ev_signal interrupt;
@@ -150,6 +153,8 @@ open_database(struct batond *batond, struct err *err)
         code = writer_new(core->loop, batond->conninfo, &core->writer, err);
     if (code == ERR_NONE)
         code = tail_new(core->loop, batond->conninfo, core->cache, &core->tail, err);
+    if (code == ERR_NONE)
+        batond->tuning = tuning_open(core, batond->level);
     return code;
 }
 
@@ -295,6 +300,7 @@ finish(struct batond *batond)
 {
     struct core *core = &batond->core;
     batond_certificate_free(batond->certificate);
+    tuning_close(batond->tuning);
     if (core->server != NULL)
         http_server_close(core->server);
     if (core->writer != NULL)
@@ -343,19 +349,6 @@ print_help(void)
                  BATON_VERSION);
 }
 
-static bool
-read_level(const char *text, enum log_level *ret_level)
-{
-    static const char *const names[] = { "error", "warn", "info", "debug" };
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (strcmp(names[i], text) == 0) {
-            *ret_level = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -367,8 +360,7 @@ main(int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     const char *folder = getenv("BATON_DATA_DIR");
-    enum log_level level = LOG_LEVEL_INFO;
-    struct batond batond = { .lock = -1 };
+    struct batond batond = { .lock = -1, .level = LOG_LEVEL_INFO };
     struct err err;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -380,7 +372,7 @@ main(int argc, char **argv)
         } else if (option == 'h') {
             print_help();
             return 0;
-        } else if (option != 'l' || !read_level(optarg, &level)) {
+        } else if (option != 'l' || !log_level_from_name(optarg, &batond.level)) {
             (void)fprintf(stderr, "batond: see batond --help\n");
             return err_code_exit(ERR_INVALID);
         }
@@ -389,7 +381,7 @@ main(int argc, char **argv)
         (void)fprintf(stderr, "batond: --data-dir D is needed\n  mend: batond --help\n");
         return err_code_exit(ERR_INVALID);
     }
-    log_init(NULL, level);
+    log_init(NULL, batond.level);
     enum err_code code = start(&batond, folder, &err);
     if (code != ERR_NONE) {
         (void)fprintf(stderr, "batond: %s\n", err.text);
@@ -398,7 +390,7 @@ main(int argc, char **argv)
         finish(&batond);
         return err_code_exit(code);
     }
-    log_init(batond.core.home->node, level);
+    log_init(batond.core.home->node, batond.level);
     (void)ev_run(batond.core.loop, 0);
     finish(&batond);
     return batond.exit_code;
