@@ -205,7 +205,8 @@ prepare(struct cli *cli, const struct connect_request *request, struct prepared 
         add_header(prepared, "If-Match", buf_text(&prepared->if_match));
     }
     bool is_write = request->method != NULL && strcmp(request->method, "GET") != 0;
-    const char *reason = is_write ? cli_value(cli, OPTION_REASON) : NULL;
+    bool told = json_get(request->body, "reason") != NULL;
+    const char *reason = is_write && !told ? cli_value(cli, OPTION_REASON) : NULL;
     if (reason != NULL) {
         connect_escape(&prepared->reason, reason);
         add_header(prepared, "Baton-Reason", buf_text(&prepared->reason));
@@ -230,16 +231,17 @@ static enum err_code
 explain_failure(const struct cli *cli, enum err_code code, struct err *err)
 {
     const struct connect *connect = cli->connect;
-    if (err->mend[0] != '\0')
-        return code;
     if (code == ERR_UNAVAILABLE && cli->problem == NULL) {
         if (connect->folder != NULL)
             return err_mend(err,
                             "is it running? batond --data-dir %s; the other nodes can be "
                             "asked with --server; baton doctor looks at a stopped node",
                             connect->folder);
-        return err_mend(err, "ask another node with --server");
+        return err_mend(err, "is the address right, and the node running? ask another with "
+                             "--server");
     }
+    if (err->mend[0] != '\0')
+        return code;
     if (code == ERR_LOGIN && connect->token != NULL)
         return err_mend(err, "log in again: baton login --server %s", connect->url);
     if (code == ERR_UNKNOWN_OUTCOME)

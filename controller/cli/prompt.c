@@ -95,9 +95,9 @@ prompt_password(const char *question, char *to, size_t size, struct err *err)
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     hidden.c_cc[VMIN] = 1;
     hidden.c_cc[VTIME] = 0;
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden); /* before the question: nothing is echoed */
     (void)fprintf(stderr, "%s: ", question);
     (void)fflush(stderr);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     enum err_code code = read_hidden(to, size, err);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     (void)fputc('\n', stderr);
