@@ -1,4 +1,4 @@
-"""Three servers for the whole run; every test gets new databases on them."""
+"""At most three servers for the whole run; every test gets empty databases on them."""
 import pytest
 
 import pg
@@ -10,9 +10,23 @@ def servers():
         yield running
 
 
+class Trio:
+    """Three servers, each started when it is asked for."""
+
+    def __init__(self, servers):
+        self.servers = servers
+        self.started = {}
+
+    def __getitem__(self, which):
+        assert which < 3
+        if which not in self.started:
+            self.started[which] = self.servers.start()
+        return self.started[which]
+
+
 @pytest.fixture(scope="session")
 def trio(servers):
-    return [servers.start() for _ in range(3)]
+    return Trio(servers)
 
 
 @pytest.fixture
@@ -25,7 +39,7 @@ def make(trio):
         return nodes[-1]
 
     yield build
-    for server in trio:
+    for server in trio.started.values():
         server.sync([])
     for node in nodes:
         node.own("select local.waiters_cancel()")

@@ -175,7 +175,7 @@ class Servers:
         with open(self.template / "postgresql.conf", "a") as conf:
             conf.write(SETTINGS)
         first = Server(self, self.template)
-        first.make_database("postgres", TEMPLATE, "template0")
+        first.make_database(TEMPLATE)
         with first.connect(TEMPLATE) as connection:
             migrate(connection)
         connection.close()
@@ -199,6 +199,8 @@ class Server:
         self.servers = servers
         self.path = path
         self.port = free_port()
+        self.admin = None
+        self.sync_names = []
         self.databases = 0
         self.empty = []  # databases that can be used again
         self.start()
@@ -221,6 +223,8 @@ class Server:
             return False
 
     def stop(self, how=signal.SIGINT):
+        if self.admin is not None:
+            self.admin.close()
         self.process.send_signal(how)
         self.process.wait(60)
         self.servers.running.remove(self)
@@ -235,34 +239,16 @@ class Server:
         connection.autocommit = True
         return connection
 
-    def sql(self, text, *values, database="postgres"):
-        connection = self.connect(database)
-        try:
-            cursor = connection.cursor()
-            cursor.execute("set synchronous_commit = local")
-            cursor.execute(text, values or None)
-            return cursor.fetchall() if cursor.description else None
-        finally:
-            connection.close()
+    def sql(self, text, *values):
+        """As the superuser, in the database postgres."""
+        if self.admin is None or self.admin.closed:
+            self.admin = self.connect("postgres", options="-c synchronous_commit=local")
+        cursor = self.admin.cursor()
+        cursor.execute(text, values or None)
+        return cursor.fetchall() if cursor.description else None
 
-    def make_database(self, where, name, template, encoding="UTF8"):
-        self.sql("create database %s template %s encoding '%s'" % (name, template, encoding), database=where)
-
-    def give_back(self, name, spoilt):
-        """Making a database anew takes ten times as long as emptying it."""
-        for (slot,) in self.sql("select slot_name from pg_replication_slots where database = %s", name):
-            self.sql("select pg_terminate_backend(active_pid, 2000) from pg_replication_slots where slot_name = %s", slot)
-            self.sql("select pg_drop_replication_slot(%s)", slot, database=name)
-        if spoilt:
-            self.sql("drop database %s with (force)" % name)
-            return
-        self.sql("set session_replication_role = replica; alter table local.node disable trigger user; "
-                 "truncate shared.log, shared.config, local.node, local.config_base, local.epoch_start, local.setaside, "
-                 "local.event, local.setting, local.activation, local.effective_seen "
-                 "restart identity; alter table local.node enable always trigger node_row; "
-                 "alter table local.node enable always trigger node_identity",
-                 database=name)
-        self.empty.append(name)
+    def make_database(self, name, template="template0", encoding="UTF8"):
+        self.sql("create database %s template %s encoding '%s'" % (name, template, encoding))
 
     def node(self, name, site=None, change=None):
         """One node in an empty database of its own. 'change' plants a fault in the migrations."""
@@ -271,7 +257,7 @@ class Server:
         else:
             self.databases += 1
             database = "t%d" % self.databases
-            self.make_database("postgres", database, TEMPLATE)
+            self.make_database(database, TEMPLATE)
         node = Node(self, database, name)
         for faulty, right in zip(*mutate(change or {})):
             node.own(faulty)
@@ -281,12 +267,13 @@ class Server:
 
     def sync(self, names, k=1):
         """synchronous_standby_names, read back."""
+        if names == self.sync_names:
+            return
+        self.sync_names = names
         want = "ANY %d (%s)" % (k, ", ".join('"%s"' % n for n in names)) if names else ""
         self.sql("alter system set synchronous_standby_names = '%s'" % want)
         self.sql("select pg_reload_conf()")
-        connection = self.connect("postgres")
-        wait_until("synchronous_standby_names", lambda: one(connection, "show synchronous_standby_names") == want)
-        connection.close()
+        wait_until("synchronous_standby_names", lambda: self.sql("show synchronous_standby_names") == [(want,)])
 
 
 def one(connection, text, *values):
@@ -362,9 +349,19 @@ class Node:
     def close(self):
         for repair in self.repairs:
             self.own(repair)
+        for (slot,) in self.own("select slot_name from pg_replication_slots where database = current_database()"):
+            self.own("select local.slot_drop(%s)" if slot.startswith("baton_") else "select pg_drop_replication_slot(%s)", slot)
+        if not self.spoilt:  # emptying takes a tenth of the time of making
+            self.own("set session_replication_role = replica; alter table local.node disable trigger user; "
+                     "truncate shared.log, shared.config, local.node, local.config_base, local.epoch_start, local.setaside, "
+                     "local.event, local.setting, local.activation, local.effective_seen restart identity; "
+                     "alter table local.node enable always trigger node_row; "
+                     "alter table local.node enable always trigger node_identity")
+            self.server.empty.append(self.database)
         for connection in self.closing:
             connection.close()
-        self.server.give_back(self.database, self.spoilt)
+        if self.spoilt:
+            self.server.sql("drop database %s with (force)" % self.database)
 
     # -- replication
 
