@@ -1,0 +1,7 @@
+#include "controller/cli/cli.h"
+
+int
+main(int count, char **words)
+{
+    return cli_main(count, words);
+}
