@@ -34,7 +34,7 @@ demo: $(DEPS) all
 	@/usr/bin/python3 -B tests/system/demo.py
 
 bench: $(DEPS) all
-	@/usr/bin/python3 -B tests/bench/bench.py
+	@/usr/bin/python3 -B tests/bench/run.py
 
 format:
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
