@@ -361,6 +361,7 @@ driver_upkeep(struct driver *driver)
     if (pq_state(driver->core->ctl) != PQ_READY || !cache_loaded(driver->core->cache))
         return;
     driver->upkeep_count++;
+    driver_refresh_limits(driver);
     sync_roles(driver);
     compare_digests(driver);
     if (driver->upkeep_count % SYNC_SETASIDE_EVERY == 1)
