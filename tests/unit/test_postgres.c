@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <json-c/json.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -366,6 +367,49 @@ peers_come_by_certificate_only(void **state)
     }
 }
 
+static char *
+shown_serial(void)
+{
+    CLEANUP(freep)
+    char *conninfo = str_printf("host=localhost hostaddr=127.0.0.1 port=%u dbname=baton user=ann "
+                                "password='long enough' sslmode=require",
+                                fixture.config.port);
+    struct cert_info info;
+    struct err err = { 0 };
+    PGconn *connection = connect_as(conninfo);
+    X509 *certificate = SSL_get0_peer_certificate(PQsslStruct(connection, "OpenSSL"));
+    assert_int_equal(cert_read_x509(certificate, &info, &err), ERR_NONE);
+    PQfinish(connection);
+    return str_dup(info.serial);
+}
+
+/* A renewed certificate is shown to new connections without a restart. Uses role ann of before. */
+static void
+renewed_certificates_need_no_restart(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    struct cert_info info;
+    CLEANUP(freep) char *csr = NULL;
+    CLEANUP(freep) char *renewed = NULL;
+    CLEANUP(freep) char *before = shown_serial();
+    struct cert_subject subject = { .node = "east-1", .cluster_id = FIXTURE_CLUSTER_ID };
+    assert_int_equal(cert_make_csr(fixture.node.key, "east-1", &csr, &err), ERR_NONE);
+    assert_int_equal(cert_sign(&fixture.ca, csr, &subject, &renewed, &err), ERR_NONE);
+    assert_int_equal(cert_read(renewed, &info, &err), ERR_NONE);
+    assert_string_not_equal(before, info.serial);
+    assert_int_equal(managed_install_tls(&fixture.config, fixture.ca.certificate, renewed,
+                                         fixture.node.key, &err),
+                     ERR_NONE);
+    assert_int_equal(kill(fixture.pid, SIGHUP), 0);
+    uint64_t until = clock_now_ms() + PATIENCE_MS;
+    for (bool shown = false; !shown;) { /* a reload is a signal */
+        CLEANUP(freep) char *now = shown_serial();
+        shown = strcmp(now, info.serial) == 0;
+        assert_true(shown || clock_now_ms() < until);
+    }
+}
+
 /* ---- migrations ---- */
 
 static PGconn *
@@ -692,6 +736,7 @@ main(void)
     };
     const struct CMUnitTest server[] = {
         cmocka_unit_test(peers_come_by_certificate_only),
+        cmocka_unit_test(renewed_certificates_need_no_restart),
         cmocka_unit_test(migrations_run_once),
         cmocka_unit_test(a_newer_or_other_schema_is_refused),
         cmocka_unit_test(a_failed_migration_leaves_nothing),
