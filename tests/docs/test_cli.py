@@ -10,6 +10,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -63,7 +64,7 @@ def baton(identity, tmp_path):
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def on_terminal(line, typed=(), code=0, folder=True, **more):
-        """`typed`: pairs of (what must be on the screen, what is typed then)."""
+        """`typed`: pairs of (what must be on the screen, what is typed or called then)."""
         words = shlex.split(line) + (["--data-dir", str(identity)] if folder else [])
         child, terminal = pty.fork()
         if child == 0:
@@ -71,7 +72,8 @@ def baton(identity, tmp_path):
         screen, waits, end = "", list(typed), time.monotonic() + DEADLINE_S
         while time.monotonic() < end:
             if waits and re.search(waits[0][0], screen):
-                os.write(terminal, waits.pop(0)[1].encode())
+                what = waits.pop(0)[1]
+                what() if callable(what) else os.write(terminal, what.encode())
             if not select.select([terminal], [], [], 0.05)[0]:
                 continue
             try:
@@ -522,13 +524,15 @@ def test_colour_only_on_a_terminal(node, baton):
 
 
 def test_progress_of_what_takes_long(node, baton):
+    seen = threading.Event()
+
     def slow(_):
-        time.sleep(1.3)  # longer than the second after which a person is told
+        assert seen.wait(DEADLINE_S)
         return golden("status_healthy")
 
     node.answers[("GET", "/v1/status")] = slow
-    screen = baton.on_terminal("status")
-    assert "waiting for https://127.0.0.1" in screen and "1 s" in screen
+    screen = baton.on_terminal("status", typed=[("waiting for https://127.0.0.1:.* 1 s", seen.set)])
+    assert "all is well" in screen
     assert baton("status").notes == ""
 
 
