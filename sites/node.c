@@ -331,13 +331,23 @@ on_tick_closed(struct node *node, struct step_context *context)
     return node->state;
 }
 
+/* One question to our database at a time: an answer can then be to nothing but the last. */
+static void
+freeze_database(struct node *node, struct step_context *context)
+{
+    (void)emit(context, NODE_DO_FREEZE_DATABASE);
+    node->freezing = true;
+}
+
 static enum node_state
 on_freeze(struct node *node, struct step_context *context)
 {
     char text[EPOCH_TEXT_SIZE];
     node->freeze_epoch = context->event->epoch;
+    node->thawing = false;
+    node->thaw_wanted = false;
     (void)emit(context, NODE_DO_WRITES_HOLD);
-    (void)emit(context, NODE_DO_FREEZE_DATABASE);
+    freeze_database(node, context);
     arm_alarm(node, context, node->limits.freeze_ms);
     set_reason(node, "frozen for epoch %s", epoch_text(&node->freeze_epoch, text));
     return NODE_DRAINING;
@@ -347,16 +357,21 @@ static enum node_state
 on_freeze_again(struct node *node, struct step_context *context)
 {
     /* The candidate repeats what it did not hear the answer of; another one must wait. */
-    if (epoch_equal(&node->freeze_epoch, &context->event->epoch))
-        (void)emit(context, NODE_DO_FREEZE_DATABASE);
+    if (epoch_equal(&node->freeze_epoch, &context->event->epoch) && !node->freezing &&
+        !node->thawing)
+        freeze_database(node, context);
     return NODE_DRAINING;
 }
 
 static enum node_state
 on_thaw(struct node *node, struct step_context *context)
 {
+    node->deadline_ms = 0;
+    node->thaw_wanted = true;
+    if (node->freezing || node->thawing)
+        return NODE_DRAINING;
     emit(context, NODE_DO_THAW_DATABASE)->epoch = node->own.epoch;
-    arm_alarm(node, context, node->limits.retry_ms);
+    node->thawing = true;
     return NODE_DRAINING;
 }
 
@@ -369,16 +384,33 @@ on_tick_draining(struct node *node, struct step_context *context)
 }
 
 static enum node_state
-on_reopened(struct node *node, struct step_context *context)
+reopen(struct node *node, struct step_context *context)
 {
     char text[EPOCH_TEXT_SIZE];
-    if (!context->event->ok) /* the alarm tries again, unless a capture comes first */
-        return NODE_DRAINING;
     (void)emit(context, NODE_DO_WRITES_OPEN);
     node->deadline_ms = 0;
     set_reason(node, "primary of epoch %s; a switchover was given up",
                epoch_text(&node->own.epoch, text));
     return NODE_PRIMARY;
+}
+
+static enum node_state
+on_frozen(struct node *node, struct step_context *context)
+{
+    node->freezing = false;
+    if (!context->event->ok) /* a writer would not end */
+        return reopen(node, context);
+    return node->thaw_wanted ? on_thaw(node, context) : NODE_DRAINING;
+}
+
+static enum node_state
+on_reopened(struct node *node, struct step_context *context)
+{
+    node->thawing = false;
+    if (context->event->ok)
+        return reopen(node, context);
+    arm_alarm(node, context, node->limits.retry_ms); /* again, unless a capture comes first */
+    return NODE_DRAINING;
 }
 
 static enum node_state
@@ -465,6 +497,7 @@ static const struct node_rule {
     { NODE_FENCED, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_FENCED, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
     { NODE_FENCED, NODE_EV_STREAM, on_nothing, TO(FENCED) },
+    { NODE_FENCED, NODE_EV_FROZEN, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_REOPENED, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_ATTACHED, on_nothing, TO(FENCED) },
 
@@ -522,6 +555,7 @@ static const struct node_rule {
     { NODE_DRAINING, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_DRAINING, NODE_EV_FREEZE, on_freeze_again, TO(DRAINING) },
     { NODE_DRAINING, NODE_EV_THAW, on_thaw, TO(DRAINING) },
+    { NODE_DRAINING, NODE_EV_FROZEN, on_frozen, TO(DRAINING) | TO(PRIMARY) },
     { NODE_DRAINING, NODE_EV_REOPENED, on_reopened, TO(DRAINING) | TO(PRIMARY) },
     { NODE_DRAINING, NODE_EV_STREAM, on_nothing, TO(DRAINING) },
 };

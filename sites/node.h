@@ -63,6 +63,7 @@ struct node_facts {
                    ours to a later epoch goes on all the same */                                   \
     X(FREEZE)   /* the candidate of 'epoch' asks us to stop taking writes */                       \
     X(THAW)     /* it backs out */                                                                 \
+    X(FROZEN)   /* our database took FREEZE_DATABASE, or not ok: it still writes */                \
     X(REOPENED) /* our database took THAW_DATABASE, or not ok */                                   \
     X(BEGIN)    /* a promotion starts here */                                                      \
     X(OPENED)   /* our database holds the new 'epoch' */                                           \
@@ -81,7 +82,8 @@ const char *node_event_name(enum node_event_kind kind);
 
 #define NODE_EFFECT_TABLE(X)                                                                       \
     X(FENCE_DATABASE)  /* is_primary = false, at once */                                           \
-    X(FREEZE_DATABASE) /* stop local writes; answer the candidate with the last position */        \
+    X(FREEZE_DATABASE) /* stop local writes; answer the candidate with the last position, and      \
+                          FROZEN */                                                                \
     X(THAW_DATABASE)   /* open again under the same epoch; answer REOPENED */                      \
     X(WRITES_OPEN)                                                                                 \
     X(WRITES_HOLD)  /* keep what arrives for the next primary */                                   \
@@ -128,6 +130,9 @@ struct node {
     char following[NODE_NAME_SIZE]; /* REJOINING, STANDBY */
     struct epoch following_epoch;
     struct epoch freeze_epoch;     /* DRAINING: asked for by */
+    bool freezing;                 /* DRAINING: FROZEN is to come */
+    bool thawing;                  /* DRAINING: REOPENED is to come */
+    bool thaw_wanted;              /* DRAINING: as soon as FROZEN has come */
     uint64_t deadline_ms;          /* REJOINING: next try; DRAINING: reopen; 0 for none */
     uint64_t challenged_ms;        /* PRIMARY: since when; 0 for not */
     uint64_t silent_ms;            /* STANDBY: since when nothing is received; 0 for not */

@@ -186,8 +186,6 @@ degrade_if_told(struct promo *promo)
 static enum promo_state
 enter_arming(struct promo *promo, struct step_context *context)
 {
-    if (promo->mode == PROMO_FAILOVER)
-        degrade_if_told(promo);
     /* a slot that was made for this promotion stays: somebody may receive from it already */
     bool remake = (promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER) &&
                   promo->armed_for.count == 0;
@@ -242,6 +240,7 @@ go_on_caught_up(struct promo *promo, struct step_context *context)
         mend_repeat(promo);
         return finish_failed(promo, context);
     }
+    degrade_if_told(promo);
     if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);
     if (promo->mode != PROMO_SWITCHOVER)

@@ -70,6 +70,7 @@ static void
 answer_freeze(struct driver *driver, const struct node_facts *facts, const struct err *err)
 {
     struct http_request *request = take_ptr(&driver->frozen_for);
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_FROZEN, .ok = err == NULL });
     if (request == NULL)
         return;
     if (err != NULL) {
@@ -84,6 +85,18 @@ answer_freeze(struct driver *driver, const struct node_facts *facts, const struc
     http_reply_json(request, 200, document);
 }
 
+/* What counts is whether it writes: it does also when there was nothing to thaw, because the freeze
+ * gave up on a writer that waits for acknowledgements, and so would each thaw. */
+static void
+on_thawed_position(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    const char *writable = err == NULL ? pq_text(result, 0, "writable") : NULL;
+    (void)warned;
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_REOPENED,
+                                                   .ok = writable != NULL && writable[0] == 't' });
+}
+
 static void
 on_frozen_position(void *data, const PGresult *result, const struct err *err, bool warned)
 {
@@ -91,7 +104,8 @@ on_frozen_position(void *data, const PGresult *result, const struct err *err, bo
     struct node_facts facts = { 0 };
     struct err fault;
     (void)warned;
-    if (err == NULL && driver_read_position(result, &facts)) {
+    const char *is_frozen = err == NULL ? pq_text(result, 0, "frozen") : NULL;
+    if (is_frozen != NULL && is_frozen[0] == 't' && driver_read_position(result, &facts)) {
         answer_freeze(driver, &facts, NULL);
         return;
     }
@@ -115,9 +129,8 @@ static void
 on_thawed_here(void *data, const PGresult *result, const struct err *err, bool warned)
 {
     struct driver *driver = data;
-    (void)warned;
-    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_REOPENED,
-                                                   .ok = err == NULL && PQntuples(result) == 1 });
+    (void)result, (void)err, (void)warned;
+    (void)pq_query(driver->core->ctl, sql_position, 0, NULL, on_thawed_position, driver);
 }
 
 static void

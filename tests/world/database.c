@@ -493,7 +493,9 @@ on_op(struct world *world, struct event *event)
     }
     op->message.flag = false;
     if (waits) {
-        op->message.reply = REPLY_REFUSED;
+        /* a writer that still runs is none that a freeze holds: then there is nothing to thaw */
+        bool fine = op->kind == OP_THAW && db_writable(db);
+        op->message.reply = fine ? REPLY_OK : REPLY_REFUSED;
         op->message.text = "55P03 a writer did not end in time";
     } else {
         op->message.reply = op_run(world, node, op) ? REPLY_OK : REPLY_REFUSED;

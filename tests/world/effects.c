@@ -278,6 +278,9 @@ frozen(struct world *world, unsigned node, const struct op *op)
 {
     struct daemon *daemon = &world->nodes[node].daemon;
     net_reply(world, node, &daemon->frozen_for, op->message.reply, &op->message);
+    daemon_post_node(
+        world, node,
+        &(struct node_event){ .kind = NODE_EV_FROZEN, .ok = op->message.reply == REPLY_OK });
 }
 
 void
