@@ -222,8 +222,9 @@ follow_promotion(struct cli *cli, const char *id, struct err *err)
     if (cli_json(cli)) {
         cli_print_json(cli, promotion);
     } else {
-        table_text(&follow.look, TABLE_PLAIN, "\n");
-        show_promotion(&follow.look, promotion);
+        /* The steps stand above already, each with its time. */
+        show_promotion_end(&follow.look, promotion);
+        table_text(&follow.look, TABLE_DIM, "timeline: baton promotion show %s\n", id);
     }
     json_object_put(cli->problem);
     cli->problem = NULL;

@@ -30,6 +30,8 @@ void show_doctor(const struct table_look *look, struct json_object *doctor);
 void show_plan(const struct table_look *look, struct json_object *plan);
 /* A whole promotion: headline, who and why, timeline. */
 void show_promotion(const struct table_look *look, struct json_object *promotion);
+/* How it ended, without the steps. */
+void show_promotion_end(const struct table_look *look, struct json_object *promotion);
 void show_promotions(const struct table_look *look, struct json_object *list);
 /* One step of it in one line. */
 void show_step(const struct table_look *look, struct json_object *step);

@@ -139,8 +139,8 @@ show_step(const struct table_look *look, struct json_object *step)
     table_text(look, TABLE_PLAIN, " %s\n", word_or(step, "text", ""));
 }
 
-static void
-show_outcome(const struct table_look *look, struct json_object *promotion)
+void
+show_promotion_end(const struct table_look *look, struct json_object *promotion)
 {
     char took[WORD_SIZE];
     char epoch[WORD_SIZE];
@@ -192,7 +192,7 @@ show_promotion(const struct table_look *look, struct json_object *promotion)
                    json_object_get_string(word_item(promotion, "overrides", i)));
     for (size_t i = 0; i < word_count(promotion, "steps"); i++)
         show_step(look, word_item(promotion, "steps", i));
-    show_outcome(look, promotion);
+    show_promotion_end(look, promotion);
 }
 
 void

@@ -31,9 +31,20 @@ node_is_stale(struct json_object *node)
     return !json_get_u64(node, "age_ms", &age_ms) || age_ms > STALE_MS;
 }
 
-static enum table_tone
-role_tone(struct json_object *node)
+/* Last heard as primary, while another is known to be: an old fact, or a node that must be looked
+ * at. 'primary' is the known one, NULL for none. */
+static bool
+is_outdated_primary(struct json_object *node, struct json_object *primary)
 {
+    return primary != NULL && is(node, "role", "primary") &&
+           !is(node, "name", word_string(primary, "node"));
+}
+
+static enum table_tone
+role_tone(struct json_object *node, struct json_object *primary)
+{
+    if (is_outdated_primary(node, primary))
+        return TABLE_WARN;
     if (is(node, "role", "primary") || is(node, "role", "standby"))
         return node_is_stale(node) ? TABLE_WARN : TABLE_GOOD;
     return is(node, "role", "fenced") ? TABLE_BAD : TABLE_WARN;
@@ -54,6 +65,7 @@ probe_tone(struct json_object *probe)
 struct tally {
     unsigned nodes_unknown;
     unsigned nodes_fenced;
+    unsigned nodes_outdated; /* last heard as primary, and another is */
     unsigned nodes_different;
     unsigned nodes_unproved; /* answers, and its digest is not known */
     bool primary_silent;     /* the node that we hold for primary does not answer */
@@ -66,18 +78,21 @@ static void
 tally_nodes(struct json_object *status, struct tally *tally)
 {
     tally->primary_silent = true;
+    struct json_object *primary = json_get(status, "primary");
     for (size_t i = 0; i < word_count(status, "nodes"); i++) {
         struct json_object *node = word_item(status, "nodes", i);
         if (is(node, "digest", "different"))
             tally->nodes_different++;
         if (is(node, "role", "fenced"))
             tally->nodes_fenced++;
-        else if (role_tone(node) != TABLE_GOOD)
+        else if (is_outdated_primary(node, primary))
+            tally->nodes_outdated++;
+        else if (role_tone(node, primary) != TABLE_GOOD)
             tally->nodes_unknown++;
         else if (is(node, "digest", "unknown") || is(node, "digest", "?"))
             tally->nodes_unproved++;
-        if (is(node, "name", word_string(json_get(status, "primary"), "node")))
-            tally->primary_silent = role_tone(node) != TABLE_GOOD;
+        if (is(node, "name", word_string(primary, "node")))
+            tally->primary_silent = role_tone(node, primary) != TABLE_GOOD;
     }
 }
 
@@ -143,6 +158,8 @@ show_status_verdict(struct json_object *status)
           tally.servers_bad, tally.servers_bad == 1 ? "" : "s");
     judge(&verdict, TABLE_BAD, tally.nodes_fenced > 0, "%u node%s fenced", tally.nodes_fenced,
           tally.nodes_fenced == 1 ? "" : "s");
+    judge(&verdict, TABLE_WARN, tally.nodes_outdated > 0, "%u old primar%s not heard since",
+          tally.nodes_outdated, tally.nodes_outdated == 1 ? "y" : "ies");
     judge(&verdict, TABLE_WARN, tally.nodes_unknown > 0, "%u node%s unknown", tally.nodes_unknown,
           tally.nodes_unknown == 1 ? "" : "s");
     judge(&verdict, TABLE_WARN, primary_known && !satisfied_known, "durability is not known");
@@ -182,9 +199,13 @@ show_primary(const struct table_look *look, struct json_object *status)
     table_text(look, TABLE_PLAIN, "  epoch %s\n", word_epoch(primary, "epoch", epoch));
     bool known = word_time_ms(word_string(primary, "since"), &since_ms) &&
                  word_time_ms(word_string(status, "time"), &now_ms) && now_ms >= since_ms;
-    table_text(look, TABLE_PLAIN, "            since %s UTC%s%s%s\n",
-               word_time(word_string(primary, "since"), since), known ? " (for " : "",
-               known ? word_age((uint64_t)(now_ms - since_ms), age) : "", known ? ")" : "");
+    table_text(look, TABLE_PLAIN, "            since %s UTC",
+               word_time(word_string(primary, "since"), since));
+    if (known && now_ms - since_ms < 1000)
+        table_text(look, TABLE_PLAIN, " (this second)");
+    else if (known)
+        table_text(look, TABLE_PLAIN, " (for %s)", word_age((uint64_t)(now_ms - since_ms), age));
+    table_text(look, TABLE_PLAIN, "\n");
     table_text(look, TABLE_PLAIN, "            %s\n", word_string(primary, "why"));
 }
 
@@ -216,12 +237,16 @@ show_durability(const struct table_look *look, struct json_object *status)
 
 /* "standby", or with the state where that says more: "fenced (REJOINING)". */
 static void
-role_cell(struct table *table, struct json_object *node)
+role_cell(struct table *table, struct json_object *node, struct json_object *primary)
 {
+    if (is_outdated_primary(node, primary)) {
+        table_cell(table, TABLE_WARN, "was primary");
+        return;
+    }
     const char *role = word_string(node, "role");
     const char *state = word_or(node, "state", role);
     bool says_more = strcasecmp(role, state) != 0;
-    table_cell(table, role_tone(node), "%s%s%s%s", role, says_more ? " (" : "",
+    table_cell(table, role_tone(node, primary), "%s%s%s%s", role, says_more ? " (" : "",
                says_more ? state : "", says_more ? ")" : "");
 }
 
@@ -237,7 +262,8 @@ digest_cell(struct table *table, struct json_object *node)
 }
 
 static void
-add_node(struct table *table, struct json_object *node, bool with_address)
+add_node(struct table *table, struct json_object *node, struct json_object *primary,
+         bool with_address)
 {
     char text[WORD_SIZE];
     uint64_t number;
@@ -245,7 +271,7 @@ add_node(struct table *table, struct json_object *node, bool with_address)
     table_row(table);
     table_cell(table, TABLE_PLAIN, "%s", word_string(node, "name"));
     table_cell(table, TABLE_PLAIN, "%s", word_string(node, "site"));
-    role_cell(table, node);
+    role_cell(table, node, primary);
     table_cell(table, TABLE_PLAIN, "%s", word_epoch(node, "epoch", text));
     table_cell(table, TABLE_PLAIN, "%s", word_u64(node, "revision", text));
     table_cell(table, lag_known ? TABLE_PLAIN : TABLE_WARN, "%s",
@@ -266,6 +292,7 @@ add_node(struct table *table, struct json_object *node, bool with_address)
 static void
 show_node_table(const struct table_look *look, struct json_object *holder, bool with_address)
 {
+    struct json_object *primary = json_get(holder, "primary");
     CLEANUP(table_freep) struct table *table = table_new(look);
     table_column(table, "NODE", 0);
     table_column(table, "SITE", 0);
@@ -280,13 +307,14 @@ show_node_table(const struct table_look *look, struct json_object *holder, bool 
         table_column(table, "VERSION", TABLE_CUT);
     }
     for (size_t i = 0; i < word_count(holder, "nodes"); i++)
-        add_node(table, word_item(holder, "nodes", i), with_address);
+        add_node(table, word_item(holder, "nodes", i), primary, with_address);
     table_print(table);
     for (size_t i = 0; i < word_count(holder, "nodes"); i++) {
         struct json_object *node = word_item(holder, "nodes", i);
         const char *reason = word_or(node, "reason", "");
         if (reason[0] != '\0')
-            table_text(look, role_tone(node), "  %s: %s\n", word_string(node, "name"), reason);
+            table_text(look, role_tone(node, primary), "  %s: %s\n", word_string(node, "name"),
+                       reason);
     }
 }
 
@@ -493,26 +521,44 @@ show_connector(const struct table_look *look, struct json_object *detail)
                                                   JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+static void
+add_check(struct table *table, struct json_object *check)
+{
+    const char *mend = word_or(check, "mend", "");
+    table_row(table);
+    table_cell(table, TABLE_PLAIN, "%s", word_string(check, "name"));
+    table_cell(table, is(check, "state", "fail") ? TABLE_BAD : TABLE_WARN, "%s",
+               word_string(check, "state"));
+    table_cell(table, TABLE_PLAIN, "%s%s%s", word_string(check, "text"),
+               mend[0] == '\0' ? "" : "; mend: ", mend);
+}
+
+/* What is wrong in full, the failed first; what is well is only named. */
 void
 show_doctor(const struct table_look *look, struct json_object *doctor)
 {
     CLEANUP(table_freep) struct table *table = table_new(look);
+    CLEANUP(buf_done) struct buf well = { 0 };
+    size_t count = word_count(doctor, "checks");
+    size_t well_count = 0;
     table_column(table, "CHECK", 0);
     table_column(table, "STATE", 0);
     table_column(table, "FOUND", TABLE_WRAP);
-    for (size_t i = 0; i < word_count(doctor, "checks"); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct json_object *check = word_item(doctor, "checks", i);
-        const char *mend = word_or(check, "mend", "");
-        bool ok = is(check, "state", "ok");
-        table_row(table);
-        table_cell(table, TABLE_PLAIN, "%s", word_string(check, "name"));
-        table_cell(table,
-                   ok                           ? TABLE_GOOD
-                   : is(check, "state", "fail") ? TABLE_BAD
-                                                : TABLE_WARN,
-                   "%s", word_string(check, "state"));
-        table_cell(table, TABLE_PLAIN, "%s%s%s", word_string(check, "text"),
-                   mend[0] == '\0' || ok ? "" : "; mend: ", ok ? "" : mend);
+        if (is(check, "state", "fail"))
+            add_check(table, check);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *check = word_item(doctor, "checks", i);
+        if (is(check, "state", "ok"))
+            buf_printf(&well, "%s%s", well_count++ == 0 ? "" : ", ", word_string(check, "name"));
+        else if (!is(check, "state", "fail"))
+            add_check(table, check);
     }
     table_print(table);
+    if (table_row_count(table) > 0)
+        table_text(look, TABLE_PLAIN, "\n");
+    table_text(look, TABLE_GOOD, "%zu of %zu checks are ok", well_count, count);
+    table_text(look, TABLE_DIM, "%s%s\n", well_count > 0 ? ": " : "", buf_text(&well));
 }

@@ -65,6 +65,7 @@ static const struct row {
     { "status_no_primary", "status_no_primary", show_status, 0, false },
     { "status_no_primary", "status_no_primary_color", show_status, 0, true },
     { "status_stale", "status_stale", show_status, 0, false },
+    { "status_just_promoted", "status_just_promoted", show_status, 0, false },
     { "status_stale", "status_stale_color", show_status, 0, true },
     { "status_flag_without_alternate", "status_flag_without_alternate", show_status, 0, false },
     { "broken_status", "broken_status", show_status, 0, false },
