@@ -103,6 +103,7 @@ const char *promo_event_name(enum promo_event_kind kind);
     X(ACKS, "acks", true)             /* enough would acknowledge afterwards; else fewer count */  \
     X(SCHEMA, "schema", true)         /* same schema as the primary */                             \
     X(STREAMING, "streaming", true)   /* the target follows the primary and is near its end */     \
+    X(DIGEST, "digest", true)         /* our log holds the same history as the primary's */        \
     X(CONNECTORS, "connectors", true) /* the servers that it would use answer from there */        \
     X(FREEZE, "freeze", true)         /* skipped: no freeze, the primary is treated as lost */
 
@@ -130,6 +131,7 @@ struct promo_order {
     bool dry_run;         /* end after the checks */
     bool accept_data_loss;
     unsigned overrides;    /* bit 1u << enum promo_check */
+    bool history_differs;  /* the primary's head hash is not in our log (I13) */
     bool connectors_ready; /* the latent servers of this node answer */
     char connectors_text[PROMO_TEXT_SIZE];
 };

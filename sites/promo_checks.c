@@ -176,6 +176,11 @@ promo_run_checks(struct promo *promo, const struct promo_member *primary)
     check_primary(promo, primary);
     check_quorum(promo);
     check_acks(promo);
+    if (promo->order.history_differs)
+        set_finding(promo, PROMO_CHECK_DIGEST, PROMO_STOP,
+                    "the log here holds another history than the primary's");
+    else
+        set_finding(promo, PROMO_CHECK_DIGEST, PROMO_OK, "no other history is known");
     if (promo->order.connectors_ready || promo->mode == PROMO_RENEWAL)
         set_finding(promo, PROMO_CHECK_CONNECTORS, PROMO_OK, "%s",
                     promo->order.connectors_text[0] == '\0' ? "the servers it would use answer"

@@ -462,6 +462,9 @@ run_order(struct driver *driver, struct promo_order *order, const char *author, 
         return;
     }
     order->mode = PROMO_SWITCHOVER;
+    struct driver_primary primary = driver_primary(driver);
+    const struct driver_peer *peer = driver_peer(driver, primary.name);
+    order->history_differs = peer != NULL && peer->digest == DRIVER_DIGEST_DIFFERENT;
     order->connectors_ready = acting_ready(driver->core->acting, order->connectors_text);
     ASSERT(RAND_bytes(chance, sizeof chance) == 1);
     str_hex(hex, chance, sizeof chance);
