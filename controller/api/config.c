@@ -177,7 +177,7 @@ static const struct shape value_members[] = {
     { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
     { .name = NULL },
 };
-const struct shape value_shape = { .type = SHAPE_OBJECT, .inside = value_members };
+const struct shape serve_value_shape = { .type = SHAPE_OBJECT, .inside = value_members };
 
 void
 serve_config_set(struct call *call)
@@ -186,7 +186,7 @@ serve_config_set(struct call *call)
     uint64_t if_match;
     CLEANUP(freep) char *reason = NULL;
     if (!call_query_site(call, &site) || !call_if_match(call, &if_match) ||
-        call_body(call, &value_shape, false) == NULL || !call_reason(call, &reason))
+        call_body(call, &serve_value_shape, false) == NULL || !call_reason(call, &reason))
         return;
     struct json_object *changes = json_object_new_array();
     struct json_object *change = make_change(call_param(call), site == NULL ? "" : site, if_match);
@@ -241,7 +241,7 @@ static const struct shape change_members[] = {
     { .name = "if_match", .type = SHAPE_INTEGER, .min = 0, .max = INT64_MAX },
     { .name = NULL },
 };
-const struct shape change_list[] = {
+const struct shape serve_change_list[] = {
     { .type = SHAPE_OBJECT, .inside = change_members, .more = change_rules },
 };
 static const struct shape changes_members[] = {
@@ -251,7 +251,7 @@ static const struct shape changes_members[] = {
       .required = true,
       .min = 1,
       .max = 100000,
-      .inside = change_list },
+      .inside = serve_change_list },
     { .name = NULL },
 };
 static const struct shape changes_shape = { .type = SHAPE_OBJECT, .inside = changes_members };

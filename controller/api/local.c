@@ -133,7 +133,8 @@ serve_local_set(struct call *call)
     bool dry_run = false;
     char now[CLOCK_TEXT_SIZE];
     const char *key = call_param(call);
-    if (!call_query_bool(call, "dry_run", &dry_run) || call_body(call, &value_shape, false) == NULL)
+    if (!call_query_bool(call, "dry_run", &dry_run) ||
+        call_body(call, &serve_value_shape, false) == NULL)
         return;
     struct json_object *value = json_get(call->body, "value");
     if (setting_check_change(key, SETTING_LAYER_NODE, "", false, value, &err) != ERR_NONE) {

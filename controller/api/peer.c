@@ -92,7 +92,7 @@ static const struct shape group_members[] = {
       .required = true,
       .min = 1,
       .max = WRITER_BATCH_CHANGES_MAX,
-      .inside = change_list },
+      .inside = serve_change_list },
     { .name = NULL },
 };
 static const struct shape group_list[] = {

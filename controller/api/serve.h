@@ -123,10 +123,10 @@ bool doc_is_system(const char *key);
 uint64_t doc_number(const PGresult *result, int row, const char *column);
 
 /* {"value","reason"}: the body of a PUT. */
-extern const struct shape value_shape;
+extern const struct shape serve_value_shape;
 
 /* One item: a change of a write; for lists of them. */
-extern const struct shape change_list[];
+extern const struct shape serve_change_list[];
 
 /* Handlers: serve_NAME for each row of the table. */
 #define X(operation, verb, pattern, role, query) void serve_##operation(struct call *call);

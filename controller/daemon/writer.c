@@ -11,6 +11,7 @@
 #include "controller/base/log.h"
 #include "controller/base/str.h"
 #include "controller/loop/pq.h"
+#include "sql.h"
 
 struct item {
     struct list node; /* in 'queue' or in 'in_flight' */
@@ -19,7 +20,8 @@ struct item {
     size_t size;
     size_t changes;
     unsigned flags;
-    bool alone; /* its batch was refused as a whole: it is tried by itself */
+    bool alone;       /* its batch was refused as a whole: it is tried by itself */
+    unsigned retries; /* after serialization failures */
     uint64_t submitted_ms;
     uint64_t submitted_us;
     writer_done_fn *done; /* NULL: answered, or forgotten */
@@ -154,11 +156,12 @@ back_to_queue(struct writer *writer, struct item *item)
 }
 
 static void
-requeue_all(struct writer *writer, bool alone)
+requeue_all(struct writer *writer, bool alone, bool retry)
 {
     while (!list_empty(&writer->in_flight)) {
         struct item *item = CONTAINER_OF(writer->in_flight.prev, struct item, node);
         item->alone = item->alone || alone;
+        item->retries += retry;
         back_to_queue(writer, item);
     }
 }
@@ -247,6 +250,12 @@ on_reply(struct writer *writer, const PGresult *result, bool warned)
                      json_object_array_get_idx(groups, i), !warned && is_on, doubt);
 }
 
+static bool
+may_retry(const struct writer *writer)
+{
+    return CONTAINER_OF(writer->in_flight.next, struct item, node)->retries < WRITER_RETRIES_MAX;
+}
+
 /* The server's own error for the statement as a whole, or none came. */
 static void
 on_failure(struct writer *writer, const PGresult *result, const struct err *cause, bool warned)
@@ -262,14 +271,17 @@ on_failure(struct writer *writer, const PGresult *result, const struct err *caus
         set_unknown(writer, &err, cause->text);
         finish_all(writer, &err);
     } else if (not_sent || (strcmp(state, "25006") == 0 && writer->mode == WRITER_HELD)) {
-        requeue_all(writer, false); /* W2: the freeze came first; they wait with the others */
+        requeue_all(writer, false,
+                    false); /* W2: the freeze came first; they wait with the others */
     } else if (strcmp(state, "25006") == 0) {
         (void)err_set(&err, ERR_FENCED, "fenced", "the database of this node takes no writes: %s",
                       cause->text);
         (void)err_mend(&err, "look at: baton status");
         finish_all(writer, &err);
+    } else if (str_starts(state, "40") && may_retry(writer)) {
+        requeue_all(writer, false, true); /* somebody else's transaction came between */
     } else if (writer->in_flight_count > 1) {
-        requeue_all(writer, true); /* one of them is to blame: find out which */
+        requeue_all(writer, true, false); /* one of them is to blame: find out which */
     } else {
         finish_all(writer, cause);
     }
@@ -349,7 +361,7 @@ pump(struct writer *writer)
     writer->sent_ms = clock_now_ms();
     writer->stats.batches++;
     const char *values[] = { buf_text(&text) };
-    (void)pq_query(writer->pq, "select shared.write($1::jsonb)", 1, values, on_done, writer);
+    (void)pq_query(writer->pq, sql_write, 1, values, on_done, writer);
 }
 
 /* False when nothing (more) has expired. One at a time: its receiver may change the queue. */

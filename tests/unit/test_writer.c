@@ -185,6 +185,30 @@ a_statement_that_fails_as_a_whole_is_tried_group_by_group(void **state)
 }
 
 static void
+a_serialization_failure_is_tried_again(void **state)
+{
+    (void)state;
+    struct world_write write = { 0 };
+    struct writer *writer = open_writer();
+    /* fails twice, then lets it pass: a sequence is not rolled back */
+    (void)world_sql(&world, "create sequence public.tries");
+    (void)world_sql(&world, "create function public.trip() returns trigger language plpgsql as "
+                            "$$ begin if nextval('public.tries') < 3 then raise "
+                            "serialization_failure; end if; return new; end $$");
+    (void)world_sql(&world, "grant usage on sequence public.tries to public");
+    (void)world_sql(&world, "create trigger aaa_trip before insert on shared.log for each row "
+                            "execute function public.trip()");
+    writer_open(writer, epoch_now(), "east-1");
+    submit(writer, world_group("app/again", "1"), 0, &write);
+    assert_true(world_until(&world, world_write_is_done, &write));
+    assert_int_equal(write.err.code, ERR_NONE);
+    assert_int_equal(writer_stats(writer).batches, 3);
+    (void)world_sql(&world, "drop trigger aaa_trip on shared.log");
+    (void)world_sql(&world, "drop function public.trip()");
+    writer_free(writer);
+}
+
+static void
 a_warning_is_an_unknown_outcome(void **state)
 {
     (void)state;
@@ -380,7 +404,7 @@ a_lost_connection_is_an_unknown_outcome(void **state)
     submit(writer, world_group("app/next", "1"), 0, &next);
     while (strcmp(world_sql(&world, "select count(pg_terminate_backend(pid)) from "
                                     "pg_stat_activity where usename = 'baton' and query like "
-                                    "'select shared.write%' and wait_event_type = 'Lock'"),
+                                    "'%shared.write%' and wait_event_type = 'Lock'"),
                   "0") == 0) {
         (void)pg_fixture_until(world.loop, &lost.done, 2);
         (void)world_sql(&world, "select pg_stat_clear_snapshot()");
@@ -457,6 +481,7 @@ main(void)
         cmocka_unit_test(splits_by_count_of_changes),
         cmocka_unit_test(one_bad_group_harms_no_other),
         cmocka_unit_test(a_statement_that_fails_as_a_whole_is_tried_group_by_group),
+        cmocka_unit_test(a_serialization_failure_is_tried_again),
         cmocka_unit_test(a_warning_is_an_unknown_outcome),
         cmocka_unit_test(a_commit_that_hangs_is_bounded_and_goes_on),
         cmocka_unit_test(a_cancelled_wait_is_an_unknown_outcome),
