@@ -30,6 +30,7 @@
 #include "controller/loop/worker.h"
 #include "controller/postgres/managed.h"
 #include "controller/postgres/migrate.h"
+#include "sites/setting.h"
 
 #define BATOND_STOP_MS 3000 /* for requests that are under way */
 
@@ -47,6 +48,7 @@ struct batond {
     ev_signal term;
     ev_signal interrupt;
     ev_signal hangup;
+    struct cache_watcher watcher;
     bool migrating;
     bool migrated;
     bool http_stopped;
@@ -174,6 +176,30 @@ start_managed(struct batond *batond, struct err *err)
                         &batond->core.managed, err);
 }
 
+/* The node's own settings of its PostgreSQL lie in that PostgreSQL: they are kept in a file that
+ * the next start reads, and what needs no restart is in force at once. */
+static void
+on_setting(struct cache_watcher *watcher, enum cache_change change, const char *key,
+           const char *site)
+{
+    struct batond *batond = CONTAINER_OF(watcher, struct batond, watcher);
+    const struct setting_source *source = cache_settings(batond->core.cache);
+    bool changed = false;
+    struct err err;
+    (void)site;
+    if (change == CACHE_SHARED || (change == CACHE_LOCAL && !str_starts(key, "pg.")))
+        return;
+    struct managed_tune tune = {
+        .shared_buffers_mb = setting_u64(SETTING_PG_SHARED_BUFFERS_MB, source),
+        .connections_max = setting_u64(SETTING_PG_MAX_CONNECTIONS, source),
+        .slot_wal_keep_mb = setting_u64(SETTING_PG_WAL_KEEP_MB, source),
+    };
+    if (managed_tune(&batond->managed, &tune, &changed, &err) != ERR_NONE)
+        log_warn("postgres.tune", "reason=\"%s\"", err.text);
+    else if (changed)
+        managed_reload(batond->core.managed);
+}
+
 /* ------------------------------------------------------------------ start */
 
 static enum err_code
@@ -252,6 +278,10 @@ start(struct batond *batond, const char *folder, struct err *err)
         code = start_managed(batond, err);
     if (code != ERR_NONE)
         return code;
+    if (core->managed != NULL) {
+        batond->watcher.changed = on_setting;
+        cache_watch(core->cache, &batond->watcher);
+    }
     batond->certificate = batond_certificate_new(core, &batond->managed);
     batond->notify = notify_open(core->loop);
     if (!home_managed(core->home)) /* an external schema is migrated by `baton init` as its owner */
