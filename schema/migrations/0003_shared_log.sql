@@ -37,7 +37,7 @@ create table local.config_base (like shared.config including all);
 --   text    = revision ' ' epoch ' ' txn ' ' at ' ' holder site key value author reason
 -- with 'at' in microseconds since 1970 UTC and value as PostgreSQL prints jsonb.
 create function local.log_hash(previous bytea, revision bigint, epoch bigint, holder text, txn bigint,
-    site text, key text, value jsonb, author text, at timestamptz, reason text) returns bytea
+    site text, key text, value text, author text, at timestamptz, reason text) returns bytea
 language sql stable as $$
     select pg_catalog.sha256(previous operator(pg_catalog.||) pg_catalog.convert_to(pg_catalog.concat(
         revision, ' ', epoch, ' ', txn, ' ',
@@ -46,7 +46,7 @@ language sql stable as $$
         pg_catalog.octet_length(site), ':', site,
         pg_catalog.octet_length(key), ':', key,
         case when value is null then '-'
-            else pg_catalog.concat(pg_catalog.octet_length(value::text), ':', value::text) end,
+            else pg_catalog.concat(pg_catalog.octet_length(value), ':', value) end,
         pg_catalog.octet_length(author), ':', author,
         case when reason is null then '-'
             else pg_catalog.concat(pg_catalog.octet_length(reason), ':', reason) end), 'UTF8'))

@@ -150,35 +150,33 @@ begin
 end
 $$;
 
--- What a row that others wrote must fulfil; raises. 'n' is locked, 'head' is our newest row.
-create function local.log_check_replicated(n local.node, head local.log_point, new_row shared.log) returns void
+-- What a row that others wrote must fulfil as the first of its transaction; raises. 'n' is locked.
+create function local.check_sender(n local.node, new_row shared.log) returns void
 language plpgsql as $$
-declare
-    pair constant text := format('%s/%s', new_row.epoch, new_row.holder);
 begin
     if n.is_primary then
-        perform local.fail('BT009', 'primary', format('primary of %s/%s takes no row %s of %s',
-            n.epoch, n.epoch_holder, new_row.revision, pair), 'fence this node first');
-    end if;
-    if new_row.revision <> head.revision + 1 then
-        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new_row.revision),
-            'pull the rows between');
-    end if;
-    if (new_row.epoch, new_row.holder) < (head.epoch, head.holder) then
-        perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s, the row before %s/%s',
-            new_row.revision, pair, head.epoch, head.holder), 'detach from this sender');
+        perform local.fail('BT009', 'primary', format('primary of %s/%s takes no row %s of %s/%s',
+            n.epoch, n.epoch_holder, new_row.revision, new_row.epoch, new_row.holder), 'fence this node first');
     end if;
     if (new_row.epoch, new_row.holder) < (n.promised, n.promised_holder)
             and current_setting('baton.catchup', true) is distinct from '1'
             and not local.from_promised(n) then
-        perform local.fail('BT003', 'promised', format('%s/%s is promised, revision %s of %s is refused',
-            n.promised, n.promised_holder, new_row.revision, pair), 'attach to the new primary');
+        perform local.fail('BT003', 'promised', format('%s/%s is promised, revision %s of %s/%s is refused', n.promised,
+            n.promised_holder, new_row.revision, new_row.epoch, new_row.holder), 'attach to the new primary');
     end if;
-    if new_row.hash is distinct from local.log_hash(head.hash, new_row.revision, new_row.epoch,
-            new_row.holder, new_row.txn, new_row.site, new_row.key, new_row.value, new_row.author,
-            new_row.at, new_row.reason) then
-        perform local.fail('BT004', 'hash', format('revision %s does not follow from ours or was altered',
-            new_row.revision), 'compare the logs: set aside the tail of the one that left the primary''s');
+end
+$$;
+
+-- What a row written here must fulfil as the first of its transaction; raises. 'n' is locked.
+create function local.check_writer(n local.node, head local.log_point, key text) returns void
+language plpgsql as $$
+begin
+    if not local.writable(n) then
+        perform local.fail_fenced(n);
+    end if;
+    if key <> 'epoch' and (head.epoch, head.holder) <> (n.epoch, n.epoch_holder) then
+        perform local.fail('25006', 'fenced', format('fenced: epoch %s/%s has no epoch row yet',
+            n.epoch, n.epoch_holder), 'the new primary writes it first');
     end if;
 end
 $$;
@@ -188,8 +186,12 @@ language plpgsql as $$
 declare
     replicated constant boolean :=
         pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'replica';
+    xact text := pg_catalog.pg_current_xact_id_if_assigned();
+    left_over text := pg_catalog.current_setting('baton.log_head', true);
+    value_text text := new.value;
     n local.node;
     head local.log_point;
+    starts boolean := false; -- does an epoch start with this row?
     fault local.fault;
 begin
     -- Our functions pin the path, the apply worker has an empty one; a SET clause here would cost a
@@ -197,60 +199,82 @@ begin
     if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) all (array['pg_catalog, pg_temp', '']) then
         perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     end if;
-    if replicated then
-        -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
-        select l.revision into head.revision from shared.log l order by l.revision desc limit 1;
-        if new.revision <= head.revision then
-            select * into n from local.node;
-            perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
-            return null;
-        end if;
-    end if;
 
-    select * into n from local.node for update;
-    if n.name is null then
-        perform local.fail_fenced(n);
-    end if;
-    -- Only after the lock: under READ COMMITTED this statement sees all that its last owner committed.
-    select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
-    if not found then
-        head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
-    end if;
-
-    if replicated then
-        if new.revision <= head.revision then
-            perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
-            return null;
-        end if;
-        perform local.log_check_replicated(n, head, new);
+    if starts_with(left_over, xact || '(') then
+        -- A further row of this transaction: the lock is ours, nothing changed but by the row before, and
+        -- that left the head here. Functions that others may call clear it, so nobody else can.
+        head := substr(left_over, length(xact) + 1)::local.log_point;
     else
-        if not local.writable(n) then
+        if replicated then
+            -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
+            select l.revision into head.revision from shared.log l order by l.revision desc limit 1;
+            if new.revision <= head.revision then
+                select * into n from local.node;
+                perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
+                return null;
+            end if;
+        end if;
+        select * into n from local.node for update;
+        if n.name is null then
             perform local.fail_fenced(n);
         end if;
-        if new.epoch <> n.epoch or new.holder <> n.epoch_holder then
+        -- Only after the lock: under READ COMMITTED this statement sees all that its last owner committed.
+        select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
+        if not found then
+            head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
+        end if;
+        if not replicated then
+            perform local.check_writer(n, head, new.key);
+            starts := (head.epoch, head.holder) <> (n.epoch, n.epoch_holder);
+            head.epoch := n.epoch;
+            head.holder := n.epoch_holder;
+        elsif new.revision <= head.revision then
+            perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
+            return null;
+        else
+            perform local.check_sender(n, new);
+        end if;
+        update local.node set changed_by = pg_current_xact_id();
+        xact := pg_current_xact_id();
+        if current_setting('baton.catchup', true) is distinct from '1' then
+            perform pg_notify('baton_log', new.revision::text); -- once for each transaction
+        end if;
+    end if;
+
+    if new.revision <> head.revision + 1 then
+        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new.revision),
+            'pull the rows between');
+    end if;
+    if replicated then
+        if (new.epoch, new.holder) < (head.epoch, head.holder) then
+            perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s/%s, the row before %s/%s',
+                new.revision, new.epoch, new.holder, head.epoch, head.holder), 'detach from this sender');
+        end if;
+        starts := (new.epoch, new.holder) > (head.epoch, head.holder);
+        if new.hash is distinct from local.log_hash(head.hash, new.revision, new.epoch, new.holder, new.txn,
+                new.site, new.key, value_text, new.author, new.at, new.reason) then
+            perform local.fail('BT004', 'hash', format('revision %s does not follow from ours or was altered',
+                new.revision), 'compare the logs: set aside the tail of the one that left the primary''s');
+        end if;
+    else
+        if new.epoch <> head.epoch or new.holder <> head.holder then
             perform local.fail('BT002', 'stale_epoch', format('a write for epoch %s/%s in epoch %s/%s',
-                new.epoch, new.holder, n.epoch, n.epoch_holder), 'ask for the epoch again');
+                new.epoch, new.holder, head.epoch, head.holder), 'ask for the epoch again');
         end if;
-        if new.revision <> head.revision + 1 then
-            perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new.revision),
-                'leave the revision out');
-        end if;
-        if new.key <> 'epoch' and (head.epoch <> n.epoch or head.holder <> n.epoch_holder) then
-            perform local.fail('25006', 'fenced', format('fenced: epoch %s/%s has no epoch row yet',
-                n.epoch, n.epoch_holder), 'the new primary writes it first');
-        end if;
-        fault := local.change_fault(new.site, new.key, new.value, true);
-        if fault.slug is not null then
-            perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
-                fault.slug, fault.message, fault.mend);
+        if current_setting('baton.checked', true) is distinct from '1' then -- shared.write() has done it
+            fault := local.change_fault(new.site, new.key, new.value, true);
+            if fault.slug is not null then
+                perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
+                    fault.slug, fault.message, fault.mend);
+            end if;
         end if;
         new.revision := head.revision + 1;
-        new.epoch := n.epoch;
-        new.holder := n.epoch_holder;
+        new.epoch := head.epoch;
+        new.holder := head.holder;
         new.txn := coalesce(new.txn, new.revision);
         new.at := clock_timestamp();
         new.hash := local.log_hash(head.hash, new.revision, new.epoch, new.holder, new.txn,
-            new.site, new.key, new.value, new.author, new.at, new.reason);
+            new.site, new.key, value_text, new.author, new.at, new.reason);
     end if;
 
     if new.value is null then
@@ -262,18 +286,14 @@ begin
             epoch = excluded.epoch, author = excluded.author, at = excluded.at;
     end if;
 
-    if n.changed_by <> pg_current_xact_id() then
-        update local.node set changed_by = pg_current_xact_id();
-    end if;
-    if (new.epoch, new.holder) <> (head.epoch, head.holder) then
+    if starts then
         insert into local.epoch_start (epoch, holder, revision) values (new.epoch, new.holder, new.revision);
         -- A row of an epoch proves that it was granted: promise it, so that no lower one gets our vote.
         update local.node t set promised = new.epoch, promised_holder = new.holder
         where (t.promised, t.promised_holder) < (new.epoch, new.holder);
     end if;
-    if current_setting('baton.catchup', true) is distinct from '1' then
-        perform pg_notify('baton_log', new.revision::text);
-    end if;
+    head := row(new.revision, new.epoch, new.holder, new.hash);
+    perform set_config('baton.log_head', xact || head::text, true);
     return new;
 end
 $$;

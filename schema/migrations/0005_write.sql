@@ -90,7 +90,8 @@ $$;
 -- "revision"} or {"ok": false, "code", "slug", "text", "mend"}]}; a group's rows are txn..revision.
 -- 25006: fenced, nothing was written. BT006: more changes in the batch than fit one transaction.
 create function shared.write(batch jsonb) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+set baton.checked = '1' as $$
 declare
     count_max constant integer := 1000;
     count integer := 0;
@@ -105,6 +106,7 @@ declare
     reason text;
     answers jsonb[] := '{}';
 begin
+    perform set_config('baton.log_head', '', true); -- whatever the caller left there, see local.log_insert()
     select * into n from local.node for update;
     if not local.writable(n) or n.name is null then
         perform local.fail_fenced(n);

@@ -139,8 +139,10 @@ $$;
 -- Ends the worker of a disabled subscription and waits until it is gone, at most 2 s. False: it is not.
 create function local.sub_stop(name text) returns boolean
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
-    select coalesce(bool_and(pg_terminate_backend(s.pid, 2000)), true)
-    from pg_stat_subscription s where s.subname = sub_stop.name and s.pid is not null
+    select coalesce(bool_and(pg_terminate_backend(w.pid, 2000)), true)
+    from pg_stat_subscription w join pg_subscription s on s.oid = w.subid
+    where s.subname = sub_stop.name and w.pid is not null
+        and s.subdbid = (select d.oid from pg_database d where d.datname = current_database())
 $$;
 
 create function local.subs()

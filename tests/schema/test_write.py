@@ -196,7 +196,7 @@ def test_a_hostile_search_path_changes_nothing(primary, alice):
     primary.own("reset search_path")
     assert primary.own(
         "select bool_and(c.hash = c.want) from (select l.hash, local.log_hash(coalesce(lag(l.hash) over (order by "
-        "l.revision), n.log_base_hash), l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value, l.author, l.at, "
+        "l.revision), n.log_base_hash), l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value::text, l.author, l.at, "
         "l.reason) as want from shared.log l, local.node n) c") == [(True,)]
 
 
