@@ -91,6 +91,12 @@
       "less free space than this under the data directory raises an alarm")                        \
     X(LOG_LEVEL, "log.level", CHOICE, "error|warn|info|debug", 0, 0, "info", NODE, LIVE,           \
       "how much batond of this node writes to its log")                                            \
+    X(PG_SHARED_BUFFERS_MB, "pg.shared_buffers_mb", INTEGER, "MB", 8, 65536, "32", NODE, RESTART,  \
+      "shared_buffers of the managed PostgreSQL")                                                  \
+    X(PG_MAX_CONNECTIONS, "pg.max_connections", INTEGER, "connections", 30, 1000, "60", NODE,      \
+      RESTART, "max_connections of the managed PostgreSQL")                                        \
+    X(PG_WAL_KEEP_MB, "pg.wal_keep_mb", INTEGER, "MB", 64, 1048576, "2048", NODE, LIVE,            \
+      "max_slot_wal_keep_size of the managed PostgreSQL: the most WAL kept for an absent member")  \
     X(USE_ALTERNATE, "connector/*/use_alternate_server", BOOL, "", 0, 0, "false", NODE, LIVE,      \
       "whether this node, when it acts, uses the alternate server of the connector")               \
     X(CONNECTOR, "connector/*", CONNECTOR, "", 0, 0, NULL, SITE, LIVE,                             \
