@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controller/base/str.h"
+#include "sites/promo.h"
 
 #define HELP_WIDTH 79
 
@@ -162,6 +163,18 @@ completion_words(FILE *to, const unsigned short *options)
                       option_row((enum option_id)(*options & ~COMMAND_REQUIRED))->name);
 }
 
+/* --override takes the names of the checks that can be skipped. */
+static void
+completion_checks(FILE *to)
+{
+    (void)fputs("COMPREPLY=($(compgen -W '", to);
+    for (int check = 0; check < PROMO_CHECK_COUNT; check++) {
+        if (promo_check_may_override((enum promo_check)check))
+            (void)fprintf(to, "%s ", promo_check_name((enum promo_check)check));
+    }
+    (void)fputs("' -- \"$word\"))", to);
+}
+
 /* "case" lines for what may stand behind an option. */
 static void
 completion_values(FILE *to)
@@ -181,6 +194,8 @@ completion_values(FILE *to)
             for (char *at = words; *at != '\0'; at++)
                 *at = *at == '|' ? ' ' : *at;
             (void)fprintf(to, "COMPREPLY=($(compgen -W '%s' -- \"$word\"))", words);
+        } else if (row->type == OPTION_TYPE_REPEATED) {
+            completion_checks(to);
         } else if (row->type == OPTION_TYPE_FILE) {
             (void)fputs("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\"))", to);
         } else if (row->type == OPTION_TYPE_FOLDER) {

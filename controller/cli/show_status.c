@@ -67,9 +67,10 @@ struct tally {
     unsigned nodes_fenced;
     unsigned nodes_outdated; /* last heard as primary, and another is */
     unsigned nodes_different;
-    unsigned nodes_unproved; /* answers, and its digest is not known */
-    bool primary_silent;     /* the node that we hold for primary does not answer */
-    unsigned servers_bad;    /* the server in use does not answer, or could not be activated */
+    unsigned nodes_unproved;   /* answers, and its digest is not known */
+    const char *primary_state; /* borrowed */
+    bool primary_silent;       /* the node that we hold for primary does not answer */
+    unsigned servers_bad;      /* the server in use does not answer, or could not be activated */
     unsigned servers_unknown;
     unsigned latent_bad; /* the server that a standby would use */
 };
@@ -91,8 +92,10 @@ tally_nodes(struct json_object *status, struct tally *tally)
             tally->nodes_unknown++;
         else if (is(node, "digest", "unknown") || is(node, "digest", "?"))
             tally->nodes_unproved++;
-        if (is(node, "name", word_string(primary, "node")))
+        if (is(node, "name", word_string(primary, "node"))) {
             tally->primary_silent = role_tone(node, primary) != TABLE_GOOD;
+            tally->primary_state = word_string(node, "state");
+        }
     }
 }
 
@@ -117,16 +120,16 @@ tally_connectors(struct json_object *status, struct tally *tally)
 static void judge(struct show_verdict *verdict, enum table_tone tone, bool holds,
                   const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* The first thing that holds decides the colour; the others are added behind it. */
+/* The gravest thing that holds decides the colour; each is added behind the one before. */
 static void
 judge(struct show_verdict *verdict, enum table_tone tone, bool holds, const char *format, ...)
 {
     if (!holds)
         return;
     size_t used = strlen(verdict->text);
-    if (used == 0)
+    if (used == 0 || tone == TABLE_BAD)
         verdict->tone = tone;
-    else if (used + 2 < sizeof verdict->text)
+    if (used > 0 && used + 2 < sizeof verdict->text)
         used += (size_t)snprintf(verdict->text + used, sizeof verdict->text - used, "; ");
     va_list arguments;
     va_start(arguments, format);
@@ -150,6 +153,9 @@ show_status_verdict(struct json_object *status)
     judge(&verdict, TABLE_BAD, !primary_known, "NO PRIMARY IS KNOWN: nothing can be written");
     judge(&verdict, TABLE_BAD, primary_known && tally.primary_silent,
           "THE PRIMARY DOES NOT ANSWER");
+    judge(&verdict, TABLE_WARN,
+          primary_known && !tally.primary_silent && strcmp(tally.primary_state, "PRIMARY") != 0,
+          "the primary takes no writes now (%s)", tally.primary_state);
     judge(&verdict, TABLE_BAD, primary_known && satisfied_known && !satisfied,
           "WRITES WAIT: durability is not met");
     judge(&verdict, TABLE_BAD, tally.nodes_different > 0, "%u node%s DIFFERENT from the primary",

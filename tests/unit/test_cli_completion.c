@@ -78,6 +78,7 @@ test_words(void **state)
         { "baton config export --format \"\"", "json yaml" },
         { "baton user set anna --role a", "admin" },
         { "baton promote --reason \"\"", "" },
+        { "baton promote west --override conn", "connectors" },
         { "baton nonsense --js", "--json" },
         { "baton completion b", "" },
     };

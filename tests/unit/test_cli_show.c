@@ -186,9 +186,9 @@ static void
 test_verdict_needs_every_fact(void **state)
 {
     static const char *const paths[][2] = {
-        { "primary", NULL },       { "durability", NULL }, { "durability", "satisfied" },
-        { "nodes", "role" },       { "nodes", "age_ms" },  { "nodes", "digest" },
-        { "connectors", "probe" },
+        { "primary", NULL },  { "durability", NULL },    { "durability", "satisfied" },
+        { "nodes", "role" },  { "nodes", "age_ms" },     { "nodes", "digest" },
+        { "nodes", "state" }, { "connectors", "probe" },
     };
     (void)state;
     for (size_t i = 0; i <= ARRAY_COUNT(paths); i++) {
