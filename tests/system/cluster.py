@@ -24,6 +24,7 @@ ROOT = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("BATON_BUILD", ROOT / "build"))
 PORT = int(os.environ.get("BATON_PORT", "7443"))
 PG_PORT = int(os.environ.get("BATON_PG_PORT", "7444"))
+FIRST_ADDRESS = int(os.environ.get("BATON_FIRST_ADDRESS", "11"))
 PASSWORD = "correct-horse-battery"
 
 
@@ -46,7 +47,7 @@ def until(what, condition, seconds=30.0, step=0.02):
     raise Failed("not in %.0f s: %s (last: %r)" % (seconds, what, last))
 
 
-def free_address(first=11):
+def free_address(first=FIRST_ADDRESS):
     """The first of 127.0.0.N whose ports nobody listens on."""
     for last in range(first, 250):
         address = "127.0.0.%d" % last
@@ -258,7 +259,7 @@ class Cluster:
 
     def _node(self, name, site):
         taken = [int(node.address.rsplit(".", 1)[1]) for node in self.nodes.values()]
-        node = Node(self, name, site, free_address(max(taken, default=10) + 1))
+        node = Node(self, name, site, free_address(max(taken, default=FIRST_ADDRESS - 1) + 1))
         self.nodes[name] = node
         setattr(self, name.replace("-", "_"), node)
         return node

@@ -4,7 +4,6 @@ import json
 import pathlib
 import re
 import shutil
-import ssl
 import subprocess
 import threading
 import time
@@ -14,7 +13,9 @@ import jsonschema
 import pytest
 import yaml
 
+import people
 from cluster import PASSWORD, PORT, until
+from people import Person
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 API = yaml.safe_load((ROOT / "docs/api.yaml").read_text())
@@ -41,43 +42,9 @@ def ask(node, method, path, route=None, status=200, **options):
     return reply
 
 
-class Person:
-    """Somebody with a browser or a program: no certificate."""
-
-    def __init__(self, node, token=None, cookie=None):
-        self.node = node
-        self.token = token
-        self.cookie = cookie
-
-    def ask(self, method, path, body=None, headers=None):
-        context = ssl.create_default_context(cafile=str(self.node.folder / "ca.crt"))
-        connection = http.client.HTTPSConnection(self.node.address, PORT, timeout=20, context=context)
-        headers = dict(headers or {})
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        if self.token:
-            headers["Authorization"] = "Bearer " + self.token
-        if self.cookie:
-            headers["Cookie"] = self.cookie
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        reply = connection.getresponse()
-        reply.text = reply.read().decode()
-        reply.json = json.loads(reply.text) if "json" in reply.getheader("Content-Type", "") else None
-        connection.close()
-        return reply
-
-
-def log_in(node, user="admin", password=PASSWORD):
-    reply = Person(node).ask("POST", "/v1/login", {"user": user, "password": password})
-    assert reply.status == 200, reply.text
-    return Person(node, reply.json["token"])
-
-
 def role(node, name, given, password="a-good-password"):
     ask(node, "PUT", "/v1/users/" + name, "/v1/users/{name}", body={"password": password, "role": given})
-    until("%s can log in" % name, lambda: Person(node).ask(
-        "POST", "/v1/login", {"user": name, "password": password}).status == 200)
-    return log_in(node, name, password)
+    return people.role(node, name, given, password)
 
 
 # ---- answers
