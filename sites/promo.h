@@ -17,6 +17,9 @@
  *   I3  a promise is durable before it is counted: CAPTURED comes after the commit.
  *   I5  the captured voters meet every acknowledgement (quorum.h), or a person took the loss on.
  *   I6  the candidate holds the largest captured position before it opens.
+ *   I4  a row that is pulled acknowledges nothing: before the pull our own subscriptions are gone,
+ *       or the row would come again from an earlier primary, as one that is there already, and that
+ *       primary would count us, who have promised it nothing.
  *   I12 slots stand before the first row of the epoch: ARMING comes before OPENING. It comes again
  *       when the rows that were caught up on have changed who acknowledges.
  *   The point of no return is the first promise. Before it a failed step reopens the old primary
@@ -214,7 +217,8 @@ struct promo_event {
     X(FREEZE)      /* 'node', the old primary, for 'epoch'; it reopens after freeze_ms */          \
     X(THAW)        /* 'node' */                                                                    \
     X(CAPTURE)     /* 'node' promises 'epoch' */                                                   \
-    X(PULL)        /* from 'node' until 'position' */                                              \
+    X(PULL)        /* drop our own subscriptions, set aside what 'node' has not, then from 'node'  \
+                      until 'position' */                                                          \
     X(DETACH)      /* drop our own subscriptions, off the path */                                  \
     X(OPEN)        /* our database takes 'epoch' ('resume': it holds it already) */                \
     X(FOLLOW)      /* tell 'node' that we are primary of 'epoch' */                                \

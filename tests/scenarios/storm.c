@@ -27,6 +27,7 @@ struct storm {
     unsigned count;
     bool loss_allowed;
     bool sets_change;
+    unsigned fury; /* percent: something breaks during a promotion */
     uint64_t orders;
 };
 
@@ -140,20 +141,32 @@ break_something(struct storm *storm)
     }
 }
 
-/* Ends the round at 'until_ms'. */
+static bool
+promotion_runs(const struct storm *storm)
+{
+    for (unsigned i = 0; i < storm->count; i++) {
+        enum promo_state state = world_promo_state(storm->world, i);
+        if (state != PROMO_STATE_IDLE && state != PROMO_STATE_DONE && state != PROMO_STATE_FAILED)
+            return true;
+    }
+    return false;
+}
+
+/* Ends the round at 'until_ms'. Most of it happens while somebody is being promoted. */
 static bool
 blow(struct storm *storm, uint64_t until_ms)
 {
     struct world *world = storm->world;
     while (world_now_ms(world) < until_ms) {
-        uint64_t next_ms = world_now_ms(world) + 1 + rng_below(&storm->rng, 250);
+        bool busy = promotion_runs(storm);
+        uint64_t next_ms = world_now_ms(world) + 1 + rng_below(&storm->rng, busy ? 15 : 250);
         if (!world_run(world, next_ms < until_ms ? next_ms : until_ms))
             return false;
-        if (rng_chance(&storm->rng, 60))
+        if (rng_chance(&storm->rng, busy ? 20 : 60))
             (void)world_write(world, some_node(storm), rng_chance(&storm->rng, 20));
-        if (rng_chance(&storm->rng, 35))
+        if (rng_chance(&storm->rng, busy ? storm->fury : 35))
             break_something(storm);
-        if (rng_chance(&storm->rng, 8))
+        if (rng_chance(&storm->rng, busy ? 1 : 20))
             promote_somewhere(storm);
     }
     return true;
@@ -199,6 +212,7 @@ run_seed(uint64_t seed, uint64_t seconds, world_say *listener, struct buf *why)
     storm.count = 2 + (unsigned)rng_below(&storm.rng, 4);
     storm.loss_allowed = rng_chance(&storm.rng, 25);
     storm.sets_change = rng_chance(&storm.rng, 40);
+    storm.fury = 1 + (unsigned)rng_below(&storm.rng, 12);
     config.count = storm.count;
     for (unsigned i = 0; i < storm.count; i++)
         config.names[i] = names[i];

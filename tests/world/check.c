@@ -204,7 +204,8 @@ what_if(struct world *world, unsigned set)
 void
 check_what_if(struct world *world, bool always)
 {
-    if (world->loss_accepted || (!always && ++world->what_if_skipped % WHAT_IF_EVERY != 0))
+    if (world->loss_accepted ||
+        (!always && world->config.seed != 0 && ++world->what_if_skipped % WHAT_IF_EVERY != 0))
         return;
     for (unsigned set = 1; set < 1u << world->count; set++)
         what_if(world, set);

@@ -374,6 +374,9 @@ op_setaside(struct world *world, unsigned node, struct op *op)
         rows_add(&db->aside, &db->log.list[i]);
     op->message.flag = op->message.revision < db->log.count;
     if (op->message.flag) {
+        /* who has given rows up for an epoch goes back to no earlier one */
+        if (db->promised < op->message.epoch)
+            db->promised = op->message.epoch;
         db->log.count = op->message.revision;
         db->record = db_record_of(db, db->log.count);
         check_what_if(world, true);

@@ -329,7 +329,8 @@ job_pull(struct world *world, unsigned node, unsigned member, uint64_t until, ui
                                   .member = member,
                                   .until = until,
                                   .epoch = epoch };
-    ask(world, node, member, CALL_MATCH, daemon->pull.serial, epoch, 0);
+    /* A row that we pull must not come again from somebody who counts it as acknowledged. */
+    do_op(world, node, JOB_PULL, OP_DETACH, daemon->pull.serial, WORLD_NONE);
 }
 
 static void
@@ -340,6 +341,8 @@ pull_op_done(struct world *world, unsigned node, const struct op *op)
         return;
     if (op->message.reply != REPLY_OK)
         pull_end(world, node, op->message.text);
+    else if (op->kind == OP_DETACH)
+        ask(world, node, pull->member, CALL_MATCH, pull->serial, pull->epoch, 0);
     else if (op->kind == OP_SETASIDE)
         do_op(world, node, JOB_PULL, OP_DROP_SLOTS, pull->serial, 0);
     else
