@@ -224,6 +224,7 @@ read_next(struct tail *tail)
                                   .count = tail->proved ? 2 : 0,
                                   .values = values,
                                   .deadline_ms = TAIL_ANSWER_MS,
+                                  .prepare = true,
                                   .done = tail->proved ? on_rows : on_all,
                                   .data = tail };
     (void)pq_send(tail->pq, &request);
@@ -322,7 +323,13 @@ enum err_code
 tail_new(struct ev_loop *loop, const char *conninfo, struct cache *cache, struct tail **ret_tail,
          struct err *err)
 {
-    static const char *const setup[] = { "set synchronous_commit = local", "listen baton_log" };
+    /* Rows are read after every commit, and that costs less than planning it: one plan for all, by
+     * the index, however small the log was when it was made. */
+    static const char *const setup[] = {
+        "set synchronous_commit = local", "set plan_cache_mode = force_generic_plan",
+        "set enable_seqscan = off",       "set enable_bitmapscan = off",
+        "set enable_sort = off",          "listen baton_log"
+    };
     struct tail *tail = mem_zero(1, sizeof *tail);
     tail->loop = loop;
     tail->cache = cache;

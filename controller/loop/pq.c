@@ -29,6 +29,7 @@ struct request {
     struct list node; /* in queue or refused; none while it is 'current' */
     uint64_t id;
     char *sql;           /* owned */
+    const char *prepare; /* borrowed; the same text to be prepared, or NULL */
     const char **values; /* owned, one block with the texts behind; NULL: none */
     size_t count;
     uint64_t deadline_ms; /* NEVER_MS: none */
@@ -60,7 +61,10 @@ struct pq {
     struct list refused; /* to be answered by the alarm: they did not fit */
     size_t queued;
     struct request *current; /* owned; in PHASE_BUSY */
-    PGresult *result;        /* owned; of 'current' or the setup: the first error, else the last */
+    bool preparing;          /* what is at the server is not yet 'current' but its PREPARE */
+    const char *prepared[PQ_PREPARED_MAX]; /* borrowed; statement "pN" of this connection */
+    size_t prepared_count;
+    PGresult *result; /* owned; of 'current' or the setup: the first error, else the last */
     char warnings[PQ_WARNING_SIZE_MAX];
     bool warned;
     uint64_t last_id;
@@ -83,6 +87,7 @@ request_new(const struct pq_request *from)
     request->count = from->count;
     request->deadline_ms = from->deadline_ms == 0 ? NEVER_MS : clock_now_ms() + from->deadline_ms;
     request->keep = from->keep;
+    request->prepare = from->prepare ? from->sql : NULL;
     request->done = from->done;
     request->data = from->data;
     if (from->count == 0)
@@ -238,6 +243,8 @@ disconnect(struct pq *pq)
     PQfinish(pq->connection);
     pq->connection = NULL;
     pq->broken = false;
+    pq->preparing = false;
+    pq->prepared_count = 0;
 }
 
 /*
@@ -340,6 +347,49 @@ flush(struct pq *pq)
     return true;
 }
 
+#define STATEMENT_NAME_SIZE 24
+
+/* Sends a request whose statement is prepared, or first its PREPARE. */
+static int
+send_prepared(struct pq *pq, const struct request *request)
+{
+    char name[STATEMENT_NAME_SIZE];
+    size_t at = 0;
+    while (at < pq->prepared_count && pq->prepared[at] != request->prepare)
+        at++;
+    (void)snprintf(name, sizeof name, "p%zu", at);
+    pq->preparing = at == pq->prepared_count;
+    if (pq->preparing)
+        return PQsendPrepare(pq->connection, name, request->sql, 0, NULL);
+    return PQsendQueryPrepared(pq->connection, name, (int)request->count, request->values, NULL,
+                               NULL, 0);
+}
+
+static bool
+has_room(const struct pq *pq, const char *sql)
+{
+    for (size_t i = 0; i < pq->prepared_count; i++) {
+        if (pq->prepared[i] == sql)
+            return true;
+    }
+    return pq->prepared_count < PQ_PREPARED_MAX;
+}
+
+static void
+send_current(struct pq *pq)
+{
+    const struct request *request = pq->current;
+    int sent;
+    if (request->prepare != NULL)
+        sent = send_prepared(pq, request);
+    else if (request->count == 0)
+        sent = PQsendQuery(pq->connection, request->sql);
+    else
+        sent = PQsendQueryParams(pq->connection, request->sql, (int)request->count, NULL,
+                                 request->values, NULL, NULL, 0);
+    pq->broken = sent != 1 || !flush(pq);
+}
+
 /* Sends the next request when the server has nothing to do. Calls nobody. */
 static void
 send_next(struct pq *pq)
@@ -351,11 +401,9 @@ send_next(struct pq *pq)
     pq->current = request;
     pq->phase = PHASE_BUSY;
     forget_results(pq);
-    int sent = request->count == 0
-                   ? PQsendQuery(pq->connection, request->sql)
-                   : PQsendQueryParams(pq->connection, request->sql, (int)request->count, NULL,
-                                       request->values, NULL, NULL, 0);
-    pq->broken = sent != 1 || !flush(pq);
+    if (request->prepare != NULL && !has_room(pq, request->prepare))
+        request->prepare = NULL;
+    send_current(pq);
 }
 
 static void
@@ -405,6 +453,14 @@ finish(struct pq *pq)
         become_ready(pq);
         return;
     }
+    if (pq->preparing && good) {
+        pq->preparing = false;
+        pq->prepared[pq->prepared_count++] = pq->current->prepare;
+        PQclear(take_ptr(&pq->result)); /* a warning stays: it came with this request */
+        send_current(pq);
+        return;
+    }
+    pq->preparing = false;
     /* Busy until the receiver returns: result and warnings are its own even if it sends. */
     struct request *request = take_ptr(&pq->current);
     CLEANUP(pq_clearp) PGresult *result = take_ptr(&pq->result);

@@ -38,6 +38,7 @@
 #define PQ_RETRY_MS_MAX     2000
 #define PQ_WARNING_SIZE_MAX 512
 #define PQ_VALUES_MAX       64
+#define PQ_PREPARED_MAX     8 /* statements of a connection; further ones are sent as they are */
 
 enum pq_state {
     PQ_CONNECTING,
@@ -86,6 +87,8 @@ struct pq_request {
     const char *const *values; /* text; NULL is SQL NULL */
     uint32_t deadline_ms;      /* from now to the answer; 0: none */
     bool keep;        /* at the deadline only tell the receiver; the connection stays busy */
+    bool prepare;     /* sent often: the server reads it once in each connection. 'sql' is one
+                       * statement,     is known by its address and outlives the pq */
     pq_done_fn *done; /* may be NULL: nobody wants to know; errors are logged */
     void *data;
 };

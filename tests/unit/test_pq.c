@@ -611,6 +611,65 @@ resolve_adds_addresses_and_keeps_the_rest(void **state)
     assert_null(none);
 }
 
+static struct answer
+ask_prepared(struct pq *pq, const char *sql, const char *value)
+{
+    struct answer answer = { 0 };
+    (void)pq_send(pq, &(struct pq_request){ .sql = sql,
+                                            .count = 1,
+                                            .values = &value,
+                                            .prepare = true,
+                                            .done = on_answer,
+                                            .data = &answer });
+    wait_answer(&answer);
+    assert_int_equal(answer.count, 1);
+    return answer;
+}
+
+static void
+a_prepared_statement_is_read_once_in_each_connection(void **state)
+{
+    (void)state;
+    static const char count[] = "select count(*) from pg_prepared_statements where $1::int > 0";
+    static const char share[] = "select 12 / $1::int";
+    static const char wrong[] = "select nothing from nowhere where $1 = 1";
+    struct states states = { 0 };
+    struct pq *pq = ready_pq(&states);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        assert_string_equal(ask_prepared(pq, count, "1").value, "1");
+        assert_string_equal(ask_prepared(pq, share, "4").value, "3");
+        assert_string_equal(ask_prepared(pq, share, "6").value, "2");
+        assert_string_equal(ask_prepared(pq, share, "0").state, "22012");
+        assert_string_equal(ask_prepared(pq, wrong, "1").state, "42P01");
+        assert_string_equal(ask_prepared(pq, count, "1").value, "2");
+        states.ready = false;
+        pq_reset(pq);
+        assert_true(pg_fixture_until(loop, &states.ready, PATIENCE_MS));
+    }
+    pq_close(pq);
+}
+
+static void
+too_many_prepared_statements_are_sent_as_they_are(void **state)
+{
+    (void)state;
+    static const char *const texts[PQ_PREPARED_MAX + 2] = {
+        "select $1 || '0'", "select $1 || '1'",
+        "select $1 || '2'", "select $1 || '3'",
+        "select $1 || '4'", "select $1 || '5'",
+        "select $1 || '6'", "select $1 || '7'",
+        "select $1 || '8'", "select count(*)::text || $1 from pg_prepared_statements",
+    };
+    struct states states = { 0 };
+    struct pq *pq = ready_pq(&states);
+    for (unsigned i = 0; i < ARRAY_COUNT(texts) - 1; i++) {
+        char expected[] = { 'x', (char)('0' + i), '\0' };
+        assert_string_equal(ask_prepared(pq, texts[i], "x").value, expected);
+    }
+    assert_string_equal(ask_prepared(pq, texts[ARRAY_COUNT(texts) - 1], "x").value, "8x");
+    pq_close(pq);
+}
+
 static void
 blocking_use_says_the_same_errors(void **state)
 {
@@ -679,6 +738,8 @@ main(void)
         cmocka_unit_test(a_silent_server_is_given_up),
         cmocka_unit_test(a_conninfo_needs_an_address),
         cmocka_unit_test(resolve_adds_addresses_and_keeps_the_rest),
+        cmocka_unit_test(a_prepared_statement_is_read_once_in_each_connection),
+        cmocka_unit_test(too_many_prepared_statements_are_sent_as_they_are),
         cmocka_unit_test(blocking_use_says_the_same_errors),
     };
     return cmocka_run_group_tests(tests, make, drop);
