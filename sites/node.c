@@ -285,6 +285,7 @@ step_down(struct node *node, struct step_context *context)
     (void)emit(context, NODE_DO_WRITES_HOLD);
     (void)emit(context, NODE_DO_DEACTIVATE);
     node->deadline_ms = 0;
+    node->challenged_ms = 0;
     return judge_fenced(node, context);
 }
 
@@ -311,27 +312,35 @@ on_heard_primary(struct node *node, struct step_context *context)
     return node->state;
 }
 
+static bool
+is_challenged_long(const struct node *node, uint64_t now_ms)
+{
+    return node->challenged_ms != 0 && now_ms - node->challenged_ms >= node->limits.challenge_ms;
+}
+
 /* A promotion that was given up has left later promises behind: those members refuse our rows.
  * The mend is a later epoch of our own (a Raft leader that sees a higher term does the same). */
 static enum node_state
 on_tick_primary(struct node *node, struct step_context *context)
 {
-    if (node->challenged_ms != 0 &&
-        context->event->now_ms - node->challenged_ms >= node->limits.challenge_ms) {
+    if (is_challenged_long(node, context->event->now_ms)) {
         node->challenged_ms = context->event->now_ms; /* once for each span */
         (void)emit(context, NODE_DO_RENEW);
     }
     return node->state;
 }
 
+/* Our first row waits for members that have promised a later epoch to somebody: for ever. */
 static enum node_state
 on_tick_closed(struct node *node, struct step_context *context)
 {
-    (void)context;
-    return node->state;
+    if (!is_challenged_long(node, context->event->now_ms))
+        return NODE_CLOSED;
+    set_reason(node, "other members have promised a later epoch before our first row was "
+                     "acknowledged");
+    return step_down(node, context);
 }
 
-/* One question to our database at a time: an answer can then be to nothing but the last. */
 static void
 freeze_database(struct node *node, struct step_context *context)
 {
@@ -531,7 +540,7 @@ static const struct node_rule {
     { NODE_CLOSED, NODE_EV_START, on_start, DOWN },
     { NODE_CLOSED, NODE_EV_LOST, on_lost, TO(FENCED) },
     { NODE_CLOSED, NODE_EV_HEARD, on_heard_primary, TO(CLOSED) | DOWN },
-    { NODE_CLOSED, NODE_EV_TICK, on_tick_closed, TO(CLOSED) },
+    { NODE_CLOSED, NODE_EV_TICK, on_tick_closed, TO(CLOSED) | DOWN },
     { NODE_CLOSED, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_CLOSED, NODE_EV_ACKED, on_acked, TO(PRIMARY) },
     { NODE_CLOSED, NODE_EV_FAILED, on_failed_closed, TO(FENCED) | TO(PRIMARY) },

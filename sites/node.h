@@ -6,6 +6,7 @@
  *   FENCED, STANDBY -order-> CANDIDATE -opened-> CLOSED -acknowledged-> PRIMARY
  *   PRIMARY -freeze-> DRAINING -captured-> FENCED,   DRAINING -thaw or deadline-> PRIMARY
  *   PRIMARY, CLOSED, DRAINING -a later epoch is heard of, or promised here-> FENCED
+ *   CLOSED -members keep a later promise-> FENCED,   PRIMARY -the same-> (renewal) CANDIDATE
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
  *       epoch only when the peers that any capture would have met have promised nothing later.
@@ -106,7 +107,8 @@ struct node_limits {
     uint64_t fresh_ms;     /* what was heard longer ago than this is not known any more */
     uint64_t retry_ms;     /* between two attempts to attach */
     uint64_t freeze_ms;    /* a frozen primary reopens by itself after this */
-    uint64_t challenge_ms; /* a primary renews when peers hold a later promise for this long */
+    uint64_t challenge_ms; /* a primary renews when peers hold a later promise for this long, and
+                              one that is not acknowledged yet gives up */
     uint64_t stream_ms;    /* a standby that receives nothing for this long attaches anew */
 };
 
@@ -134,7 +136,7 @@ struct node {
     bool thawing;                  /* DRAINING: REOPENED is to come */
     bool thaw_wanted;              /* DRAINING: as soon as FROZEN has come */
     uint64_t deadline_ms;          /* REJOINING: next try; DRAINING: reopen; 0 for none */
-    uint64_t challenged_ms;        /* PRIMARY: since when; 0 for not */
+    uint64_t challenged_ms;        /* CLOSED, PRIMARY: since when; 0 for not */
     uint64_t silent_ms;            /* STANDBY: since when nothing is received; 0 for not */
     uint64_t since_ms;             /* when the state was entered */
     char reason[NODE_REASON_SIZE]; /* why it is in this state, for people */
