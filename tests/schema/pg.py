@@ -29,7 +29,9 @@ import psycopg2.extras
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIGRATIONS = sorted((ROOT / "schema/migrations").glob("*.sql"))
-QUERIES = {path.stem: path.read_text() for path in sorted((ROOT / "schema/queries").glob("*.sql"))}
+# What the programs ask, and what only these tests do.
+QUERIES = {path.stem: path.read_text() for folder in ("schema/queries", "tests/schema/queries")
+           for path in sorted((ROOT / folder).glob("*.sql"))}
 CLUSTER_ID = "6f0c7a3e-1111-4222-8333-444455556666"
 TEMPLATE = "baton_template"
 
