@@ -1,6 +1,7 @@
 -- The shared log: append only, one gap-free row of revisions, each row hashed over the one before.
 -- It is the only table that is published; shared.config is made from it on every node by the trigger
--- of the next migration, in the same transaction.
+-- of the next migration, in the same transaction. NOTIFY baton_log tells the first revision of each
+-- transaction that reached this node, on a primary when its COMMIT was acknowledged.
 create table shared.log (
     revision bigint primary key,
     epoch bigint not null,

@@ -77,7 +77,8 @@ declare
 begin
     if key is null or key = '' or octet_length(key) > key_size_max then
         return row('limit', 'key_too_long',
-            format('key ''%s'' has %s bytes, allowed are 1 to %s', left(key, 40), coalesce(octet_length(key), 0), key_size_max),
+            format('key ''%s'' has %s bytes, allowed are 1 to %s', left(key, 40),
+                coalesce(octet_length(key), 0), key_size_max),
             'choose a shorter key')::local.fault;
     end if;
     if key !~ '^[A-Za-z0-9._~@:+-]+(/[A-Za-z0-9._~@:+-]+)*$' then
@@ -237,7 +238,8 @@ begin
         update local.node set changed_by = pg_current_xact_id();
         xact := pg_current_xact_id();
         if current_setting('baton.catchup', true) is distinct from '1' then
-            perform pg_notify('baton_log', new.revision::text); -- once for each transaction
+            -- Once for each transaction: all with one channel and text would come as one anyway.
+            perform pg_notify('baton_log', (head.revision + 1)::text);
         end if;
     end if;
 

@@ -19,7 +19,8 @@ declare
     fault local.fault;
 begin
     if jsonb_typeof(changes) is distinct from 'array' or jsonb_array_length(changes) = 0 then
-        return row('invalid', 'no_changes', 'a write needs at least one change', 'name a key and a value')::local.fault;
+        return row('invalid', 'no_changes', 'a write needs at least one change',
+            'name a key and a value')::local.fault;
     end if;
     if jsonb_array_length(changes) > count_max then
         return row('limit', 'too_many_changes', format('%s changes in one write, at most %s',
@@ -39,7 +40,8 @@ begin
     if jsonb_array_length(changes) > 1 then
         if (select count(distinct (c ->> 'key', coalesce(c ->> 'site', ''))) from jsonb_array_elements(changes) c)
                 < jsonb_array_length(changes) then
-            return row('invalid', 'key_repeated', 'a write names the same key twice', 'name each key once')::local.fault;
+            return row('invalid', 'key_repeated', 'a write names the same key twice',
+                'name each key once')::local.fault;
         end if;
     end if;
 
@@ -63,9 +65,10 @@ begin
             select c.revision into current from shared.config c where c.key = change_key and c.site = change_site;
             if wanted <> coalesce(current, 0) then
                 return row('precondition_failed', 'precondition_failed',
-                    case when current is null then format('key ''%s'' does not exist, expected was revision %s', change_key, wanted)
-                        when wanted = 0 then format('key ''%s'' exists, revision %s', change_key, current)
-                        else format('key ''%s'' is at revision %s, expected was %s', change_key, current, wanted) end,
+                    format('key ''%s'' %s', change_key, case
+                        when current is null then format('does not exist, expected was revision %s', wanted)
+                        when wanted = 0 then format('exists, revision %s', current)
+                        else format('is at revision %s, expected was %s', current, wanted) end),
                     'read it again and decide anew')::local.fault;
             end if;
             if current is null and group_match is not null then -- when was it deleted?
@@ -123,7 +126,8 @@ begin
         end if;
         count := count + jsonb_array_length(changes);
         if count > count_max then
-            perform local.fail('BT006', 'too_many_changes', format('more than %s changes in one transaction', count_max),
+            perform local.fail('BT006', 'too_many_changes',
+                format('more than %s changes in one transaction', count_max),
                 'send the groups in several batches');
         end if;
         first := last + 1;
@@ -133,7 +137,8 @@ begin
             change := changes -> i;
             insert into shared.log (txn, site, key, value, author, reason)
             values (first, coalesce(change ->> 'site', ''), change ->> 'key',
-                case when (change -> 'delete') is not distinct from 'true'::jsonb then null else change -> 'value' end,
+                case when (change -> 'delete') is not distinct from 'true'::jsonb then null
+                    else change -> 'value' end,
                 author, reason);
             last := last + 1; -- as the trigger does: we hold the lock
         end loop;
@@ -145,7 +150,7 @@ begin
 end
 $$;
 
-create function local.write_one(change jsonb, reason text, system boolean) returns bigint
+create function local.write_one(change jsonb, reason text) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     answer jsonb;
@@ -156,7 +161,7 @@ begin
         perform set_config('synchronous_commit', 'on', true);
     end if;
     perform set_config('idle_in_transaction_session_timeout', '5s', true);
-    fault := local.change_fault(change ->> 'site', change ->> 'key', change -> 'value', system);
+    fault := local.change_fault(change ->> 'site', change ->> 'key', change -> 'value', false);
     if fault.slug is not null then
         perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
             fault.slug, fault.message, fault.mend);
@@ -176,16 +181,17 @@ create function shared.set(key text, value jsonb, reason text default null, site
 returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     if value is null then
-        perform local.fail('22004', 'value_missing', format('key ''%s'' has no value', key), 'shared.unset() deletes');
+        perform local.fail('22004', 'value_missing', format('key ''%s'' has no value', key),
+            'shared.unset() deletes');
     end if;
-    return local.write_one(jsonb_build_object('site', coalesce(site, ''), 'key', key, 'value', value), reason, false);
+    return local.write_one(jsonb_build_object('site', coalesce(site, ''), 'key', key, 'value', value), reason);
 end
 $$;
 
 create function shared.unset(key text, reason text default null, site text default '')
 returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    return local.write_one(jsonb_build_object('site', coalesce(site, ''), 'key', key, 'delete', true), reason, false);
+    return local.write_one(jsonb_build_object('site', coalesce(site, ''), 'key', key, 'delete', true), reason);
 end
 $$;
 

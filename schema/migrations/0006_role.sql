@@ -18,9 +18,9 @@ begin
 exception when unique_violation then
     if not exists (select from local.node n where (n.cluster_id, n.name, n.site)
             = (node_init.cluster_id, node_init.name, node_init.site)) then
-        perform local.fail('BT011', 'other_node', format('this database belongs to node %s of site %s, cluster %s',
-            (select n.name from local.node n), (select n.site from local.node n), (select n.cluster_id from local.node n)),
-            'use a new database for each node');
+        perform local.fail('BT011', 'other_node', (select format(
+            'this database belongs to node %s of site %s, cluster %s', n.name, n.site, n.cluster_id)
+            from local.node n), 'use a new database for each node');
     end if;
 end
 $$;
@@ -53,7 +53,8 @@ begin
     select * into head from local.head;
     return row(n.cluster_id, n.name, n.site, head.revision, head.epoch, head.holder,
         encode(head.hash, 'hex'), n.is_primary, n.frozen, local.writable(n), n.epoch,
-        n.epoch_holder, n.promised, n.promised_holder, n.log_base, encode(n.log_base_hash, 'hex'))::local.node_position;
+        n.epoch_holder, n.promised, n.promised_holder, n.log_base,
+        encode(n.log_base_hash, 'hex'))::local.node_position;
 end
 $$;
 
@@ -155,12 +156,12 @@ begin
         perform local.fail_fenced(n);
     end if;
     if holder <> n.name then
-        perform local.fail('BT011', 'not_holder', format('epoch %s belongs to %s, this node is %s', epoch, holder, n.name),
-            'only its holder opens an epoch (I1)');
+        perform local.fail('BT011', 'not_holder', format('epoch %s belongs to %s, this node is %s',
+            epoch, holder, n.name), 'only its holder opens an epoch (I1)');
     end if;
     if (n.promised, n.promised_holder) <> (epoch, holder) then
-        perform local.fail('BT003', 'promised', format('promised is %s/%s, not %s/%s', n.promised, n.promised_holder, epoch, holder),
-            'capture first, with an epoch above');
+        perform local.fail('BT003', 'promised', format('promised is %s/%s, not %s/%s',
+            n.promised, n.promised_holder, epoch, holder), 'capture first, with an epoch above');
     end if;
 end
 $$;

@@ -66,7 +66,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         select distinct case
             when low is null and high is null then greatest(node.bottom, node.top - case when i < 24 then i
                 else (24 * power(1.55, i - 24))::bigint end)
-            else greatest(node.bottom, node.top - (i * greatest(1, (node.top - node.bottom) / 62.0))::bigint) end as revision
+            else greatest(node.bottom, node.top - (i * greatest(1, (node.top - node.bottom) / 62.0))::bigint)
+            end as revision
         from node, generate_series(0, 62) i
         union select node.log_base from node where low is null and high is null
     )
@@ -109,8 +110,8 @@ begin
         perform local.fail_fenced(n);
     end if;
     if n.is_primary then
-        perform local.fail('BT009', 'primary', format('node %s is primary of %s/%s', n.name, n.epoch, n.epoch_holder),
-            'fence this node first');
+        perform local.fail('BT009', 'primary', format('node %s is primary of %s/%s',
+            n.name, n.epoch, n.epoch_holder), 'fence this node first');
     end if;
 end
 $$;
@@ -155,8 +156,8 @@ begin
     delete from shared.log l where l.revision > common;
 
     -- Each touched key as its last surviving row, or the base, has it.
-    delete from shared.config c using (select distinct s.site, s.key from local.setaside s where s.batch = batch_id) t
-    where c.site = t.site and c.key = t.key;
+    delete from shared.config c where exists (select from local.setaside s
+        where s.batch = batch_id and s.site = c.site and s.key = c.key);
     insert into shared.config (site, key, value, revision, epoch, author, at)
     select t.site, t.key, v.value, v.revision, v.epoch, v.author, v.at
     from (select distinct s.site, s.key from local.setaside s where s.batch = batch_id) t,
@@ -239,8 +240,8 @@ begin
             doc ->> 'cluster_id', n.cluster_id), 'ask a member of this cluster');
     end if;
     if head <= ours.revision then
-        perform local.fail('BT011', 'snapshot_old', format('the snapshot has revision %s, this node %s', head, ours.revision),
-            'pull the rows, or set the tail aside first');
+        perform local.fail('BT011', 'snapshot_old', format('the snapshot has revision %s, this node %s',
+            head, ours.revision), 'pull the rows, or set the tail aside first');
     end if;
     if ours.revision > 0 and not local.in_history(ours.revision, ours.epoch, ours.holder, doc -> 'epochs') then
         perform local.fail('BT008', 'fork', format('revision %s of epoch %s/%s is not in the snapshot''s history',
@@ -259,7 +260,8 @@ begin
     from jsonb_array_elements(doc -> 'config') e (item), jsonb_to_record(e.item) r (site text, key text,
         revision bigint, epoch bigint, author text, at bigint);
     insert into shared.config select * from local.config_base;
-    update local.node t set changed_by = pg_current_xact_id(), log_base = head, log_base_epoch = (doc ->> 'epoch')::bigint, log_base_holder = doc ->> 'holder',
+    update local.node t set changed_by = pg_current_xact_id(), log_base = head,
+        log_base_epoch = (doc ->> 'epoch')::bigint, log_base_holder = doc ->> 'holder',
         log_base_hash = decode(doc ->> 'hash', 'hex');
     if ((doc ->> 'epoch')::bigint, (doc ->> 'holder') collate "C") > (n.promised, n.promised_holder) then
         update local.node t set promised = (doc ->> 'epoch')::bigint, promised_holder = doc ->> 'holder';

@@ -18,8 +18,8 @@ create function local.check_name(name text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if name is null or name !~ '^baton_[a-z0-9_]{1,57}$' then
-        perform local.fail('22023', 'name', format('''%s'' is not a name of a slot or subscription of Baton', name),
-            'baton_ and the node, with _ for -');
+        perform local.fail('22023', 'name',
+            format('''%s'' is not a name of a slot or subscription of Baton', name), 'baton_ and the node, with _ for -');
     end if;
 end
 $$;
@@ -35,8 +35,8 @@ begin
     perform local.check_name(name);
     select string_agg(a.pid::text, ', ') into waiting from pg_stat_activity a where a.wait_event = 'SyncRep';
     if waiting is not null then
-        perform local.fail('55006', 'slot_blocked', format('slot %s would wait for commits that wait for standbys (pid %s)',
-            name, waiting), 'cancel those waits first; their outcome is then unknown to the clients');
+        perform local.fail('55006', 'slot_blocked', format(
+            'slot %s would wait for commits that wait for standbys (pid %s)', name, waiting), 'cancel those waits first; their outcome is then unknown to the clients');
     end if;
     return (select s.lsn from pg_create_logical_replication_slot(slot_make.name, 'pgoutput') s);
 end
@@ -96,8 +96,8 @@ begin
     from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid
     where s.subname = sub_attach.name and r.srrelid <> 'shared.log'::regclass;
     if other is not null then
-        perform local.fail('42501', 'publication', format('the publisher of %s publishes %s beside shared.log', name, other),
-            'its publication baton must hold only shared.log');
+        perform local.fail('42501', 'publication', format('the publisher of %s publishes %s beside shared.log',
+            name, other), 'its publication baton must hold only shared.log');
     end if;
 end
 $$;

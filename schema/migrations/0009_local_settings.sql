@@ -35,13 +35,15 @@ insert into local.key_rule (pattern, scope) values
 -- The database itself keeps a shared key out of schema local.
 create function local.setting_check() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    scope constant text := local.key_scope(new.key);
 begin
-    if local.key_scope(new.key) is distinct from 'node' then
-        perform local.fail('BT005', case when local.key_scope(new.key) is null then 'key_unknown' else 'key_scope' end,
-            case when local.key_scope(new.key) is null then format('key ''%s'' is unknown', new.key)
-                else format('key ''%s'' is shared, not a local setting', new.key) end,
-            case when local.key_scope(new.key) is null then format('the nearest known one is ''%s''', local.key_nearest(new.key))
-                else format('baton config set %s VALUE', new.key) end);
+    if scope is null then
+        perform local.fail('BT005', 'key_unknown', format('key ''%s'' is unknown', new.key),
+            format('the nearest known one is ''%s''', local.key_nearest(new.key)));
+    elsif scope <> 'node' then
+        perform local.fail('BT005', 'key_scope', format('key ''%s'' is shared, not a local setting', new.key),
+            format('baton config set %s VALUE', new.key));
     end if;
     if octet_length(new.value::text) > 262144 then
         perform local.fail('BT006', 'value_too_large', format('value of ''%s'' has %s bytes, at most 262144',

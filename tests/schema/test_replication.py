@@ -250,18 +250,30 @@ def test_groups_arrive_whole(three):
     assert seen and {count for _, count in seen} == {40}
 
 
-def test_apply_wakes_listeners_with_the_revision(three):
-    first, second, _ = three
+def test_every_transaction_wakes_listeners_on_every_node(three):
+    """Once, with its first revision; from the apply worker and the pull, too."""
+    first, second, third = three
     first.open(1)
     second.attach(first)
-    listener = second.connect()
-    listener.cursor().execute("listen baton_log")
-    revision = first.set("app/x", 1)
+    listeners = [node.connect() for node in three]
+    for listener in listeners:
+        listener.cursor().execute("listen baton_log")
+    answers = first.write([group(change("app/x", 1), change("app/y", 1)), group(change("app/z", 1))])
+    third.pull(first)
 
-    def heard():
+    def heard(listener):
         listener.poll()
-        return any(n.channel == "baton_log" and n.payload == str(revision) for n in listener.notifies)
-    wait_until("the notification", heard)
+        return [(n.channel, n.payload) for n in listener.notifies]
+    for listener, payload in zip(listeners, (answers[0]["txn"], answers[0]["txn"], third.applied())):
+        wait_until("the notification", lambda: heard(listener))
+        assert heard(listener) == [("baton_log", str(payload))]
+
+
+def test_a_publisher_that_does_not_answer(three):
+    first, second, _ = three
+    assert error_of(second.run, "sub_attach", sub_name(first), "host=127.0.0.1 port=1 dbname=x connect_timeout=2",
+                    slot_name(second), True)[0] == "08006"
+    assert second.run("subs") == []
 
 
 def test_duplicates_need_no_lock(primary, make):
