@@ -10,6 +10,7 @@
 #include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
+#include "controller/loop/cert.h"
 #include "controller/loop/password.h"
 
 /* ---- log in, log out ---- */
@@ -43,6 +44,13 @@ on_login(void *data, const struct auth_session *session, uint64_t wait_ms, const
     call_reply(call, 200, document);
 }
 
+/* The text belongs to the body, which is not used for it any more. */
+static void
+wipe(const char *secret)
+{
+    sodium_memzero((char *)(uintptr_t)secret, strlen(secret));
+}
+
 static const struct shape login_members[] = {
     { .name = "user", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 63 },
     { .name = "password",
@@ -63,7 +71,9 @@ serve_login(struct call *call)
         return;
     (void)!json_get_string(call->body, "user", &user);
     (void)!json_get_string(call->body, "password", &password);
-    auth_login(call->api->auth, user, password, call->request->address, on_login, call);
+    CLEANUP(cert_secret_freep) char *copy = str_dup(password);
+    wipe(password); /* the call may be over when auth_login() returns */
+    auth_login(call->api->auth, user, copy, call->request->address, on_login, call);
 }
 
 void
@@ -230,7 +240,9 @@ serve_user_set(struct call *call)
         role = "viewer";
     ASSERT(str_copy(change->role, sizeof change->role, role));
     if (password != NULL) {
-        auth_hash(call->api->auth, password, on_hashed, call);
+        CLEANUP(cert_secret_freep) char *copy = str_dup(password);
+        wipe(password);
+        auth_hash(call->api->auth, copy, on_hashed, call);
     } else if (json_get_string(cache_value(user), "hash", &hash)) {
         write_user(call, hash);
     } else {
