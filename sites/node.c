@@ -603,6 +603,17 @@ node_set_peers(struct node *node, const char *const *names, size_t count)
     node->peer_count = count;
 }
 
+void
+node_note(struct node *node, const struct position *applied, const struct epoch *promised)
+{
+    if (applied != NULL) {
+        node->own.applied = *applied;
+        node->own.promised = *epoch_max(&node->own.promised, &applied->epoch);
+    }
+    if (promised != NULL)
+        node->own.promised = *epoch_max(&node->own.promised, promised);
+}
+
 static void
 note_heard(struct node *node, const struct node_event *event)
 {

@@ -171,6 +171,13 @@ void node_init(struct node *node, const char *self, const struct node_limits *li
 /* The other members; what was heard from those that stay is kept. At most NODE_MEMBERS_MAX. */
 void node_set_peers(struct node *node, const char *const *names, size_t count);
 
+/*
+ * What our own row has come to between two steps: rows that arrived, a promise to ourselves; either
+ * may be NULL. A row raises the promise to its epoch, as the gate of the database does, so that we
+ * never go back to the primary of an earlier one (I3).
+ */
+void node_note(struct node *node, const struct position *applied, const struct epoch *promised);
+
 /* ERR_CONFLICT: no rule for the event in this state; nothing has changed. */
 MUST_CHECK enum err_code node_step(struct node *node, const struct node_event *event,
                                    struct node_effects *ret_effects, struct err *err);

@@ -302,10 +302,10 @@ static void
 on_applied(struct tail_listener *listener, const struct cache_position *position)
 {
     struct driver *driver = CONTAINER_OF(listener, struct driver, tail);
-    driver->node.own.applied.revision = position->revision;
-    driver->node.own.applied.epoch = epoch_make(position->epoch, position->holder);
-    (void)snprintf(driver->node.own.applied.hash, sizeof driver->node.own.applied.hash, "%s",
-                   position->hash);
+    struct position applied = { .revision = position->revision,
+                                .epoch = epoch_make(position->epoch, position->holder) };
+    (void)snprintf(applied.hash, sizeof applied.hash, "%s", position->hash);
+    node_note(&driver->node, &applied, NULL);
     driver_touch(driver);
     if (promo_is_running(&driver->promo))
         driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_APPLIED,

@@ -414,7 +414,7 @@ on_captured_here(void *data, const PGresult *result, const struct err *err, bool
     }
     bool granted = strcmp(pq_text(result, 0, "granted"), "t") == 0;
     struct epoch before;
-    driver->node.own.promised = facts.promised;
+    node_note(&driver->node, NULL, &facts.promised);
     if (!driver_read_before(result, &before))
         before = facts.promised;
     post_captured(driver, node, granted, &facts.applied, granted ? &before : &facts.promised);

@@ -260,7 +260,8 @@ daemon_applied(struct world *world, unsigned node)
     if (!daemon->up || !daemon->node.database)
         return;
     struct point head = db_head(&world->nodes[node].db);
-    daemon->node.own.applied = point_position(world, &head);
+    struct position applied = point_position(world, &head);
+    node_note(&daemon->node, &applied, NULL);
     if (promo_is_running(&daemon->promo))
         daemon_post_promo(world, node,
                           &(struct promo_event){ .kind = PROMO_EV_APPLIED,

@@ -374,6 +374,9 @@ op_setaside(struct world *world, unsigned node, struct op *op)
         rows_add(&db->aside, &db->log.list[i]);
     op->message.flag = op->message.revision < db->log.count;
     if (op->message.flag) {
+        say(world, WORLD_SAY_WORLD, "%5llu %s sets %zu rows aside, above revision %llu",
+            stamp(world), world->nodes[node].name, db->log.count - op->message.revision,
+            (unsigned long long)op->message.revision);
         /* who has given rows up for an epoch goes back to no earlier one */
         if (db->promised < op->message.epoch)
             db->promised = op->message.epoch;

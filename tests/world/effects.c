@@ -258,8 +258,9 @@ promo_op_done(struct world *world, unsigned node, const struct op *op)
     if (!effect_is_current(world, node, op->message.epoch))
         return;
     if (op->kind == OP_CAPTURE) {
+        struct epoch epoch = code_epoch(world, op->message.epoch);
         if (ok)
-            daemon->node.own.promised = code_epoch(world, op->message.epoch);
+            node_note(&daemon->node, NULL, &epoch);
         post_captured(world, node, node, &op->message);
         return;
     }
