@@ -372,7 +372,6 @@ external_server_gets_a_database_or_nothing(void **state)
     assert_string_equal(still, "6");
 
     /* A wrong setting is named. */
-    CLEANUP(pq_clearp) PGresult *result = NULL;
     assert_int_equal(pq_run_blocking(owner, "drop database baton", 0, NULL, NULL, &err), ERR_NONE);
     assert_int_equal(
         pq_run_blocking(owner, "alter role baton_owner set default_transaction_read_only = on", 0,
