@@ -302,8 +302,15 @@ on_heard_primary(struct node *node, struct step_context *context)
     bool challenged = false;
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct node_peer *peer = &node->peers[i];
-        challenged |= is_fresh(node, peer, context->event->now_ms) &&
-                      epoch_compare(&peer->facts.promised, &node->own.epoch) > 0;
+        if (!is_fresh(node, peer, context->event->now_ms))
+            continue;
+        if (epoch_compare(&peer->facts.applied.epoch, &node->own.epoch) > 0) {
+            /* Overtaken: to come back now would be a failover, which a person orders. */
+            set_reason(node, "%s holds rows of the later epoch %s", peer->name,
+                       epoch_text(&peer->facts.applied.epoch, text));
+            return step_down(node, context);
+        }
+        challenged |= epoch_compare(&peer->facts.promised, &node->own.epoch) > 0;
     }
     if (!challenged)
         node->challenged_ms = 0;

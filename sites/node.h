@@ -5,7 +5,8 @@
  *   FENCED -own epoch confirmed by the peers--------------> (resumption) CANDIDATE
  *   FENCED, STANDBY -order-> CANDIDATE -opened-> CLOSED -acknowledged-> PRIMARY
  *   PRIMARY -freeze-> DRAINING -captured-> FENCED,   DRAINING -thaw or deadline-> PRIMARY
- *   PRIMARY, CLOSED, DRAINING -a later epoch is heard of, or promised here-> FENCED
+ *   PRIMARY, CLOSED, DRAINING -a primary or rows of a later epoch are heard of, or one is promised
+ *                              here-> FENCED
  *   CLOSED -members keep a later promise-> FENCED,   PRIMARY -the same-> (renewal) CANDIDATE
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its

@@ -40,12 +40,12 @@ show
       ATTACH west-1 epoch 2/west-1
  2552 west-2 ATTACHED: REJOINING -> STANDBY
  3200 west-1 crashes: both
-10937 east-1 TICK: PRIMARY -> PRIMARY
-      RENEW
-10937 east-1 BEGIN: PRIMARY -> CANDIDATE
+ 3941 east-1 HEARD: PRIMARY -> FENCED
+      FENCE_DATABASE
       WRITES_HOLD
+      DEACTIVATE
 11200
-      east-1 CANDIDATE epoch 1/east-1 promised 1/east-1 log 1/east-1:3 acts
+      east-1 FENCED epoch 1/east-1 promised 1/east-1 log 1/east-1:3
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:5 follows west-1
       north-1 STANDBY epoch - promised 2/west-1 log 2/west-1:5 follows west-1
       west-1 (daemon down) (database down) epoch 2/west-1 promised 2/west-1 log 2/west-1:5
