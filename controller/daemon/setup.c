@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +82,17 @@ check_name(const char *what, const char *option, const char *name, struct err *e
     (void)err_set(err, ERR_INVALID, "name", "%s name '%.64s' is %s", what, name == NULL ? "" : name,
                   name == NULL ? "missing" : "no name");
     return err_mend(err, "%s takes small letters, digits and '-', at most 63 characters", option);
+}
+
+static enum err_code
+check_node_name(const char *name, struct err *err)
+{
+    enum err_code code = check_name("node", "--node", name, err);
+    if (code != ERR_NONE || strlen(name) <= SETUP_NODE_LENGTH_MAX)
+        return code;
+    (void)err_set(err, ERR_INVALID, "name", "node name '%.64s' is too long for its database role",
+                  name);
+    return err_mend(err, "--node takes at most %d characters", SETUP_NODE_LENGTH_MAX);
 }
 
 static bool
@@ -180,9 +193,11 @@ plan_database(struct setup *setup, const char *listen_host, struct err *err)
     const struct setup_node *node = setup->node;
     struct home *home = setup->home;
     const char *run_as = node->run_as;
-    if (node->pg_listen != NULL && !is_address(node->pg_listen))
-        return err_set(err, ERR_INVALID, "address", "--pg-listen: '%.128s' is not an IP address",
-                       node->pg_listen);
+    if (node->pg_listen != NULL && !is_address(node->pg_listen)) {
+        (void)err_set(err, ERR_INVALID, "address", "--pg-listen: '%.128s' is not an IP address",
+                      node->pg_listen);
+        return err_mend(err, "give an address of this host, or 0.0.0.0 for all");
+    }
     home->pg.listen = str_dup(node->pg_listen == NULL ? listen_host : node->pg_listen);
     home->pg.port = node->pg_port == 0 ? HOME_PG_PORT : node->pg_port;
     home->pg.dbname = str_dup(MANAGED_DATABASE);
@@ -210,6 +225,40 @@ plan_database(struct setup *setup, const char *listen_host, struct err *err)
     return ERR_NONE;
 }
 
+/* Known now, and not after minutes from whoever tries to listen there. Whether batond may use a
+ * port below 1024 is not ours to say: it can run as another user. */
+static enum err_code
+require_port(const char *host_option, const char *port_option, const char *host, uint16_t port,
+             struct err *err)
+{
+    char service[8];
+    const int yes = 1;
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                              .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    (void)snprintf(service, sizeof service, "%u", port);
+    if (getaddrinfo(host, service, &hints, &found) != 0)
+        return err_set(err, ERR_INVALID, "address", "%s: '%s' is no address", host_option, host);
+    int number = 0;
+    int probe = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0 || setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        bind(probe, found->ai_addr, found->ai_addrlen) != 0)
+        number = errno;
+    freeaddrinfo(found);
+    if (probe >= 0)
+        (void)close(probe);
+    CLEANUP(freep) char *address = join_address(host, port);
+    if (number == EADDRINUSE) {
+        (void)err_set(err, ERR_CONFLICT, "port_in_use", "%s is in use already", address);
+        return err_mend(err, "end what listens there, or choose another port with %s", port_option);
+    }
+    if (number == 0 || number == EACCES)
+        return ERR_NONE;
+    (void)err_set(err, ERR_INVALID, "address", "%s: nobody can listen on %s: %s", host_option,
+                  address, strerror(number));
+    return err_mend(err, "give an address of this host, or 0.0.0.0 for all");
+}
+
 enum err_code
 setup_plan(struct setup *setup, const struct setup_node *node, const char *cluster,
            const char *site, struct err *err)
@@ -224,7 +273,7 @@ setup_plan(struct setup *setup, const struct setup_node *node, const char *clust
     if (code == ERR_NONE)
         code = check_name("site", "--site", site, err);
     if (code == ERR_NONE)
-        code = check_name("node", "--node", node->node, err);
+        code = check_node_name(node->node, err);
     if (code == ERR_NONE && (node->folder == NULL || node->folder[0] == '\0'))
         code = err_set(err, ERR_INVALID, "data_dir", "no data directory is named (--data-dir)");
     if (code == ERR_NONE)
@@ -238,8 +287,13 @@ setup_plan(struct setup *setup, const struct setup_node *node, const char *clust
     setup->home->cluster = str_dup(cluster);
     setup->home->site = str_dup(site);
     setup->home->node = str_dup(node->node);
-    if (!home_managed(setup->home))
-        return ERR_NONE;
+    code = require_port("--listen", "--listen", listen_host, listen_port, err);
+    if (code != ERR_NONE || !home_managed(setup->home))
+        return code;
+    code =
+        require_port("--pg-listen", "--pg-port", setup->home->pg.listen, setup->home->pg.port, err);
+    if (code != ERR_NONE)
+        return code;
     setup->managed.run_as = setup->home->pg.run_as;
     char *programs = NULL;
     unsigned major;
@@ -273,8 +327,10 @@ use_existing(struct setup *setup, const char *folder, struct err *err)
     struct stat status;
     if (stat(folder, &status) != 0)
         return err_errno(err, errno, "data directory '%s'", folder);
-    if (!S_ISDIR(status.st_mode))
-        return err_set(err, ERR_INVALID, "not_a_folder", "'%s' is not a folder", folder);
+    if (!S_ISDIR(status.st_mode)) {
+        (void)err_set(err, ERR_INVALID, "not_a_folder", "'%s' is not a folder", folder);
+        return err_mend(err, "name a folder that is empty or does not exist yet");
+    }
     if (status.st_uid != geteuid()) {
         (void)err_set(err, ERR_DENIED, "not_ours", "data directory '%s' belongs to another user",
                       folder);

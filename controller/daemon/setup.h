@@ -20,6 +20,7 @@
 #define SETUP_PASSWORD_SIZE     64
 #define SETUP_PASSWORD_SIZE_MIN 12
 #define SETUP_ADMIN             "admin"
+#define SETUP_NODE_LENGTH_MAX   55 /* baton_n_NAME is a role, and PostgreSQL cuts names at 63 */
 
 /* One line for each step, for a person who waits: "make the database". May be NULL. */
 typedef void setup_say_fn(void *data, const char *text);

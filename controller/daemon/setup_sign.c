@@ -42,6 +42,8 @@ setup_read_request(struct json_object *body, struct setup_request *ret_request, 
         return wrong(err, "secret", "is missing");
     if (!json_get_string(body, "node", &request.node) || !str_is_name(request.node))
         return wrong(err, "node", "is missing or no name");
+    if (strlen(request.node) > SETUP_NODE_LENGTH_MAX)
+        return wrong(err, "node", "is too long for its database role");
     if (!json_get_string(body, "csr", &request.csr) || strlen(request.csr) > CERT_PEM_SIZE_MAX)
         return wrong(err, "csr", "is missing or too long");
     if (!json_get_string(body, "address", &request.address))
