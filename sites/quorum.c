@@ -142,10 +142,15 @@ quorum_standby_names(const struct quorum_set *set, const char *primary, struct b
 }
 
 enum quorum_step
-quorum_next(const struct quorum_record *record, const struct quorum_set *names_in_force,
-            const struct quorum_set *wanted, struct quorum_record *ret_record,
-            struct quorum_set *ret_set)
+quorum_next(const struct quorum_record *record, bool acknowledged,
+            const struct quorum_set *names_in_force, const struct quorum_set *wanted,
+            struct quorum_record *ret_record, struct quorum_set *ret_set)
 {
+    if (!acknowledged) {
+        *ret_record = *record;
+        *ret_set = *quorum_acknowledging(record);
+        return quorum_equal(names_in_force, ret_set) ? QUORUM_STEP_RECORD : QUORUM_STEP_NAMES;
+    }
     if (record->joint) {
         if (!quorum_equal(names_in_force, &record->now)) {
             *ret_set = record->now;

@@ -81,8 +81,12 @@ enum quorum_step {
     QUORUM_STEP_NAMES,  /* set synchronous_standby_names for '*ret_set' and read it back */
 };
 
-/* 'names_in_force' is the set whose names PostgreSQL has read back. */
-enum quorum_step quorum_next(const struct quorum_record *record,
+/*
+ * 'acknowledged': the record's row was, not only written: a COMMIT that was cancelled leaves it in
+ * our log alone, and a capture by the old set would not learn of the change. 'names_in_force' is
+ * the set whose names PostgreSQL has read back.
+ */
+enum quorum_step quorum_next(const struct quorum_record *record, bool acknowledged,
                              const struct quorum_set *names_in_force,
                              const struct quorum_set *wanted, struct quorum_record *ret_record,
                              struct quorum_set *ret_set);

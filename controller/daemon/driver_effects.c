@@ -309,6 +309,7 @@ do_arm(struct driver *driver, const struct promo_effect *effect)
     for (size_t i = 0; i < driver->peer_count; i++)
         members[i] = driver->peers[i].name;
     driver->names = driver->promo.armed_for;
+    driver->acked_revision = 0;
     repl_arm_cancel(take_ptr(&driver->arm));
     driver->arm =
         repl_arm_start(&driver->port, driver->core->home->node, members, driver->peer_count,
@@ -498,6 +499,8 @@ on_first_row(void *data, const struct writer_result *result, const struct err *e
     if (!call_end(data, &driver, node))
         return;
     bool ok = err == NULL && result->epoch == driver->promo.epoch.number;
+    if (ok)
+        driver->acked_revision = result->revision;
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED,
                                                      .ok = ok,
                                                      .text = err == NULL ? NULL : err->text });

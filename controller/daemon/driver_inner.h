@@ -97,6 +97,7 @@ struct driver {
     bool may_act;            /* effects on the outside are ours */
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
+    uint64_t acked_revision; /* newest of our own rows that was acknowledged in this epoch */
     bool names_cleared; /* a standby's are empty */
     bool sync_busy;
     uint64_t upkeep_count;

@@ -105,11 +105,12 @@ static void
 on_set_recorded(void *data, const struct writer_result *result, const struct err *err)
 {
     struct driver *driver = data;
-    (void)result;
     driver->sync_busy = false;
     if (err != NULL)
         log_warn("sync.record", "reason=\"%s\"", err->text);
-    else if (driver->running)
+    else if (result->revision > driver->acked_revision)
+        driver->acked_revision = result->revision;
+    if (err == NULL && driver->running)
         tail_poke(driver->core->tail); /* the next step follows when the cache has the row */
 }
 
@@ -139,7 +140,9 @@ advance_sync(struct driver *driver)
         return;
     driver_record(driver, &record);
     struct quorum_set wanted = wanted_set(driver, &record);
-    switch (quorum_next(&record, &driver->names, &wanted, &next, &set)) {
+    const struct cache_entry *entry = cache_get(driver->core->cache, "sync/set", "");
+    bool acknowledged = entry == NULL || entry->revision <= driver->acked_revision;
+    switch (quorum_next(&record, acknowledged, &driver->names, &wanted, &next, &set)) {
     case QUORUM_STEP_NONE:
         return;
     case QUORUM_STEP_RECORD: {

@@ -89,6 +89,16 @@ db_record_of(const struct database *db, size_t count)
     return 0;
 }
 
+uint64_t
+db_record_revision(const struct database *db)
+{
+    for (size_t i = db_visible(db); i > 0; i--) {
+        if (db->log.list[i - 1].record != 0)
+            return i;
+    }
+    return 0;
+}
+
 /* Something that reads and the daemon may see has changed. */
 static void
 became_visible(struct world *world, unsigned node)

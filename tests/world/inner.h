@@ -454,6 +454,8 @@ void db_check_waiter(struct world *world, unsigned node);
 void db_crash(struct world *world, unsigned node);
 void db_start(struct world *world, unsigned node);
 const char *gate_name(enum gate gate);
+/* Of the row that set the record in force; 0 for none. */
+uint64_t db_record_revision(const struct database *db);
 uint32_t db_record_of(const struct database *db, size_t count);
 
 /* ---- stream.c ---- */

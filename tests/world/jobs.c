@@ -75,6 +75,7 @@ job_arm(struct world *world, unsigned node, bool remake)
 {
     struct daemon *daemon = daemon_of(world, node);
     daemon->arm = (struct arm){ .active = true, .serial = ++daemon->serial_last, .remake = remake };
+    daemon->acked = 0;
     arm_next(world, node);
 }
 

@@ -61,7 +61,8 @@ advance_sync(struct world *world, unsigned node)
     if (daemon->sync_busy || promo_is_running(&daemon->promo))
         return;
     (void)set_in_force(world, node, record, &in_force);
-    switch (quorum_next(record, &in_force, &wanted, &next, &set)) {
+    uint64_t revision = db_record_revision(&world->nodes[node].db);
+    switch (quorum_next(record, revision <= daemon->acked, &in_force, &wanted, &next, &set)) {
     case QUORUM_STEP_NONE:
         break;
     case QUORUM_STEP_RECORD:
