@@ -160,7 +160,8 @@ def violations(node, acts, levels, writes, ends):
             for order in merges(writer_steps(level, write), control_steps(act, 0, end)):
                 epoch = reopen(node)
                 before = node.applied()
-                results = play.play([(who, step, text.replace("(0,", "(%d," % (epoch + 1))) for who, step, text in order])
+                results = play.play([(who, step, text.replace("(0,", "(%d," % (epoch + 1)))
+                                     for who, step, text in order])
                 played += 1
                 fault = judge(results, before, node.applied(), act, end)
                 if fault:

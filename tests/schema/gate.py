@@ -231,11 +231,12 @@ def epoch_row_first(primary, standby):
 
 def forged_head(primary, standby):
     """What a row leaves for the next one of its transaction cannot be left by others."""
-    for user, write in (("baton", "select shared.write('[{\"author\": \"a\", \"changes\": [{\"key\": \"app/x\", \"value\": 1}]}]')"),
+    plant = "begin; select set_config('baton.log_head', pg_current_xact_id() || %s, true)"
+    for user, write in (("baton", "select shared.write('%s')" % json.dumps([group(change("app/x", 1))])),
                         ("baton_owner", "select shared.set('app/x', '1')")):
         connection = primary.connect(user, "local")
         cursor = connection.cursor()
-        cursor.execute("begin; select set_config('baton.log_head', pg_current_xact_id() || '(900,8,east-1,\"\\\\x00\")', true)")
+        cursor.execute(plant, ('(900,8,east-1,"\\\\x00")',))
         try:
             cursor.execute(write)
             cursor.execute("select max(revision), max(epoch) from shared.log")
@@ -244,7 +245,7 @@ def forged_head(primary, standby):
             cursor.execute("rollback")
     connection = standby.connect("baton", "local")
     cursor = connection.cursor()
-    cursor.execute("begin; select set_config('baton.log_head', pg_current_xact_id() || '(4,1,east-1,\"\\\\x00\")', true)")
+    cursor.execute(plant, ('(4,1,east-1,"\\\\x00")',))
     assert error_of(run, connection, "catchup", rows_from(primary)[4:])[0] == "BT001"
     cursor.execute("rollback")
 
@@ -277,49 +278,68 @@ def savepoints(primary, standby):
     cursor.execute("begin")
     try:
         for key in ("app/r", "app/s"):
-            cursor.execute("savepoint before; select shared.set('app/q', '1'); insert into shared.log (key, value, author) "
-                           "values ('app/p', '1', 'me'); rollback to before")
+            cursor.execute("savepoint before; select shared.set('app/q', '1'); insert into shared.log (key, value, "
+                           "author) values ('app/p', '1', 'me'); rollback to before")
             cursor.execute("insert into shared.log (key, value, author) values (%s, '1', 'me') ", (key,))
         head = primary.applied()
         cursor.execute("select revision, key from shared.log where revision > %s order by revision", (head,))
         assert cursor.fetchall() == [(head + 1, "app/r"), (head + 2, "app/s")]
-        cursor.execute("select bool_and(hash = want) from (select hash, local.log_hash(lag(hash) over (order by revision), "
-                       "revision, epoch, holder, txn, site, key, value::text, author, at, reason) as want from shared.log) c "
-                       "where want is not null")
+        cursor.execute("select bool_and(hash = want) from (select hash, local.log_hash(lag(hash) over (order by "
+                       "revision), revision, epoch, holder, txn, site, key, value::text, author, at, reason) as want "
+                       "from shared.log) c where want is not null")
         assert cursor.fetchone() == (True,)
     finally:
         cursor.execute("rollback")
 
 
-CHECKS = [forged_head, rows_of_one_transaction, savepoints, gap, hash_chain, hash_unambiguous, duplicate, fork, promised, stale_epoch, promise_by_row, capture_order,
+CHECKS = [forged_head, rows_of_one_transaction, savepoints, gap, hash_chain, hash_unambiguous, duplicate, fork,
+          promised, stale_epoch, promise_by_row, capture_order,
           primary_takes_none, standby_refuses, frozen_refuses, restarted_refuses, old_epoch_refused, keys_refused,
           immutable, epoch_row_first]
 
-# What is planted -> which check must see it.
+ORDER = "if (new.epoch, new.holder) < (head.epoch, head.holder) then"
+PROMISE = "if (new_row.epoch, new_row.holder) < (n.promised"
+PULLED = "and current_setting('baton.catchup', true) is distinct from '1'\n            and"
+TAKES_NONE = "if n.is_primary then\n        perform local.fail('BT009', 'primary', format('primary of"
+SAME_START = "and n.opened_pg operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()"
+SAME_EPOCH = "and (n.promised, n.promised_holder) operator(pg_catalog.=) (n.epoch, n.epoch_holder)"
+FIRST_ROW = "if key <> 'epoch' and (head.epoch"
+HASH = "if new.hash is distinct from"
+
+# What is planted -> the check that must see it, and the change of the migrations.
 MUTANTS = {
     "no gap check": (gap, {"if new.revision <> head.revision + 1 then": "if false then"}),
-    "no hash check": (hash_chain, {"if new.hash is distinct from": "if false and new.hash is distinct from"}),
+    "no hash check": (hash_chain, {HASH: HASH.replace("if", "if false and")}),
     "author not hashed": (hash_chain, {"pg_catalog.octet_length(author), ':', author,": "0,"}),
-    "no lengths in the hash": (hash_unambiguous, {"pg_catalog.octet_length(site), ':', site,": "site,",
-                                                  "pg_catalog.octet_length(key), ':', key,": "key,"}),
-    "duplicates not dropped": (duplicate, {"                return null;\n            end if;": "            end if;",
-                                           "            return null;\n        else": "        else"}),
+    "no lengths in the hash": (hash_unambiguous, {
+        "pg_catalog.octet_length(site), ':', site,": "site,", "pg_catalog.octet_length(key), ':', key,": "key,"}),
+    "duplicates not dropped": (duplicate, {
+        "                return null;\n            end if;": "            end if;",
+        "            return null;\n        else": "        else"}),
     "forks dropped as duplicates": (fork, {"if ours is distinct from hash then": "if false then"}),
-    "no promise check": (promised, {"if (new_row.epoch, new_row.holder) < (n.promised": "if false and (new_row.epoch, new_row.holder) < (n.promised"}),
-    "pull bound by the promise": (promised, {"and current_setting('baton.catchup', true) is distinct from '1'\n            and": "and"}),
-    "no epoch order": (stale_epoch, {"if (new.epoch, new.holder) < (head.epoch, head.holder) then": "if false then"}),
-    "epochs compared as numbers": (stale_epoch, {"if (new.epoch, new.holder) < (head.epoch, head.holder) then": "if new.epoch < head.epoch then"}),
-    "rows promise nothing": (promise_by_row, {"where (t.promised, t.promised_holder) < (new.epoch, new.holder)": "where false"}),
-    "every capture granted": (capture_order, {"granted := again or (n.promised, n.promised_holder) < (epoch, holder collate \"C\");": "granted := true;"}),
-    "primary applies": (primary_takes_none, {"if n.is_primary then\n        perform local.fail('BT009', 'primary', format('primary of": "if false then\n        perform local.fail('BT009', 'primary', format('primary of"}),
-    "role not asked": (standby_refuses, {"select coalesce(n.is_primary and not n.frozen": "select coalesce(not n.frozen", "and (n.promised, n.promised_holder) operator(pg_catalog.=) (n.epoch, n.epoch_holder)": "", "and n.opened_pg operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()": "", "if key <> 'epoch' and (head.epoch": "if false and (head.epoch"}),
+    "no promise check": (promised, {PROMISE: PROMISE.replace("if", "if false and")}),
+    "pull bound by the promise": (promised, {PULLED: "and"}),
+    "no epoch order": (stale_epoch, {ORDER: "if false then"}),
+    "epochs compared as numbers": (stale_epoch, {ORDER: "if new.epoch < head.epoch then"}),
+    "rows promise nothing": (promise_by_row, {
+        "where (t.promised, t.promised_holder) < (new.epoch, new.holder)": "where false"}),
+    "every capture granted": (capture_order, {
+        "granted := again or (n.promised, n.promised_holder) < (epoch, holder collate \"C\");": "granted := true;"}),
+    "primary applies": (primary_takes_none, {TAKES_NONE: TAKES_NONE.replace("n.is_primary", "false")}),
+    "role not asked": (standby_refuses, {
+        "select coalesce(n.is_primary and not n.frozen": "select coalesce(not n.frozen", SAME_EPOCH: "", SAME_START: "",
+        FIRST_ROW: FIRST_ROW.replace("if", "if false and")}),
     "freeze not asked": (frozen_refuses, {"n.is_primary and not n.frozen": "n.is_primary"}),
-    "restart not seen": (restarted_refuses, {"and n.opened_pg operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()": ""}),
-    "any epoch written": (old_epoch_refused, {"if new.epoch <> head.epoch or new.holder <> head.holder then": "if false then"}),
+    "restart not seen": (restarted_refuses, {SAME_START: ""}),
+    "any epoch written": (old_epoch_refused, {
+        "if new.epoch <> head.epoch or new.holder <> head.holder then": "if false then"}),
     "no key rules": (keys_refused, {"    rule := local.key_scope(key);": "    return null;"}),
-    "log may change": (immutable, {"create trigger log_immutable before update or delete or truncate": "create trigger log_immutable before update or delete"}),
-    "promise may fall": (immutable, {"    or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)\n": "\n"}),
+    "log may change": (immutable, {
+        "create trigger log_immutable before update or delete or truncate":
+            "create trigger log_immutable before update or delete"}),
+    "promise may fall": (immutable, {
+        "    or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)\n": "\n"}),
     "left-over head believed": (forged_head, {"perform set_config('baton.log_head', '', true);": ""}),
-    "further rows unchecked": (rows_of_one_transaction, {"if new.hash is distinct from": "if n.name is not null and new.hash is distinct from"}),
-    "no epoch row": (epoch_row_first, {"if key <> 'epoch' and (head.epoch": "if false and (head.epoch"}),
+    "further rows unchecked": (rows_of_one_transaction, {HASH: HASH.replace("if", "if n.name is not null and")}),
+    "no epoch row": (epoch_row_first, {FIRST_ROW: FIRST_ROW.replace("if", "if false and")}),
 }

@@ -56,7 +56,8 @@ def test_pages_are_bounded_in_bytes(pair):
     first, _ = pair
     head = first.applied()
     for i in range(6):
-        first.write([group(*[change("app/big%d" % j, random.Random(i * 100 + j).randbytes(100_000).hex()) for j in range(5)])])
+        first.write([group(*[change("app/big%d" % j, random.Random(i * 100 + j).randbytes(100_000).hex())
+                             for j in range(5)])])
     sizes = []
     after = head
     while rows := first.value("log_rows", after, 1000):
@@ -151,14 +152,21 @@ def test_setaside_is_decided_once(pair):
 
 def test_nothing_is_set_aside_on_a_primary(pair):
     first, _ = pair
-    for action in (("setaside_tail", 3, 2, "x"), ("setaside_all", 0, 2, "x"), ("snapshot_load", first.value("snapshot_make"))):
+    for action in (("setaside_tail", 3, 2, "x"), ("setaside_all", 0, 2, "x"),
+                   ("snapshot_load", first.value("snapshot_make"))):
         assert error_of(first.run, *action)[:2] == ("BT009", "primary")
+
+
+def grow_old(node, last):
+    """The rows up to 'last' were written 40 days ago."""
+    node.own("set session_replication_role = replica; "
+             "update shared.log set at = at - interval '40 days' where revision <= %s; "
+             "set session_replication_role = origin", last)
 
 
 def pruned(node):
     """A log whose oldest rows are gone."""
-    node.own("set session_replication_role = replica; update shared.log set at = at - interval '40 days' where revision <= 7; "
-             "set session_replication_role = origin")
+    grow_old(node, 7)
     assert node.value("log_prune", 3, 30) == 7
     assert node.value("log_prune", 3, 30) == 0
 
@@ -200,8 +208,7 @@ def test_a_fork_is_found_and_undone_on_a_pruned_log(pair):
     before = first.config()
     common = fork(first, second)
     for node in pair:
-        node.own("set session_replication_role = replica; update shared.log set at = at - interval '40 days' where revision <= 7")
-        node.own("reset session_replication_role")
+        grow_old(node, 7)
         assert node.value("log_prune", 1, 30) == 7
     assert second.value("match", first.value("points", None, None)) == common
     first.value("setaside_tail", common, 2, "west-1")
@@ -297,8 +304,7 @@ def test_rows_of_another_cluster_do_not_fit(make):
     first.open(1)
     rows = rows_from(first)
     other = make("west-1")
-    other.own("alter table local.node disable trigger user; update local.node set log_base_hash = '\\x00'; "
-              "alter table local.node enable always trigger node_row; alter table local.node enable always trigger node_identity")
+    other.unguarded("update local.node set log_base_hash = '\\x00'")
     assert error_of(other.run, "catchup", rows)[0] == "BT004"
 
 
@@ -307,7 +313,8 @@ def test_rollback_is_a_new_change(pair):
     first.write([group(change("app/new", 1), change("app/a", "changed"), delete("app/0", site="east"))])
     then = first.run("config_at", 11, "")
     changes = first.value("rollback_changes", 11, "")
-    assert [(c["key"], c.get("delete", False)) for c in changes] == [("app/0", False), ("app/a", False), ("app/new", True)]
+    assert [(c["key"], c.get("delete", False)) for c in changes] \
+        == [("app/0", False), ("app/a", False), ("app/new", True)]
     head = first.applied()
     answer = first.write([group(*changes, reason="rollback to 11")])
     assert answer["ok"] and answer["revision"] == head + 3

@@ -44,7 +44,8 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_seen(make, fault):
-    broken, _ = fence.violations(make("east-1", change=FAULTS[fault]), ["freeze"], fence.LEVELS[:2], ["insert"], ["commit"])
+    node = make("east-1", change=FAULTS[fault])
+    broken, _ = fence.violations(node, ["freeze"], fence.LEVELS[:2], ["insert"], ["commit"])
     assert broken
 
 

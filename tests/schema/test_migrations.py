@@ -25,8 +25,9 @@ def empty(trio):
 
 
 def dump(server, database):
-    text = subprocess.run([server.servers.bin / "pg_dump", "-h", server.path, "-p", str(server.port), "-U", "baton_owner",
-                           "--exclude-table-data=local.migration", database], check=True, capture_output=True, text=True).stdout
+    command = [server.servers.bin / "pg_dump", "-h", server.path, "-p", str(server.port), "-U", "baton_owner",
+               "--exclude-table-data=local.migration", database]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.M)  # a random word of each dump
 
 

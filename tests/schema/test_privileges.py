@@ -163,7 +163,8 @@ def test_member_roles_follow_the_members(make):
         ("baton_n_west-1", True, True, False, True), ("baton_n_west-2", True, True, False, True)]
     west = node.server.connect(node.database, "baton_n_west-2")
     assert node.run("peer_role_sync", ["west-1"]) == [{"role": "baton_n_west-2", "action": "dropped"}]
-    wait_until("its session is ended", lambda: not node.own("select 1 from pg_stat_activity where usename = 'baton_n_west-2'"))
+    wait_until("its session is ended", lambda: not node.own(
+        "select 1 from pg_stat_activity where usename = 'baton_n_west-2'"))
     west.close()
     assert node.run("peer_role_sync", ["west-1"]) == []
     for bad in ("West", "x" * 56, "a_b", 'a"; drop role baton; --', ""):

@@ -433,7 +433,8 @@ def test_capture_ends_a_worker_with_half_a_transaction(three):
     big = "x" * 200_000
     first.own("begin")
     for i in range(60):
-        first.own("insert into shared.log (key, value, author) values (%s, to_jsonb(%s::text), 'me')", "app/%d" % i, big)
+        first.own("insert into shared.log (key, value, author) values (%s, to_jsonb(%s::text), 'me')",
+                  "app/%d" % i, big)
     first.own("commit")
     wait_until("the worker holds the lock", lambda: second.own(
         "select 1 from pg_locks l join pg_stat_activity a using (pid) where relation = 'local.node'::regclass "

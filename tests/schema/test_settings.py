@@ -49,7 +49,8 @@ def test_a_shared_key_is_refused_in_local(make, key, code, slug):
 
 def test_a_large_local_value_is_refused(make):
     node = make("east-1")
-    assert error_of(node.run, "local_set", "connector/pam/use_alternate_server", {"x": "x" * 262140}, "me")[0] == "BT006"
+    large = {"x": "x" * 262140}
+    assert error_of(node.run, "local_set", "connector/pam/use_alternate_server", large, "me")[0] == "BT006"
 
 
 def rules_of_the_daemon():

@@ -133,7 +133,8 @@ def test_deletion_of_what_a_newer_table_does_not_know(primary):
 
 def test_scope_cluster_has_no_site(primary):
     primary.spoilt = True
-    primary.run("key_rules_load", [{"pattern": "durability", "scope": "cluster"}, {"pattern": "epoch", "scope": "system"}])
+    primary.run("key_rules_load", [{"pattern": "durability", "scope": "cluster"},
+                                   {"pattern": "epoch", "scope": "system"}])
     assert primary.set("durability", "async")
     answer = primary.write([group(change("durability", "async", site="east"))])
     assert (answer["code"], answer["slug"]) == ("invalid", "key_scope")
@@ -147,7 +148,7 @@ def alice(primary):
     for connection in primary.closing:
         if not connection.closed and connection.info.user == "alice":
             connection.close()
-    wait_until("alice is gone", lambda: primary.own("select count(*) = 0 from pg_stat_activity where usename = 'alice'")[0][0])
+    wait_until("alice is gone", lambda: not primary.own("select 1 from pg_stat_activity where usename = 'alice'"))
     primary.own("drop role alice")
 
 
@@ -187,17 +188,18 @@ def test_a_hostile_search_path_changes_nothing(primary, alice):
     alice.cursor().execute("set search_path = pg_temp, shared, local, pg_catalog")
     assert one(alice, "select shared.set('app/x', '1')") == 2
     primary.spoilt = True
-    primary.own("create schema evil; create function evil.concat(bigint, text, bigint, text, bigint, text, bigint, text, "
-                "int, text, text, int, text, text, int, text, text, text, int, text, text, text) returns text language sql "
-                "as 'select ''same'''; create function evil.now() returns timestamptz language sql as 'select null::timestamptz';"
+    primary.own("create schema evil; create function evil.concat(bigint, text, bigint, text, bigint, text, bigint, "
+                "text, int, text, text, int, text, text, int, text, text, text, int, text, text, text) returns text "
+                "language sql as 'select ''same'''; "
+                "create function evil.starts_with(text, text) returns boolean language sql as 'select true'; "
                 "create function evil.format(text, bigint) returns text language sql as 'select ''evil'''")
     primary.own("set search_path = evil, pg_catalog")
     primary.own("insert into shared.log (key, value, author) values ('app/y', '2', 'owner')")
     primary.own("reset search_path")
     assert primary.own(
         "select bool_and(c.hash = c.want) from (select l.hash, local.log_hash(coalesce(lag(l.hash) over (order by "
-        "l.revision), n.log_base_hash), l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value::text, l.author, l.at, "
-        "l.reason) as want from shared.log l, local.node n) c") == [(True,)]
+        "l.revision), n.log_base_hash), l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value::text, l.author, "
+        "l.at, l.reason) as want from shared.log l, local.node n) c") == [(True,)]
 
 
 def test_i4_a_cancelled_wait_is_a_warning(primary, trio):
@@ -207,7 +209,8 @@ def test_i4_a_cancelled_wait_is_a_warning(primary, trio):
     result = []
     thread = threading.Thread(target=lambda: result.append(primary.write([group(change("app/x", 1))], connection)))
     thread.start()
-    wait_until("the commit waits", lambda: primary.own("select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'", pid))
+    wait_until("the commit waits", lambda: primary.own(
+        "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'", pid))
     assert primary.value("waiters_cancel") == 1
     thread.join()
     assert result[0]["ok"] and any("canceling wait" in notice for notice in connection.notices)
