@@ -331,6 +331,8 @@ finish(struct batond *batond)
     struct core *core = &batond->core;
     batond_certificate_free(batond->certificate);
     tuning_close(batond->tuning);
+    if (batond->watcher.changed != NULL)
+        cache_unwatch(&batond->watcher);
     if (core->server != NULL)
         http_server_close(core->server);
     if (core->writer != NULL)
