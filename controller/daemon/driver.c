@@ -294,6 +294,7 @@ driver_database(struct driver *driver, bool ready, const struct err *err)
     /* I11: what the row says of before proves nothing. A COMMIT of before that still waits for
      * standbys would hold the row. */
     driver->database_asked = true;
+    driver_load_key_rules(driver);
     (void)pq_query(driver->core->ctl, sql_waiters_cancel, 0, NULL, on_waiters_cancelled, NULL);
     (void)pq_query(driver->core->ctl, sql_fence, 0, NULL, on_start_position, driver);
 }

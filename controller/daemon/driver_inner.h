@@ -172,3 +172,4 @@ void driver_promo_finished(struct driver *driver);
 void driver_upkeep(struct driver *driver);
 /* The record, a setting of durability or the members have changed: look at once. */
 void driver_sync_changed(struct driver *driver);
+void driver_load_key_rules(struct driver *driver);

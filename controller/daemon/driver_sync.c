@@ -28,6 +28,17 @@ ignore_result(void *data, const PGresult *result, const struct err *err, bool wa
 
 /* ------------------------------------------------------------------ key rules and member roles */
 
+/* Before anything else is asked: whoever writes in the first second meets the rules of this
+ * version. */
+void
+driver_load_key_rules(struct driver *driver)
+{
+    static char what[] = "key rules";
+    CLEANUP(json_putp) struct json_object *rules = setting_rules_json();
+    const char *values[] = { json_text(rules) };
+    (void)pq_query(driver->core->ctl, sql_key_rules_load, 1, values, ignore_result, what);
+}
+
 static void
 sync_roles(struct driver *driver)
 {
@@ -42,13 +53,6 @@ sync_roles(struct driver *driver)
     buf_add_text(&names, "}");
     const char *values[] = { buf_text(&names) };
     (void)pq_query(driver->core->ctl, sql_peer_role_sync, 1, values, ignore_result, what);
-    if (driver->roles_count == 0) {
-        static char rules_what[] = "key rules";
-        CLEANUP(json_putp) struct json_object *rules = setting_rules_json();
-        const char *rule_values[] = { json_text(rules) };
-        (void)pq_query(driver->core->ctl, sql_key_rules_load, 1, rule_values, ignore_result,
-                       rules_what);
-    }
     driver->roles_count = driver->peer_count + 1;
     driver->roles_generation = driver->members_generation;
 }
