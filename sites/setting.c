@@ -178,13 +178,23 @@ setting_rules_json(void)
 
 /* ---- checks ---- */
 
+static size_t
+count_parts(const char *key)
+{
+    size_t count = 1;
+    for (; *key != '\0'; key++)
+        count += *key == '/';
+    return count;
+}
+
 /* The name in the table that 'key' may have been meant to be: near as a whole, or in its first
- * part. */
+ * part; of two that are as near, the one of as many parts. */
 static const char *
 nearest_name(const char *key)
 {
     const char *nearest = NULL;
     unsigned best = FAULT_FAR;
+    size_t parts = count_parts(key);
     char first[SETTING_KEY_SIZE_MAX + 1];
     (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(key, "/"), key);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
@@ -198,7 +208,9 @@ nearest_name(const char *key)
             unsigned by_stem = fault_distance(first, known);
             distance = by_stem < distance ? by_stem : distance;
         }
-        if (distance < best) {
+        if (distance < best ||
+            (distance == best && nearest != NULL && count_parts(rows[i].name) == parts &&
+             count_parts(nearest) != parts)) {
             best = distance;
             nearest = rows[i].name;
         }

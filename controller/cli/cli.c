@@ -68,11 +68,24 @@ print_problem(FILE *to, const struct err *err, struct json_object *problem)
     (void)fprintf(to, "%s\n", json_text(made));
 }
 
-/* Each fault of a refused document and each check that stands in the way has its line. */
-static void
-print_details(FILE *to, struct json_object *problem)
+/* False when the one line has them all. */
+static bool
+faults_say_more(const char *line, struct json_object *problem)
 {
     for (size_t i = 0; i < word_count(problem, "faults"); i++) {
+        if (strstr(line, word_string(word_item(problem, "faults", i), "text")) == NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Each fault of a refused document and each check that stands in the way has its line, unless
+ * 'line' says it already. */
+static void
+print_details(FILE *to, const char *line, struct json_object *problem)
+{
+    size_t faults = faults_say_more(line, problem) ? word_count(problem, "faults") : 0;
+    for (size_t i = 0; i < faults; i++) {
         struct json_object *fault = word_item(problem, "faults", i);
         const char *pointer = word_or(fault, "pointer", "");
         (void)fprintf(to, "  %s: %s\n", pointer[0] == '\0' ? "(value)" : pointer,
@@ -80,7 +93,8 @@ print_details(FILE *to, struct json_object *problem)
     }
     for (size_t i = 0; i < word_count(problem, "checks"); i++) {
         struct json_object *check = word_item(problem, "checks", i);
-        if (strcmp(word_string(check, "verdict"), "stop") == 0)
+        if (strcmp(word_string(check, "verdict"), "stop") == 0 &&
+            strstr(line, word_string(check, "text")) == NULL)
             (void)fprintf(to, "  check %s: %s\n", word_string(check, "name"),
                           word_string(check, "text"));
     }
@@ -95,7 +109,7 @@ cli_print_err(FILE *to, const struct err *err, struct json_object *problem, bool
     }
     (void)fprintf(to, "baton: %s\n", err->text);
     if (problem != NULL)
-        print_details(to, problem);
+        print_details(to, err->text, problem);
     if (err->mend[0] != '\0')
         (void)fprintf(to, "  mend: %s\n", err->mend);
 }

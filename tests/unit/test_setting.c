@@ -188,7 +188,9 @@ test_check_key(void **state)
     expect_key("app/\xff", "key_spelling", "letters, digits");
     expect_key("durabilty", "key_unknown", "did you mean 'durability'?");
     expect_key("peer.poll", "key_unknown", "did you mean 'peer.poll_ms'?");
-    expect_key("conector/pam", "key_unknown", "did you mean 'connector/*");
+    expect_key("conector/pam", "key_unknown", "did you mean 'connector/*'?");
+    expect_key("conector/pam/use_alternate_server", "key_unknown",
+               "did you mean 'connector/*/use_alternate_server'?");
     expect_key("xyz", "key_unknown", "your own keys go under app/");
 
     char key[300] = "app/";
