@@ -299,6 +299,27 @@ compare_digests(struct driver *driver)
     }
 }
 
+/* ------------------------------------------------------------------ our own row */
+
+/* A promise that was given past the daemon (a person with psql, a restored row) counts all the
+ * same: the database refuses rows by it, so the others must hear of it. */
+static void
+on_own_row(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    struct node_facts row = { 0 };
+    const struct node *node = &driver->node;
+    (void)warned;
+    if (err != NULL || !driver->running || promo_is_running(&driver->promo) ||
+        !driver_read_position(result, &row) ||
+        epoch_compare(&row.promised, &node->own.promised) <= 0 ||
+        ((node->state == NODE_STANDBY || node->state == NODE_REJOINING) &&
+         epoch_equal(&row.promised, &node->following_epoch)))
+        return;
+    driver_post_node(driver,
+                     &(struct node_event){ .kind = NODE_EV_CAPTURED, .epoch = row.promised });
+}
+
 /* ------------------------------------------------------------------ once a second */
 
 static void
@@ -371,6 +392,7 @@ driver_upkeep(struct driver *driver)
     driver_refresh_limits(driver);
     sync_roles(driver);
     compare_digests(driver);
+    (void)pq_query(driver->core->ctl, sql_position, 0, NULL, on_own_row, driver);
     if (driver->upkeep_count % SYNC_SETASIDE_EVERY == 1)
         (void)pq_query(driver->core->ctl, sql_setaside_list, 0, NULL, on_setaside, driver);
     if (state == NODE_PRIMARY || state == NODE_CLOSED)
