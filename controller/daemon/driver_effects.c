@@ -506,12 +506,34 @@ on_first_row(void *data, const struct writer_result *result, const struct err *e
                                                      .text = err == NULL ? NULL : err->text });
 }
 
-static void
-do_first_row(struct driver *driver)
+/* The row of an epoch that goes on after a restart still says who began it, why and when; NULL when
+ * the row that we know is of another epoch. */
+static struct json_object *
+resumed_row(struct driver *driver)
+{
+    const struct cache_entry *entry = cache_get(driver->core->cache, "epoch", "");
+    struct json_object *before = entry == NULL ? NULL : cache_value(entry);
+    struct json_object *value = NULL;
+    const char *holder;
+    uint64_t number;
+    if (!json_get_u64(before, "number", &number) || !json_get_string(before, "holder", &holder) ||
+        number != driver->promo.epoch.number || strcmp(holder, driver->promo.epoch.holder) != 0)
+        return NULL;
+    ASSERT(json_object_deep_copy(before, &value, NULL) == 0);
+    if (json_get(value, "since") == NULL)
+        json_add_string(value, "since", entry->at);
+    json_add(value, "resumed", json_object_new_boolean(true)); /* at the time of the row */
+    return value;
+}
+
+static struct json_object *
+epoch_row(struct driver *driver)
 {
     const struct promo *promo = &driver->promo;
-    struct err err;
-    struct json_object *value = json_object_new_object();
+    struct json_object *value = promo->mode == PROMO_RESUMPTION ? resumed_row(driver) : NULL;
+    if (value != NULL)
+        return value;
+    value = json_object_new_object();
     json_add_u64(value, "number", promo->epoch.number);
     json_add_string(value, "holder", promo->epoch.holder);
     json_add_string(value, "kind", promo_mode_name(promo->mode));
@@ -519,6 +541,15 @@ do_first_row(struct driver *driver)
     json_add_string(value, "why", driver->why);
     json_add_string(value, "proof", promo_proof_name(promo->proof));
     json_add_string(value, "site", driver->core->home->site);
+    return value;
+}
+
+static void
+do_first_row(struct driver *driver)
+{
+    const struct promo *promo = &driver->promo;
+    struct err err;
+    struct json_object *value = epoch_row(driver);
     struct json_object *group = writer_group(driver->who, driver->why);
     writer_group_put(group, "epoch", "", value, WRITER_ANY_REVISION);
     if (promo->degraded)

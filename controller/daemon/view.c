@@ -96,7 +96,7 @@ own_node(const struct core *core, uint64_t head)
     json_add(object, "epoch", epoch_json(epoch));
     json_add_u64(object, "revision", facts.applied.revision);
     add_lag(object, facts.applied.revision, head);
-    json_add_string(object, "digest", "same");
+    json_add_string(object, "digest", head == 0 ? "unknown" : "same"); /* as whose? */
     json_add_u64(object, "age_ms", 0);
     json_add_string(object, "address", core->home->advertise);
     json_add_string(object, "version", BATON_VERSION);
@@ -256,6 +256,8 @@ primary_json(const struct core *core)
     const char *kind = "";
     const char *who = "";
     const char *why = "";
+    const char *since = NULL;
+    bool resumed = false;
     if (primary.name[0] == '\0')
         return NULL;
     struct json_object *object = json_object_new_object();
@@ -270,12 +272,16 @@ primary_json(const struct core *core)
         (void)!json_get_string(value, "kind", &kind);
         (void)!json_get_string(value, "who", &who);
         (void)!json_get_string(value, "why", &why);
+        (void)!json_get_bool(value, "resumed", &resumed);
+        if (!json_get_string(value, "since", &since)) /* a resumed epoch began before its row */
+            since = entry->at;
     }
     CLEANUP(freep)
     char *text = str_printf("%s%s%s%s%s", kind, who[0] == '\0' ? "" : " by ", who,
                             why[0] == '\0' ? "" : ": ", why);
-    json_add_string(object, "since", told ? entry->at : NULL);
+    json_add_string(object, "since", since);
     json_add_string(object, "why", text);
+    json_add_string(object, "resumed_at", resumed ? entry->at : NULL);
     json_add(object, "epoch", epoch_json(&primary.epoch));
     return object;
 }
@@ -329,14 +335,13 @@ durability_json(const struct core *core, bool *ret_short)
             str_dup("a write is acknowledged when the primary alone has it; a failover may leave "
                     "writes behind, set aside on the old primary");
     else if (streaming < 0)
-        text = str_printf("a write needs %u of %zu members beside the primary; how many receive is "
-                          "not known here",
+        text = str_printf("%u of %zu beside the primary must have a write; how many receive is not "
+                          "known here",
                           set->k, set->count - 1);
     else
-        text =
-            str_printf("a write needs %u of %zu members beside the primary; %d receive%s%s", set->k,
-                       set->count - 1, streaming, record.joint ? "; the set changes" : "",
-                       *ret_short ? "; writes wait" : "");
+        text = str_printf("%u of %zu beside the primary must have a write; %d receive%s%s", set->k,
+                          set->count - 1, streaming, record.joint ? "; the set changes" : "",
+                          *ret_short ? ": writes wait" : "");
     json_add_string(object, "text", text);
     return object;
 }
