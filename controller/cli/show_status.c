@@ -5,12 +5,15 @@
 #include <strings.h>
 
 #include "controller/base/buf.h"
+#include "controller/base/check.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 
 #define STALE_MS                                                                                   \
     5000 /* a fact of a member older than this is marked, whatever the server made of it */
+
+#define LABEL_WIDTH 12 /* "durability  " */
 
 static bool
 is(struct json_object *object, const char *name, const char *text)
@@ -212,7 +215,13 @@ show_primary(const struct table_look *look, struct json_object *status)
     else if (known)
         table_text(look, TABLE_PLAIN, " (for %s)", word_age((uint64_t)(now_ms - since_ms), age));
     table_text(look, TABLE_PLAIN, "\n");
-    table_text(look, TABLE_PLAIN, "            %s\n", word_string(primary, "why"));
+    table_text(look, TABLE_PLAIN, "%*s", LABEL_WIDTH, "");
+    table_words(look, TABLE_PLAIN, LABEL_WIDTH, "%s", word_string(primary, "why"));
+    const char *resumed = word_or(primary, "resumed_at", "");
+    if (resumed[0] != '\0')
+        table_text(look, TABLE_DIM, "\n%*srestarted, and went on at %s UTC", LABEL_WIDTH, "",
+                   word_time(resumed, since));
+    table_text(look, TABLE_PLAIN, "\n");
 }
 
 static void
@@ -221,24 +230,23 @@ show_durability(const struct table_look *look, struct json_object *status)
     struct json_object *durability = json_get(status, "durability");
     bool satisfied = false;
     bool known = json_get_bool(durability, "satisfied", &satisfied);
-    char k[WORD_SIZE];
     char revision[WORD_SIZE];
+    const char *text = word_or(durability, "text", "");
     table_text(look, TABLE_PLAIN, "revision    %s\n", word_u64(status, "revision", revision));
     if (!known && !is(durability, "mode", "strict") && !is(durability, "mode", "available")) {
         table_text(look, TABLE_WARN, "durability  ? not known\n");
         return;
     }
-    table_text(look, TABLE_PLAIN, "durability  %s", word_string(durability, "mode"));
-    if (!is(durability, "mode", "async"))
-        table_text(look, TABLE_PLAIN, ", %s of %zu must have a write", word_u64(durability, "k", k),
-                   word_count(durability, "members"));
-    if (!known)
-        table_text(look, TABLE_WARN, "  ? not known whether it is met");
-    else
-        table_text(look, satisfied ? TABLE_GOOD : TABLE_BAD,
-                   satisfied ? "  met" : "  NOT MET: writes wait");
-    const char *text = word_or(durability, "text", "");
-    table_text(look, TABLE_PLAIN, "%s%s\n", text[0] == '\0' ? "" : "  ", text);
+    const char *mode = word_string(durability, "mode");
+    const char *met = !known ? "? not known whether it is met" : satisfied ? "met" : "NOT MET";
+    unsigned indent = LABEL_WIDTH + (unsigned)(strlen(mode) + strlen(", ") + strlen(met));
+    table_text(look, TABLE_PLAIN, "durability  %s, ", mode);
+    table_text(look, !known ? TABLE_WARN : satisfied ? TABLE_GOOD : TABLE_BAD, "%s", met);
+    if (text[0] != '\0')
+        table_text(look, TABLE_PLAIN, ": ");
+    if (text[0] != '\0')
+        table_words(look, TABLE_PLAIN, indent + 2, "%s", text);
+    table_text(look, TABLE_PLAIN, "\n");
 }
 
 /* "standby", or with the state where that says more: "fenced (REJOINING)". */
@@ -294,6 +302,22 @@ add_node(struct table *table, struct json_object *node, struct json_object *prim
     table_cell(table, TABLE_PLAIN, "%s", word_string(node, "version"));
 }
 
+static void show_line(const struct table_look *look, enum table_tone tone, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void
+show_line(const struct table_look *look, enum table_tone tone, const char *format, ...)
+{
+    CLEANUP(freep) char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    ASSERT(vasprintf(&text, format, arguments) >= 0);
+    va_end(arguments);
+    table_text(look, TABLE_PLAIN, "  ");
+    table_words(look, tone, 4, "%s", text);
+    table_text(look, TABLE_PLAIN, "\n");
+}
+
 /* Behind the table, where nothing is cut: why a node is not what it should be. */
 static void
 show_node_table(const struct table_look *look, struct json_object *holder, bool with_address)
@@ -319,8 +343,7 @@ show_node_table(const struct table_look *look, struct json_object *holder, bool 
         struct json_object *node = word_item(holder, "nodes", i);
         const char *reason = word_or(node, "reason", "");
         if (reason[0] != '\0')
-            table_text(look, role_tone(node, primary), "  %s: %s\n", word_string(node, "name"),
-                       reason);
+            show_line(look, role_tone(node, primary), "%s: %s", word_string(node, "name"), reason);
     }
 }
 
@@ -382,13 +405,13 @@ show_trouble(const struct table_look *look, struct json_object *connector)
     const char *hint = word_or(connector, "hint", "");
     bool ok = false;
     if (hint[0] != '\0')
-        table_text(look, TABLE_WARN, "  %s on %s: %s\n", name, node, hint);
+        show_line(look, TABLE_WARN, "%s on %s: %s", name, node, hint);
     if (probe != NULL && (!json_get_bool(probe, "ok", &ok) || !ok))
-        table_text(look, probe_tone(probe), "  %s on %s: probe: %s\n", name, node,
-                   word_string(probe, "text"));
+        show_line(look, probe_tone(probe), "%s on %s: probe: %s", name, node,
+                  word_string(probe, "text"));
     if (is(activation, "state", "failed"))
-        table_text(look, TABLE_BAD, "  %s on %s: activation %s: %s\n", name, node,
-                   word_string(activation, "action_id"), word_string(activation, "text"));
+        show_line(look, TABLE_BAD, "%s on %s: activation %s: %s", name, node,
+                  word_string(activation, "action_id"), word_string(activation, "text"));
 }
 
 static void
@@ -414,17 +437,15 @@ show_alarms(const struct table_look *look, struct json_object *status)
 {
     uint64_t kept = word_number(json_get(status, "setaside"), "count", 0);
     if (kept > 0)
-        table_text(
-            look, TABLE_WARN,
-            "\nset aside: %llu change%s of an old primary wait for a decision: baton setaside "
-            "list\n",
-            (unsigned long long)kept, kept == 1 ? "" : "s");
+        table_text(look, TABLE_WARN, "\nset aside: %llu change%s; decide: baton setaside list\n",
+                   (unsigned long long)kept, kept == 1 ? " waits" : "s wait");
     if (word_count(status, "alarms") > 0)
         table_text(look, TABLE_PLAIN, "\n");
     for (size_t i = 0; i < word_count(status, "alarms"); i++) {
         struct json_object *alarm = word_item(status, "alarms", i);
-        table_text(look, TABLE_WARN, "alarm %s: %s\n", word_string(alarm, "name"),
-                   word_string(alarm, "text"));
+        table_words(look, TABLE_WARN, 2, "alarm %s: %s", word_string(alarm, "name"),
+                    word_string(alarm, "text"));
+        table_text(look, TABLE_PLAIN, "\n");
     }
 }
 
@@ -433,8 +454,10 @@ show_status(const struct table_look *look, struct json_object *status)
 {
     char time[WORD_SIZE];
     struct show_verdict verdict = show_status_verdict(status);
-    table_text(look, TABLE_BOLD, "%s: ", word_string(json_get(status, "cluster"), "name"));
-    table_text(look, verdict.tone, "%s\n", verdict.text);
+    const char *name = word_string(json_get(status, "cluster"), "name");
+    table_text(look, TABLE_BOLD, "%s: ", name);
+    table_words(look, verdict.tone, (unsigned)strlen(name) + 2, "%s", verdict.text);
+    table_text(look, TABLE_PLAIN, "\n");
     table_text(look, TABLE_DIM, "as %s sees it at %s UTC\n\n", word_string(status, "this_node"),
                word_time(word_string(status, "time"), time));
     show_primary(look, status);
@@ -566,5 +589,8 @@ show_doctor(const struct table_look *look, struct json_object *doctor)
     if (table_row_count(table) > 0)
         table_text(look, TABLE_PLAIN, "\n");
     table_text(look, TABLE_GOOD, "%zu of %zu checks are ok", well_count, count);
-    table_text(look, TABLE_DIM, "%s%s\n", well_count > 0 ? ": " : "", buf_text(&well));
+    if (well_count > 0)
+        table_text(look, TABLE_DIM, ":\n  ");
+    table_words(look, TABLE_DIM, 2, "%s", buf_text(&well));
+    table_text(look, TABLE_PLAIN, "\n");
 }

@@ -290,3 +290,28 @@ table_text(const struct table_look *look, enum table_tone tone, const char *form
                   (int)(size - ends_line), text, color ? "\033[0m" : "", ends_line ? "\n" : "");
     free(text);
 }
+
+void
+table_words(const struct table_look *look, enum table_tone tone, unsigned indent,
+            const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    ASSERT(vasprintf(&text, format, arguments) >= 0);
+    va_end(arguments);
+    CLEANUP(buf_done) struct buf lines = { 0 };
+    if (look->width > indent + CUT_WIDTH_MIN)
+        wrap(text, look->width - indent, &lines);
+    else
+        buf_add_text(&lines, text);
+    free(text);
+    for (const char *line = buf_text(&lines); line != NULL;) {
+        const char *end = strchr(line, '\n');
+        size_t size = end == NULL ? strlen(line) : (size_t)(end - line);
+        table_text(look, tone, "%.*s%s", (int)size, line, end == NULL ? "" : "\n");
+        line = end == NULL ? NULL : end + 1;
+        if (line != NULL)
+            table_text(look, TABLE_PLAIN, "%*s", (int)indent, "");
+    }
+}

@@ -44,6 +44,10 @@ size_t table_row_count(const struct table *table);
 /* Nothing when it has no row. */
 void table_print(struct table *table);
 
-/* Text outside of a table, in the same colours. */
+/* Text outside of a table, in the same colours: words that go on, on a narrow terminal, on further
+ * lines behind 'indent' columns, where what stands before them has ended. */
+void table_words(const struct table_look *look, enum table_tone tone, unsigned indent,
+                 const char *format, ...) PRINTF_LIKE(4, 5);
+/* The same, as it is. */
 void table_text(const struct table_look *look, enum table_tone tone, const char *format, ...)
     PRINTF_LIKE(3, 4);
