@@ -32,6 +32,7 @@ struct writer {
     struct ev_loop *loop;
     struct pq *pq; /* owned */
     bool connected;
+    bool rehearses; /* at each connect */
     enum writer_mode mode;
     char reason[ERR_TEXT_SIZE]; /* why CLOSED */
     uint64_t epoch;             /* 0: none yet */
@@ -423,6 +424,13 @@ on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 static void
+rehearse(struct writer *writer)
+{
+    if (writer->connected && writer->mode == WRITER_CLOSED)
+        (void)pq_query(writer->pq, sql_rehearse, 0, NULL, NULL, NULL);
+}
+
+static void
 on_state(void *data, enum pq_state state, const struct err *err)
 {
     struct writer *writer = data;
@@ -430,6 +438,8 @@ on_state(void *data, enum pq_state state, const struct err *err)
     if (err != NULL && writer->connected)
         log_warn("writer.connection", "reason=\"%s\"", err->text);
     writer->connected = state == PQ_READY;
+    if (writer->rehearses)
+        rehearse(writer);
     pump(writer);
 }
 
@@ -553,6 +563,13 @@ writer_forget(struct writer *writer, uint64_t id)
         if (item->id == id)
             item->done = NULL;
     }
+}
+
+void
+writer_rehearse(struct writer *writer)
+{
+    writer->rehearses = true;
+    rehearse(writer);
 }
 
 void

@@ -212,6 +212,9 @@ begin
             if new.revision <= head.revision then
                 select * into n from local.node;
                 perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
+                if current_setting('baton.rehearsed', true) is distinct from '1' then
+                    perform local.rehearse_stream();
+                end if;
                 return null;
             end if;
         end if;

@@ -41,3 +41,37 @@ end
 $$;
 
 grant execute on function local.rehearse() to baton;
+
+-- The same for an apply worker. The subscription that a switchover makes towards the candidate brings, as
+-- long as the old primary writes, rows that came from there already; the first such duplicate is the
+-- cue to take in a row as if it were the next, and undo that. Called by local.log_insert().
+create function local.rehearse_stream() returns boolean
+language plpgsql as $$
+declare
+    n local.node;
+    head local.log_point;
+begin
+    begin
+        select * into n from local.node for update skip locked;
+        if n.name is null then
+            return false; -- the stream that we follow has it just now; there will be another duplicate
+        end if;
+        if n.is_primary then -- the old one, which will be a standby
+            update local.node set is_primary = false;
+        end if;
+        select * into head from local.head;
+        insert into shared.log (revision, epoch, holder, txn, site, key, value, author, at, reason, hash)
+        select head.revision + 1, n.promised, n.promised_holder, head.revision + 1, '', 'app/rehearsal', '1', 'baton',
+            now(), null, local.log_hash(head.hash, head.revision + 1, n.promised, n.promised_holder,
+                head.revision + 1, '', 'app/rehearsal', '1', 'baton', now(), null);
+        raise exception 'undo' using errcode = 'BT000';
+    exception
+        when sqlstate 'BT000' then
+            perform set_config('baton.rehearsed', '1', false);
+            return true;
+        when others then -- a real row will say what is wrong here
+            perform set_config('baton.rehearsed', '1', false);
+            return false;
+    end;
+end
+$$;
