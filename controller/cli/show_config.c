@@ -6,8 +6,6 @@
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 
-#define VALUE_SIZE_MAX 160 /* of a value in a table; --json has it whole */
-
 static const char *
 scope_name(struct json_object *row)
 {
@@ -18,7 +16,7 @@ scope_name(struct json_object *row)
 static void
 value_cell(struct table *table, enum table_tone tone, struct json_object *value)
 {
-    CLEANUP(freep) char *text = word_value(value, VALUE_SIZE_MAX);
+    CLEANUP(freep) char *text = word_brief(value);
     table_cell(table, tone, "%s", text);
 }
 
@@ -93,7 +91,7 @@ show_history(const struct table_look *look, struct json_object *history)
         table_cell(table, TABLE_PLAIN, "%s", word_or(row, "reason", ""));
     }
     if (table_row_count(table) == 0)
-        table_text(look, TABLE_PLAIN, "no change is on record\n");
+        table_text(look, TABLE_PLAIN, "no change is on record; a key must be given whole\n");
     table_print(table);
     if (flag_of(history, "more"))
         table_text(look, TABLE_DIM, "there are more: --after, --limit\n");
@@ -107,7 +105,7 @@ show_row(const struct table_look *look, struct json_object *row)
     CLEANUP(freep)
     char *value = flag_of(row, "hidden")    ? str_dup("(hidden)")
                   : flag_of(row, "deleted") ? str_dup("(deleted)")
-                                            : word_value(json_get(row, "value"), VALUE_SIZE_MAX);
+                                            : word_brief(json_get(row, "value"));
     const char *reason = word_or(row, "reason", "");
     table_text(look, TABLE_DIM, "%s %s ", word_time(word_string(row, "at"), time),
                word_u64(row, "revision", revision));
@@ -213,7 +211,7 @@ layer_cell(struct table *table, struct json_object *side, const char *name)
         return;
     }
     char at[WORD_SIZE];
-    CLEANUP(freep) char *value = word_value(json_get(layer, "value"), VALUE_SIZE_MAX);
+    CLEANUP(freep) char *value = word_brief(json_get(layer, "value"));
     const char *author = word_or(layer, "author", "");
     bool used = flag_of(layer, "used");
     bool has_author = author[0] != '\0';
@@ -229,7 +227,7 @@ result_cell(struct table *table, struct json_object *side)
         table_cell(table, TABLE_WARN, "? not known");
         return;
     }
-    CLEANUP(freep) char *value = word_value(json_get(side, "value"), VALUE_SIZE_MAX);
+    CLEANUP(freep) char *value = word_brief(json_get(side, "value"));
     bool set = json_get(side, "from") != NULL;
     table_cell(table, set ? TABLE_BOLD : TABLE_DIM, "%s%s", set ? value : "(not set)",
                flag_of(side, "refused") ? "  (a stored value is not allowed and was passed over)"

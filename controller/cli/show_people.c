@@ -6,8 +6,6 @@
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 
-#define VALUE_SIZE_MAX 160
-
 static enum table_tone
 state_tone(const char *state)
 {
@@ -104,7 +102,7 @@ current_cell(struct table *table, struct json_object *row)
         return;
     }
     char revision[WORD_SIZE];
-    CLEANUP(freep) char *value = word_value(json_get(current, "value"), VALUE_SIZE_MAX);
+    CLEANUP(freep) char *value = word_brief(json_get(current, "value"));
     table_cell(table, TABLE_PLAIN, "%s  (%s at %s)", value, word_string(current, "author"),
                word_u64(current, "revision", revision));
 }
@@ -129,7 +127,7 @@ show_setaside(const struct table_look *look, struct json_object *batch)
         struct json_object *row = word_item(batch, "rows", i);
         bool deleted = false;
         const char *site = word_or(row, "site", "");
-        CLEANUP(freep) char *value = word_value(json_get(row, "value"), VALUE_SIZE_MAX);
+        CLEANUP(freep) char *value = word_brief(json_get(row, "value"));
         table_row(table);
         table_cell(table, TABLE_PLAIN, "%s", word_u64(row, "revision", text));
         table_cell(table, TABLE_PLAIN, "%s", word_string(row, "key"));

@@ -132,6 +132,48 @@ word_value(struct json_object *value, size_t size_max)
     return text;
 }
 
+static size_t
+count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+    for (text = strstr(text, what); text != NULL; text = strstr(text + 1, what))
+        count++;
+    return count;
+}
+
+static void
+shorten_pem(struct json_object *value)
+{
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach (value, name, member) {
+            (void)name;
+            shorten_pem(member);
+        }
+    } else if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            shorten_pem(json_object_array_get_idx(value, i));
+    } else if (json_object_is_type(value, json_type_string)) {
+        const char *text = json_object_get_string(value);
+        size_t certificates = count_of(text, "-----BEGIN CERTIFICATE-----");
+        char brief[WORD_SIZE] = "PEM";
+        if (count_of(text, "-----BEGIN ") == 0)
+            return;
+        if (certificates > 0)
+            (void)snprintf(brief, sizeof brief, "PEM, %zu certificate%s", certificates,
+                           certificates == 1 ? "" : "s");
+        (void)json_object_set_string(value, brief);
+    }
+}
+
+char *
+word_brief(struct json_object *value)
+{
+    CLEANUP(json_putp) struct json_object *copy = NULL;
+    if (value != NULL && json_object_deep_copy(value, &copy, NULL) == 0)
+        shorten_pem(copy);
+    return word_value(copy, WORD_BRIEF_SIZE_MAX);
+}
+
 size_t
 word_count(struct json_object *object, const char *name)
 {

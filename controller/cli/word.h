@@ -10,7 +10,8 @@
 
 #include "controller/base/own.h"
 
-#define WORD_SIZE 64
+#define WORD_SIZE           64
+#define WORD_BRIEF_SIZE_MAX 60 /* of a value in a table; --json has it whole */
 
 /* "now", "0.3 s", "52 s", "3 min", "2 h", "5 d" */
 const char *word_age(uint64_t age_ms, char text[WORD_SIZE]);
@@ -32,6 +33,9 @@ const char *word_epoch(struct json_object *object, const char *name, char text[W
 /* A string as itself, else compact JSON, cut with "..." beyond 'size_max' bytes (not in the middle
  * of a character); the caller's. */
 char *word_value(struct json_object *value, size_t size_max);
+/* A value to be recognised, not read: PEM texts in it become "PEM, 1 certificate", and the rest is
+ * cut as word_value() does; the caller's. */
+char *word_brief(struct json_object *value);
 /* The items of an array member; 0 when there is none. */
 size_t word_count(struct json_object *object, const char *name);
 struct json_object *word_item(struct json_object *object, const char *name, size_t index);

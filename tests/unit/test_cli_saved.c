@@ -181,12 +181,31 @@ test_words(void **state)
     json_object_put(value);
 }
 
+static void
+test_brief(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"ca\":\"-----BEGIN CERTIFICATE-----\\nMII\",\"list\":[\"-----BEGIN CERTIFICATE-----"
+        "-----BEGIN CERTIFICATE-----\"],\"key\":\"-----BEGIN PRIVATE KEY-----\"}";
+    struct json_object *value = json_tokener_parse(text);
+    char *brief = word_brief(value);
+    assert_string_equal(brief,
+                        "{\"ca\":\"PEM, 1 certificate\",\"list\":[\"PEM, 2 certificates\"]...");
+    free(brief);
+    assert_non_null(strstr(json_object_to_json_string(value), "MII")); /* as it was */
+    json_object_put(value);
+    brief = word_brief(NULL);
+    assert_string_equal(brief, "null");
+    free(brief);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path),   cmocka_unit_test(test_store), cmocka_unit_test(test_url),
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_escape), cmocka_unit_test(test_words), cmocka_unit_test(test_brief),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
