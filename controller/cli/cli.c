@@ -138,7 +138,7 @@ cli_confirm(struct cli *cli, const char *what, const char *word, struct err *err
         return err_mend(err, "add --yes when you are sure");
     }
     char typed[256];
-    (void)fprintf(cli->notes, "%s\nType '%s' to go on, anything else to stop: ", what, word);
+    (void)fprintf(cli->notes, "\n%s\nType '%s' to go on, anything else to stop: ", what, word);
     (void)fflush(cli->notes);
     enum err_code code = prompt_line(typed, sizeof typed, err);
     if (code != ERR_NONE)

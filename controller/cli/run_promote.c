@@ -86,7 +86,7 @@ confirm(struct cli *cli, struct json_object *plan, struct err *err)
         lossy = true;
     CLEANUP(freep)
     char *what = str_printf(
-        "\n%s%s%s becomes primary.", is_failover ? "FAILOVER, the old primary is not asked. " : "",
+        "%s%s%s becomes primary", is_failover ? "FAILOVER, the old primary is not asked. " : "",
         lossy ? "ACKNOWLEDGED CHANGES MAY BE LOST. " : "", word_string(to, "node"));
     if (is_failover && from != NULL && !cli_flag(cli, OPTION_YES))
         cli_note(cli, "make sure that %s is off or cut off: it is not asked",

@@ -218,10 +218,10 @@ show_primary(const struct table_look *look, struct json_object *status)
     table_text(look, TABLE_PLAIN, "%*s", LABEL_WIDTH, "");
     table_words(look, TABLE_PLAIN, LABEL_WIDTH, "%s", word_string(primary, "why"));
     const char *resumed = word_or(primary, "resumed_at", "");
-    if (resumed[0] != '\0')
-        table_text(look, TABLE_DIM, "\n%*srestarted, and went on at %s UTC", LABEL_WIDTH, "",
-                   word_time(resumed, since));
     table_text(look, TABLE_PLAIN, "\n");
+    if (resumed[0] != '\0')
+        table_text(look, TABLE_DIM, "%*srestarted, and went on at %s UTC\n", LABEL_WIDTH, "",
+                   word_time(resumed, since));
 }
 
 static void
@@ -242,10 +242,11 @@ show_durability(const struct table_look *look, struct json_object *status)
     unsigned indent = LABEL_WIDTH + (unsigned)(strlen(mode) + strlen(", ") + strlen(met));
     table_text(look, TABLE_PLAIN, "durability  %s, ", mode);
     table_text(look, !known ? TABLE_WARN : satisfied ? TABLE_GOOD : TABLE_BAD, "%s", met);
-    if (text[0] != '\0')
-        table_text(look, TABLE_PLAIN, ": ");
-    if (text[0] != '\0')
-        table_words(look, TABLE_PLAIN, indent + 2, "%s", text);
+    bool fits = look->width == 0 || indent + strlen(": ") + strlen(text) <= look->width;
+    if (text[0] != '\0') {
+        table_text(look, TABLE_PLAIN, "%s%*s", fits ? ": " : ":\n", fits ? 0 : LABEL_WIDTH, "");
+        table_words(look, TABLE_PLAIN, LABEL_WIDTH, "%s", text);
+    }
     table_text(look, TABLE_PLAIN, "\n");
 }
 
@@ -532,7 +533,11 @@ show_activations(const struct table_look *look, struct json_object *detail)
                    : is(activation, "state", "failed") ? TABLE_BAD
                                                        : TABLE_WARN,
                    "%s", word_string(activation, "state"));
-        table_cell(table, TABLE_PLAIN, "%s", word_string(activation, "output"));
+        const char *output = word_string(activation, "output");
+        size_t size = strlen(output); /* programs end what they say with a line feed */
+        while (size > 0 && output[size - 1] == '\n')
+            size--;
+        table_cell(table, TABLE_PLAIN, "%.*s", (int)size, output);
     }
     if (table_row_count(table) > 0)
         table_text(look, TABLE_PLAIN, "\n");
