@@ -95,6 +95,10 @@ input_environment_and_folder_are_what_we_say(void **state)
     assert_string_equal(seen.output, "hello [1]\n/usr\n");
 }
 
+/* Signals 32 and 33 are the C library's own: no program can set them, so whatever started us may
+ * have left them ignored. */
+#define LIBC_SIGNALS 0x180000000ULL
+
 static void
 nothing_is_inherited(void **state)
 {
@@ -121,8 +125,8 @@ nothing_is_inherited(void **state)
                      4);
     assert_int_equal(descriptors, 4); /* 0, 1, 2 and the one that ls opened */
     assert_int_equal(privileges, 1);
-    assert_string_equal(blocked, "0000000000000000");
-    assert_string_equal(ignored, "0000000000000000");
+    assert_int_equal(strtoull(blocked, NULL, 16) & ~LIBC_SIGNALS, 0);
+    assert_int_equal(strtoull(ignored, NULL, 16) & ~LIBC_SIGNALS, 0);
 }
 
 /* The deadline is far beyond what a start takes, and the child would stay for ever. */
