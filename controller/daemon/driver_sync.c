@@ -279,7 +279,8 @@ compare_digests(struct driver *driver)
     for (size_t i = 0; i < driver->peer_count; i++) {
         struct driver_peer *peer = &driver->peers[i];
         const struct position *at = &peer->facts.applied;
-        bool due = peer->digest == DRIVER_DIGEST_UNKNOWN || now_ms - peer->digest_ms >= interval_ms;
+        /* a member that has set its own history aside is well again at once */
+        bool due = peer->digest != DRIVER_DIGEST_SAME || now_ms - peer->digest_ms >= interval_ms;
         if (!due || peer->heard_ms == 0 || at->revision == 0 ||
             at->revision > driver->node.own.applied.revision)
             continue;
