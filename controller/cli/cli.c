@@ -201,6 +201,14 @@ wants_json(int count, char **words)
     return false;
 }
 
+/* "baton status | head -1": who reads has seen enough, and that is no fault. */
+static bool
+reader_left(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int
 cli_main(int count, char **words)
 {
@@ -213,7 +221,7 @@ cli_main(int count, char **words)
     count = count > 0 ? count - 1 : 0;
     words++;
     enum err_code code = run(&cli, count, words, &err);
-    if (code == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)))
+    if (code == ERR_NONE && (fflush(stdout) != 0 || ferror(stdout)) && !reader_left())
         code = err_set(&err, ERR_IO, "io", "write to standard output failed");
     if (code != ERR_NONE)
         cli_print_err(cli.notes, &err, cli.problem, wants_json(count, words));

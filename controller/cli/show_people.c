@@ -126,17 +126,23 @@ show_setaside(const struct table_look *look, struct json_object *batch)
     for (size_t i = 0; i < word_count(batch, "rows"); i++) {
         struct json_object *row = word_item(batch, "rows", i);
         bool deleted = false;
+        bool hidden = false;
         const char *site = word_or(row, "site", "");
         CLEANUP(freep) char *value = word_brief(json_get(row, "value"));
         table_row(table);
         table_cell(table, TABLE_PLAIN, "%s", word_u64(row, "revision", text));
         table_cell(table, TABLE_PLAIN, "%s", word_string(row, "key"));
         table_cell(table, TABLE_PLAIN, "%s", site[0] == '\0' ? "cluster" : site);
-        if (json_get_bool(row, "deleted", &deleted) && deleted)
+        if (json_get_bool(row, "hidden", &hidden) && hidden)
+            table_cell(table, TABLE_DIM, "(hidden)");
+        else if (json_get_bool(row, "deleted", &deleted) && deleted)
             table_cell(table, TABLE_WARN, "(deleted)");
         else
             table_cell(table, TABLE_PLAIN, "%s", value);
-        current_cell(table, row);
+        if (hidden)
+            table_cell(table, TABLE_DIM, "(hidden)");
+        else
+            current_cell(table, row);
         table_cell(table, TABLE_PLAIN, "%s", word_string(row, "author"));
         table_cell(table, state_tone(word_string(row, "state")), "%s", word_string(row, "state"));
     }
