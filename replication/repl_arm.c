@@ -204,22 +204,40 @@ on_idle_dropped(void *context, const PGresult *result, const struct err *err)
 }
 
 static void
-on_slots(void *context, const PGresult *result, const struct err *err)
+drop_listed(const struct repl_port *port, const PGresult *result, const struct err *err,
+            bool idle_only)
 {
-    const struct repl_port *port = context;
     if (err != NULL)
         return;
     int name = PQfnumber(result, "name");
     int active = PQfnumber(result, "active");
     for (int row = 0; name >= 0 && active >= 0 && row < PQntuples(result); row++) {
         const char *values[] = { PQgetvalue(result, row, name) };
-        if (PQgetvalue(result, row, active)[0] == 'f')
+        if (!idle_only || PQgetvalue(result, row, active)[0] == 'f')
             port->query(port->data, sql_slot_drop, 1, values, on_idle_dropped, NULL);
     }
+}
+
+static void
+on_idle_slots(void *context, const PGresult *result, const struct err *err)
+{
+    drop_listed(context, result, err, true);
+}
+
+static void
+on_all_slots(void *context, const PGresult *result, const struct err *err)
+{
+    drop_listed(context, result, err, false);
 }
 
 void
 repl_drop_idle_slots(const struct repl_port *port)
 {
-    port->query(port->data, sql_slots, 0, NULL, on_slots, (void *)(uintptr_t)port);
+    port->query(port->data, sql_slots, 0, NULL, on_idle_slots, (void *)(uintptr_t)port);
+}
+
+void
+repl_drop_slots(const struct repl_port *port)
+{
+    port->query(port->data, sql_slots, 0, NULL, on_all_slots, (void *)(uintptr_t)port);
 }

@@ -24,3 +24,5 @@ void repl_arm_cancel(struct repl_arm *arm);
 
 /* Slots of our own that nobody reads any more: dropped, best effort, when we are no primary. */
 void repl_drop_idle_slots(const struct repl_port *port);
+/* All of them, whoever reads: after a fork was set aside. */
+void repl_drop_slots(const struct repl_port *port);

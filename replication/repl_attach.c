@@ -26,6 +26,7 @@ struct repl_attach {
     char *certificate; /* owned */
     char *key;         /* owned */
     bool prepare_only;
+    bool catch_up_only;
     struct repl_pull *pull; /* ours until it answers */
 
     struct buf detach; /* names of subscriptions to drop, each ended by a NUL */
@@ -265,14 +266,17 @@ on_pulled(void *data, uint64_t applied, const struct err *err)
     if (!goes_on(attach, err, "pull"))
         return;
     attach->applied = applied;
-    subscribe(attach);
+    if (attach->catch_up_only)
+        query(attach, sql_position, 0, NULL, on_position);
+    else
+        subscribe(attach);
 }
 
 static void
 start_pull(struct repl_attach *attach)
 {
-    attach->pull = repl_pull_start(attach->port, attach->primary, attach->applied, attach->head,
-                                   on_pulled, attach);
+    attach->pull = repl_pull_start(attach->port, attach->primary, &attach->epoch, attach->applied,
+                                   attach->head, on_pulled, attach);
 }
 
 /* ------------------------------------------------------------------ 3: the slot over there */
@@ -296,6 +300,10 @@ static void
 ask_slot(struct repl_attach *attach)
 {
     char text[EPOCH_TEXT_SIZE];
+    if (attach->catch_up_only) {
+        start_pull(attach);
+        return;
+    }
     CLEANUP(json_putp) struct json_object *body = json_object_new_object();
     json_add_string(body, "epoch", epoch_text(&attach->epoch, text));
     attach->port->ask(attach->port->data, attach->primary, "/v1/peer/attach", body, REPL_ASK_MS,
@@ -313,7 +321,7 @@ on_all_set_aside(void *context, const PGresult *result, const struct err *err)
     if (PQntuples(result) == 1)
         (void)!str_to_u64(PQgetvalue(result, 0, 0), 0, INT64_MAX, &attach->setaside);
     attach->applied = 0;
-    repl_drop_idle_slots(attach->port);
+    repl_drop_slots(attach->port);
     ask_slot(attach);
 }
 
@@ -334,7 +342,7 @@ on_set_aside(void *context, const PGresult *result, const struct err *err)
     if (PQntuples(result) == 1)
         (void)!str_to_u64(PQgetvalue(result, 0, 0), 0, INT64_MAX, &attach->setaside);
     attach->applied = attach->low;
-    repl_drop_idle_slots(attach->port);
+    repl_drop_slots(attach->port);
     ask_slot(attach);
 }
 
@@ -404,6 +412,18 @@ on_match(void *context, struct json_object *document, const struct err *err)
         ask_points(attach);
 }
 
+/* Our head is a row of the very epoch that we attach to: it came from that primary. */
+static bool
+head_is_theirs(const struct repl_attach *attach, struct json_object *points)
+{
+    struct json_object *head = json_object_array_get_idx(points, 0);
+    struct epoch epoch = { 0 };
+    const char *holder;
+    return json_get_u64(head, "epoch", &epoch.number) && json_get_string(head, "holder", &holder) &&
+           str_copy(epoch.holder, sizeof epoch.holder, holder) &&
+           epoch_equal(&epoch, &attach->epoch);
+}
+
 static void
 on_points(void *context, const PGresult *result, const struct err *err)
 {
@@ -422,6 +442,11 @@ on_points(void *context, const PGresult *result, const struct err *err)
     if (!attach->bounded && json_object_is_type(points, json_type_array) &&
         !json_get_u64(json_object_array_get_idx(points, 0), "revision", &attach->applied))
         attach->applied = 0;
+    if (json_object_is_type(points, json_type_array) && head_is_theirs(attach, points)) {
+        attach->low = attach->applied;
+        ask_slot(attach);
+        return;
+    }
     attach->port->ask(attach->port->data, attach->primary, "/v1/peer/match", body, REPL_ASK_MS,
                       on_match, attach);
 }
@@ -481,7 +506,7 @@ on_subs(void *context, const PGresult *result, const struct err *err)
     int at_name = PQfnumber(result, "name");
     for (int row = 0; at_name >= 0 && row < PQntuples(result); row++) {
         const char *name = PQgetvalue(result, row, at_name);
-        bool same = strcmp(name, ours) == 0;
+        bool same = strcmp(name, ours) == 0 && !attach->catch_up_only;
         if (same && !attach->prepare_only)
             attach->subscribed = true;
         /* A standing subscription is made anew for its new slot; a switchover keeps the others. */
@@ -499,9 +524,9 @@ start(const struct repl_port *port, const char *self, const char *primary,
     attach->port = port;
     attach->done = done;
     attach->data = data;
-    attach->ca = str_dup(tls->ca);
-    attach->certificate = str_dup(tls->certificate);
-    attach->key = str_dup(tls->key);
+    attach->ca = str_dup(tls == NULL ? NULL : tls->ca);
+    attach->certificate = str_dup(tls == NULL ? NULL : tls->certificate);
+    attach->key = str_dup(tls == NULL ? NULL : tls->key);
     ASSERT(str_copy(attach->self, sizeof attach->self, self));
     ASSERT(str_copy(attach->primary, sizeof attach->primary, primary));
     return attach;
@@ -526,6 +551,18 @@ repl_prepare_start(const struct repl_port *port, const char *self, const char *p
     struct repl_attach *attach = start(port, self, publisher, tls, done, data);
     attach->prepare_only = true;
     attach->connection = json_object_get(connection);
+    query(attach, sql_subs, 0, NULL, on_subs);
+    return attach;
+}
+
+struct repl_attach *
+repl_catch_up_start(const struct repl_port *port, const char *self, const char *member,
+                    const struct epoch *epoch, uint64_t until, repl_attach_fn *done, void *data)
+{
+    struct repl_attach *attach = start(port, self, member, NULL, done, data);
+    attach->epoch = *epoch;
+    attach->catch_up_only = true;
+    attach->head = until;
     query(attach, sql_subs, 0, NULL, on_subs);
     return attach;
 }

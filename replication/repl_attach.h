@@ -8,6 +8,10 @@
  *   The slot stands before the pull ends, so no row falls between the two; what comes twice is
  *   dropped by the gate. Slots of our own are dropped after a fork: what a forked log has decoded
  *   must never reach anybody.
+ *   I4  Subscriptions to others are gone before the first row is pulled: it would come again from
+ *   them, as one that is there already, and an earlier primary would count it as acknowledged.
+ *   Rows of the primary's own epoch are no fork, whatever it sees itself: while a COMMIT waits for
+ *   acknowledgements its standbys have the row, and its own queries do not.
  */
 #pragma once
 
@@ -39,6 +43,13 @@ struct repl_attach *repl_attach_start(const struct repl_port *port, const char *
                                       const char *primary, const struct epoch *epoch,
                                       const struct repl_attach_tls *tls, repl_attach_fn *done,
                                       void *data);
+/*
+ * For a promotion to 'epoch' that runs here: drop all our subscriptions, set aside what 'member'
+ * has not, then pull up to revision 'until'. 'done' as above; nothing streams afterwards.
+ */
+struct repl_attach *repl_catch_up_start(const struct repl_port *port, const char *self,
+                                        const char *member, const struct epoch *epoch,
+                                        uint64_t until, repl_attach_fn *done, void *data);
 /* 'done' will not be called. What a step has begun ends by itself; it can be repeated. */
 void repl_attach_cancel(struct repl_attach *attach);
 

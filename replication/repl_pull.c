@@ -1,5 +1,6 @@
 #include "replication/repl_pull.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@
 struct repl_pull {
     const struct repl_port *port; /* borrowed */
     char member[NODE_NAME_SIZE];
+    struct epoch epoch;
     uint64_t applied;
     uint64_t until;
     repl_pull_fn *done; /* NULL once cancelled */
@@ -79,8 +81,10 @@ on_page(void *context, struct json_object *document, const struct err *err)
         finish(pull, &fault);
         return;
     }
-    const char *values[] = { json_text(rows) };
-    pull->port->query(pull->port->data, sql_catchup, 1, values, on_caught_up, pull);
+    char number[24];
+    (void)snprintf(number, sizeof number, "%" PRIu64, pull->epoch.number);
+    const char *values[] = { json_text(rows), number, pull->epoch.holder };
+    pull->port->query(pull->port->data, sql_catchup_for, 3, values, on_caught_up, pull);
 }
 
 static void
@@ -103,13 +107,16 @@ ask_page(struct repl_pull *pull)
 }
 
 struct repl_pull *
-repl_pull_start(const struct repl_port *port, const char *member, uint64_t applied, uint64_t until,
-                repl_pull_fn *done, void *data)
+repl_pull_start(const struct repl_port *port, const char *member, const struct epoch *epoch,
+                uint64_t applied, uint64_t until, repl_pull_fn *done, void *data)
 {
     struct repl_pull *pull = mem_zero(1, sizeof *pull);
-    *pull = (struct repl_pull){
-        .port = port, .applied = applied, .until = until, .done = done, .data = data
-    };
+    *pull = (struct repl_pull){ .port = port,
+                                .epoch = *epoch,
+                                .applied = applied,
+                                .until = until,
+                                .done = done,
+                                .data = data };
     ASSERT(str_copy(pull->member, sizeof pull->member, member));
     ask_page(pull);
     return pull;

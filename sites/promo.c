@@ -641,6 +641,7 @@ on_pulled(struct promo *promo, struct step_context *context)
         return finish_failed(promo, context);
     }
     promo->own.applied = event->position;
+    promo->armed = false; /* our slots are gone if something was set aside */
     if (event->record != NULL)
         promo->record = *event->record;
     return go_on_caught_up(promo, context);

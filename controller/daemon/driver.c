@@ -554,7 +554,7 @@ driver_stop(struct driver *driver)
     ev_timer_stop(driver->core->loop, &driver->upkeep);
     repl_attach_cancel(take_ptr(&driver->attach));
     repl_attach_cancel(take_ptr(&driver->prepare));
-    repl_pull_cancel(take_ptr(&driver->pull));
+    repl_attach_cancel(take_ptr(&driver->pull));
     repl_arm_cancel(take_ptr(&driver->arm));
     writer_close(driver->core->writer, "this node is stopping");
 }

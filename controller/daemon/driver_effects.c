@@ -364,18 +364,27 @@ on_thawed_there(void *context, struct json_object *document, const struct err *e
                           &(struct promo_event){ .kind = PROMO_EV_THAWED, .ok = err == NULL });
 }
 
+/* 'sync_set' of the row, as the database has it now: the cache follows a moment later. */
+static bool
+read_record(const PGresult *result, struct quorum_record *ret)
+{
+    CLEANUP(json_putp) struct json_object *value = NULL;
+    const char *text = pq_text(result, 0, "sync_set");
+    return text != NULL && json_read(text, strlen(text), &value, NULL) == ERR_NONE &&
+           quorum_from_json(value, ret, NULL) == ERR_NONE;
+}
+
+/* 'record' may be NULL: not known, or another member's. */
 static void
 post_captured(struct driver *driver, const char *node, bool ok, const struct position *position,
-              const struct epoch *promised)
+              const struct epoch *promised, const struct quorum_record *record)
 {
-    struct quorum_record record;
-    driver_record(driver, &record);
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_CAPTURED,
                                                      .node = node,
                                                      .ok = ok,
                                                      .position = *position,
                                                      .promised = *promised,
-                                                     .record = &record });
+                                                     .record = record });
 }
 
 static void
@@ -395,7 +404,7 @@ on_captured_there(void *context, struct json_object *document, const struct err 
              json_get_string(document, granted ? "before" : "promised", &text))
         (void)!epoch_parse(text, &promised);
     bool ok = granted && position_from_json(document, &position);
-    post_captured(driver, node, ok, &position, &promised);
+    post_captured(driver, node, ok, &position, &promised, NULL);
 }
 
 static void
@@ -410,7 +419,7 @@ on_captured_here(void *data, const PGresult *result, const struct err *err, bool
     if (err != NULL || !driver_read_position(result, &facts)) {
         log_warn("promo.capture", "node=%s reason=\"%s\"", node,
                  err == NULL ? "no position" : err->text);
-        post_captured(driver, node, false, &facts.applied, &(struct epoch){ 0 });
+        post_captured(driver, node, false, &facts.applied, &(struct epoch){ 0 }, NULL);
         return;
     }
     bool granted = strcmp(pq_text(result, 0, "granted"), "t") == 0;
@@ -418,7 +427,10 @@ on_captured_here(void *data, const PGresult *result, const struct err *err, bool
     node_note(&driver->node, NULL, &facts.promised);
     if (!driver_read_before(result, &before))
         before = facts.promised;
-    post_captured(driver, node, granted, &facts.applied, granted ? &before : &facts.promised);
+    struct quorum_record record;
+    bool known = read_record(result, &record);
+    post_captured(driver, node, granted, &facts.applied, granted ? &before : &facts.promised,
+                  known ? &record : NULL);
 }
 
 static void
@@ -438,38 +450,47 @@ do_capture(struct driver *driver, const struct promo_effect *effect)
                (unsigned)driver->promo.limits.call_ms, on_captured_there, call);
 }
 
+struct pulled {
+    struct call *call;
+    struct position position;
+};
+
 static void
-on_pulled_position(void *data, const PGresult *result, const struct err *err, bool warned)
+on_pulled_record(void *data, const PGresult *result, const struct err *err, bool warned)
 {
+    struct pulled pulled = *(struct pulled *)data;
     struct driver *driver;
     char node[NODE_NAME_SIZE];
-    struct node_facts facts = { 0 };
     struct quorum_record record;
     (void)warned;
-    if (!call_end(data, &driver, node))
+    free(data);
+    if (!call_end(pulled.call, &driver, node))
         return;
-    bool ok = err == NULL && driver_read_position(result, &facts);
-    driver_record(driver, &record);
+    bool known = err == NULL && read_record(result, &record);
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_PULLED,
-                                                     .ok = ok,
-                                                     .position = facts.applied,
+                                                     .ok = err == NULL,
+                                                     .position = pulled.position,
+                                                     .record = known ? &record : NULL,
                                                      .text = err == NULL ? NULL : err->text });
 }
 
 static void
-on_pulled(void *data, uint64_t applied, const struct err *err)
+on_pulled(void *data, const struct position *position, uint64_t setaside, const struct err *err)
 {
     struct driver *driver = data;
-    (void)applied;
     driver->pull = NULL;
+    if (setaside > 0)
+        driver->lost_rows = setaside;
     if (err != NULL) {
         driver_post_promo(driver,
                           &(struct promo_event){ .kind = PROMO_EV_PULLED, .text = err->text });
         return;
     }
     tail_poke(driver->core->tail);
-    (void)pq_query(driver->core->ctl, sql_position, 0, NULL, on_pulled_position,
-                   call_new(driver, driver->node.self));
+    /* The cache follows a moment later: what counts is what the rows have brought. */
+    struct pulled *pulled = mem_zero(1, sizeof *pulled);
+    *pulled = (struct pulled){ .call = call_new(driver, driver->node.self), .position = *position };
+    (void)pq_query(driver->core->ctl, sql_sync_set, 0, NULL, on_pulled_record, pulled);
 }
 
 static void
@@ -676,10 +697,11 @@ driver_do_promo(struct driver *driver, const struct promo_effect *effect)
         do_capture(driver, effect);
         break;
     case PROMO_DO_PULL:
-        repl_pull_cancel(take_ptr(&driver->pull));
+        repl_attach_cancel(take_ptr(&driver->pull));
+        driver->streaming = false;
         driver->pull =
-            repl_pull_start(&driver->port, effect->node, driver->promo.own.applied.revision,
-                            effect->position.revision, on_pulled, driver);
+            repl_catch_up_start(&driver->port, driver->core->home->node, effect->node,
+                                &driver->promo.epoch, effect->position.revision, on_pulled, driver);
         break;
     case PROMO_DO_DETACH:
         driver->detach_wanted = true; /* once the path is free */

@@ -22,7 +22,6 @@
 #include "controller/loop/fetch.h"
 #include "replication/repl_arm.h"
 #include "replication/repl_attach.h"
-#include "replication/repl_pull.h"
 
 #define DRIVER_QUEUE_MAX      256
 #define DRIVER_ADDRESS_SIZE   300
@@ -89,7 +88,7 @@ struct driver {
     struct repl_port port;
     struct repl_attach *attach;  /* REJOINING */
     struct repl_attach *prepare; /* the standing subscription of a switchover being made */
-    struct repl_pull *pull;
+    struct repl_attach *pull; /* a promotion catches up */
     struct repl_arm *arm;
     bool detach_wanted;
 

@@ -127,7 +127,8 @@ $$;
 -- The promise: from here on this node refuses rows and captures of any lower epoch, and writes nothing
 -- itself. Granted again when the same candidate asks again (its answer may have been lost).
 create function local.capture(epoch bigint, holder text, out granted boolean, out again boolean,
-    out was_primary boolean, out before bigint, out before_holder text, out at_position local.node_position)
+    out was_primary boolean, out before bigint, out before_holder text, out sync_set jsonb,
+    out at_position local.node_position)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
     n local.node;
@@ -145,6 +146,8 @@ begin
         update local.node set promised = capture.epoch, promised_holder = capture.holder,
             is_primary = false, frozen = false returning * into n;
     end if;
+    -- After the lock: whoever held it may have brought another one.
+    select c.value into sync_set from shared.config c where c.key = 'sync/set' and c.site = '';
     at_position := local.as_position(n);
 end
 $$;

@@ -30,6 +30,17 @@ begin
 end
 $$;
 
+-- What is done for an epoch is done only while no later one is promised.
+create function local.check_behalf(n local.node, epoch bigint, holder text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if (n.promised, n.promised_holder) > (epoch, holder collate "C") then
+        perform local.fail('BT003', 'promised', format('promised is %s/%s, later than %s/%s', n.promised,
+            n.promised_holder, epoch, holder), 'follow the later epoch');
+    end if;
+end
+$$;
+
 -- Brings rows of local.log_rows() in, through the same gate as a stream; older epochs than the promise
 -- are allowed here, because only the daemon pulls, and it knows from whom. Returns the new revision.
 create function local.catchup(rows jsonb) returns bigint
@@ -50,6 +61,20 @@ begin
     select h.revision into head from local.head h;
     perform pg_notify('baton_log', head::text);
     return head;
+end
+$$;
+
+-- The same on behalf of an epoch: of the primary that we follow, or of the promotion that runs here.
+-- BT003: a later one is promised meanwhile: a row that came now would look acknowledged to a primary
+-- whose capture did not count it.
+create function local.catchup_for(rows jsonb, epoch bigint, holder text) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+    n local.node;
+begin
+    select * into n from local.node for update;
+    perform local.check_behalf(n, epoch, holder);
+    return local.catchup(rows);
 end
 $$;
 
@@ -126,9 +151,24 @@ begin
 end
 $$;
 
+create function local.give_up_for(epoch bigint, holder text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if exists (select from local.head h where (h.epoch, h.holder) >= (give_up_for.epoch, give_up_for.holder collate "C")) then
+        perform local.fail('BT012', 'no_fork', format('the head here is of epoch %s/%s or later', epoch, holder),
+            'compare the logs again');
+    end if;
+    update local.node n set promised = give_up_for.epoch, promised_holder = give_up_for.holder
+    where (n.promised, n.promised_holder) < (give_up_for.epoch, give_up_for.holder collate "C");
+end
+$$;
+
 -- I8: what only this node has goes to local.setaside, and shared.config back to revision 'common', which
--- a peer's local.match() told. Returns the number of rows. BT009: this node is primary. BT010: the log
--- does not reach back to 'common': local.setaside_all(), then a snapshot.
+-- a peer's local.match() told. Returns the number of rows. The epoch against which it is done is promised
+-- with it: who gave rows up for it goes back to no earlier one. BT009: this node is primary. BT003: a
+-- later epoch is promised. BT012: rows of that very epoch are no fork, they came from its primary, which
+-- may not see them itself yet while their COMMIT waits. BT010: the log does not reach back to 'common':
+-- local.setaside_all(), then a snapshot.
 create function local.setaside_tail(common bigint, against_epoch bigint, against_holder text) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 set lock_timeout = '2s' set session_replication_role = replica as $$
@@ -139,6 +179,7 @@ declare
 begin
     select * into n from local.node for update;
     perform local.check_not_primary(n);
+    perform local.check_behalf(n, against_epoch, against_holder);
     if common < n.log_base then
         perform local.fail('BT010', 'needs_snapshot', format('the log here starts after revision %s, common is %s',
             n.log_base, common), 'set all aside and take a snapshot');
@@ -146,6 +187,7 @@ begin
     if common >= (select h.revision from local.head h) then
         return 0;
     end if;
+    perform local.give_up_for(against_epoch, against_holder);
     batch_id := nextval('local.setaside_batch');
     insert into local.setaside (batch, revision, epoch, holder, txn, site, key, value, author, at, reason,
         hash, against_epoch, against_holder)
@@ -187,6 +229,8 @@ declare
 begin
     select * into n from local.node for update;
     perform local.check_not_primary(n);
+    perform local.check_behalf(n, against_epoch, against_holder);
+    perform local.give_up_for(against_epoch, against_holder);
     insert into local.setaside (batch, revision, epoch, holder, txn, site, key, value, author, at, reason,
         hash, against_epoch, against_holder)
     select batch_id, r.revision, r.epoch, r.holder, r.txn, r.site, r.key, r.value, r.author, r.at, r.reason,
@@ -363,7 +407,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     from local.node n, local.head h
 $$;
 
-grant execute on function local.log_rows(bigint, integer), local.catchup(jsonb),
+grant execute on function local.log_rows(bigint, integer), local.catchup(jsonb), local.catchup_for(jsonb, bigint, text),
     local.points(bigint, bigint), local.match(jsonb), local.setaside_tail(bigint, bigint, text),
     local.setaside_all(bigint, bigint, text), local.snapshot_make(), local.snapshot_load(jsonb),
     local.log_prune(bigint, integer), local.config_at(bigint), local.rollback_changes(bigint, text),

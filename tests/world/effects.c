@@ -245,7 +245,7 @@ post_captured(struct world *world, unsigned node, unsigned from, const struct me
                           .ok = answer->reply == REPLY_OK,
                           .position = point_position(world, &answer->point),
                           .promised = code_epoch(world, answer->promised),
-                          .record = daemon_record(world, node),
+                          .record = from == node ? daemon_record(world, node) : NULL,
                       });
 }
 
