@@ -88,7 +88,7 @@ struct driver {
     struct repl_port port;
     struct repl_attach *attach;  /* REJOINING */
     struct repl_attach *prepare; /* the standing subscription of a switchover being made */
-    struct repl_attach *pull; /* a promotion catches up */
+    struct repl_attach *pull;    /* a promotion catches up */
     struct repl_arm *arm;
     bool detach_wanted;
 
@@ -97,7 +97,7 @@ struct driver {
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
     uint64_t acked_revision; /* newest of our own rows that was acknowledged in this epoch */
-    bool names_cleared; /* a standby's are empty */
+    bool names_cleared;      /* a standby's are empty */
     bool sync_busy;
     uint64_t upkeep_count;
     size_t roles_count; /* members and this one when the roles were made; 0 for never */
