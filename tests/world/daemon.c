@@ -318,8 +318,7 @@ daemon_start(struct world *world, unsigned node)
     if (daemon->up)
         return;
     uint32_t life = daemon->life + 1;
-    bool connectors_fail = daemon->connectors_fail;
-    *daemon = (struct daemon){ .up = true, .life = life, .connectors_fail = connectors_fail };
+    *daemon = (struct daemon){ .up = true, .life = life };
     node_init(&daemon->node, world->nodes[node].name, &world->config.node_limits);
     promo_init(&daemon->promo, world->nodes[node].name, &world->config.promo_limits);
     for (unsigned i = 0; i < world->count; i++) {

@@ -317,7 +317,6 @@ struct daemon {
     bool streaming;
     bool sync_busy;
     uint64_t acked; /* newest revision acknowledged in the epoch that is open here */
-    bool connectors_fail;
 };
 
 struct world_node {

@@ -43,8 +43,6 @@ set_aside(struct world *world, unsigned node, enum job job, uint32_t serial, uin
     struct op op = { .kind = OP_SETASIDE,
                      .job = job,
                      .message = { .serial = serial, .epoch = epoch, .revision = common } };
-    say(world, WORLD_SAY_WORLD, "%5llu %s sets aside what it has above revision %llu", stamp(world),
-        world->nodes[node].name, (unsigned long long)common);
     db_submit(world, node, false, &op);
 }
 

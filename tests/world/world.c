@@ -309,6 +309,9 @@ world_promote(struct world *world, unsigned node, const struct world_order *orde
                                 .accept_data_loss = order->accept_data_loss,
                                 .overrides = order->overrides,
                                 .connectors_ready = !order->connectors_fail };
+    if (order->connectors_fail)
+        ASSERT(str_copy(full.connectors_text, sizeof full.connectors_text,
+                        "a connector server does not answer from here"));
     enum node_state state = daemon->node.state;
     if (!daemon->up || !daemon->node.database || promo_is_running(&daemon->promo) ||
         (state != NODE_STANDBY && state != NODE_FENCED && state != NODE_REJOINING)) {
