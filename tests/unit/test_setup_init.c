@@ -289,7 +289,8 @@ bad_input_is_named_and_makes_nothing(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct setup_init init = { .node = { .folder = data,
                                              .node = rows[i].node,
-                                             .listen = rows[i].listen,
+                                             .listen = rows[i].listen == NULL ? "127.0.0.99:21443"
+                                                                              : rows[i].listen,
                                              .advertise = rows[i].advertise,
                                              .database = rows[i].database },
                                    .cluster = rows[i].cluster,
