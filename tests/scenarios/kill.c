@@ -1,0 +1,192 @@
+/*
+ * Kills one part of one node at every event of a promotion, heals, repeats the command while nobody
+ * is primary, and demands that the cluster comes to rest with all that was acknowledged.
+ *
+ *     kill [EVERY [SEEDS]]    each EVERY-th event only (1), with the delays of seeds 0 .. SEEDS - 1
+ * (1)
+ *
+ * Cases: switchover and failover, on two, three and five nodes, with and without a lagging
+ * candidate; each node x {daemon, database, both}. The world repeats itself event for event, so the
+ * n-th event of one run is the n-th of the next.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "controller/base/check.h"
+#include "controller/base/str.h"
+#include "tests/world/world.h"
+
+#define AFTER_DONE_MS 400   /* events after the promotion's end are killed at too */
+#define DOWN_MS       1500  /* before what was killed is started again */
+#define RUN_MS_MAX    20000 /* of one promotion without a fault */
+#define CALM_MS_MAX   90000
+#define FAILURES_MAX  5
+
+struct kill_case {
+    const char *name;
+    size_t count;
+    unsigned k;
+    bool failover; /* the old primary is dead when the order comes */
+    bool lagging;  /* the candidate lacks rows that others have */
+};
+
+static const struct kill_case cases[] = {
+    { "switchover of three", 3, 1, false, false },
+    { "failover of three", 3, 1, true, false },
+    { "failover of three, lagging", 3, 1, true, true },
+    { "switchover of two, async", 2, 0, false, false },
+    { "switchover of five", 5, 2, false, false },
+    { "failover of five, lagging", 5, 2, true, true },
+};
+
+static const char *const names[] = { "a-1", "b-1", "c-1", "d-1", "e-1" };
+static char now[160]; /* for who asks after an abort */
+static uint64_t seed;
+
+static struct world *
+start_case(const struct kill_case *it, unsigned *ret_candidate)
+{
+    struct world_config config = world_config_storm(seed);
+    config.count = it->count;
+    config.k = it->k;
+    config.settled = true;
+    for (size_t i = 0; i < it->count; i++)
+        config.names[i] = names[i];
+    struct world *world = world_new(&config);
+    unsigned candidate = (unsigned)it->count - 1;
+    *ret_candidate = candidate;
+    if (it->lagging)
+        world_hold_stream(world, 0, candidate, true);
+    for (unsigned i = 0; i < 4; i++)
+        (void)world_write(world, i % (unsigned)it->count, false);
+    (void)world_run(world, 200);
+    if (it->failover) {
+        (void)world_write(world, 0, true);
+        (void)world_run(world, 202);
+        world_crash(world, 0, WORLD_BOTH);
+    }
+    (void)world_write(world, candidate, false);
+    (void)world_promote(world, candidate, &(struct world_order){ 0 });
+    return world;
+}
+
+/* How many events until the promotion has ended, and a little longer. */
+static uint64_t
+count_events(const struct kill_case *it)
+{
+    unsigned candidate;
+    CLEANUP(world_freep) struct world *world = start_case(it, &candidate);
+    uint64_t first = world_event_count(world);
+    uint64_t done_ms = 0;
+    while (world_step(world)) {
+        if (done_ms == 0 && world_promo_state(world, candidate) == PROMO_STATE_DONE)
+            done_ms = world_now_ms(world);
+        if (done_ms != 0 && world_now_ms(world) > done_ms + AFTER_DONE_MS)
+            break;
+        ASSERT(world_now_ms(world) < RUN_MS_MAX);
+    }
+    return world_event_count(world) - first;
+}
+
+static bool
+come_to_rest(struct world *world, unsigned candidate, struct buf *why)
+{
+    uint64_t began_ms = world_now_ms(world);
+    uint64_t without_ms = began_ms;
+    unsigned asked = candidate;
+    world_heal(world);
+    for (unsigned i = 0; i < world_count(world); i++)
+        world_start(world, i, WORLD_BOTH);
+    while (world_now_ms(world) - began_ms < CALM_MS_MAX) {
+        if (!world_run(world, world_now_ms(world) + 250))
+            return false;
+        buf_clear(why);
+        if (world_at_rest(world, why))
+            return world_violation(world) == NULL;
+        if (world_violation(world) != NULL)
+            return false;
+        if (world_primary(world) != WORLD_NONE)
+            without_ms = world_now_ms(world);
+        if (world_now_ms(world) - without_ms < 3000)
+            continue;
+        (void)world_promote(world, asked, &(struct world_order){ 0 });
+        asked = (asked + 1) % (unsigned)world_count(world);
+        without_ms = world_now_ms(world) - 1000;
+    }
+    return false;
+}
+
+static bool
+run_one(const struct kill_case *it, uint64_t at, unsigned victim, enum world_part part)
+{
+    static const char *const parts[] = { "", "daemon", "database", "both" };
+    unsigned candidate;
+    CLEANUP(buf_done) struct buf why = { 0 };
+    CLEANUP(world_freep) struct world *world = start_case(it, &candidate);
+    uint64_t first = world_event_count(world);
+    (void)snprintf(now, sizeof now, "%s: seed %llu, event %llu, %s of %s\n", it->name,
+                   (unsigned long long)seed, (unsigned long long)at, parts[part], names[victim]);
+    while (world_event_count(world) - first < at && world_step(world))
+        continue;
+    world_crash(world, victim, part);
+    (void)world_write(world, candidate, false);
+    bool fine =
+        world_run(world, world_now_ms(world) + DOWN_MS) && come_to_rest(world, candidate, &why);
+    if (!fine) {
+        CLEANUP(buf_done) struct buf text = { 0 };
+        world_show(world, &text);
+        printf("%s  %s\n%s", now,
+               world_violation(world) != NULL ? world_violation(world) : buf_text(&why),
+               buf_text(&text));
+    }
+    return fine;
+}
+
+static void
+on_abort(int number)
+{
+    size_t size = 0;
+    while (now[size] != '\0')
+        size++;
+    (void)!write(STDERR_FILENO, now, size);
+    (void)signal(number, SIG_DFL);
+}
+
+static void
+run_case(const struct kill_case *it, uint64_t every, uint64_t *runs, unsigned *failed)
+{
+    uint64_t events = count_events(it);
+    uint64_t before = *runs;
+    for (uint64_t at = 0; at <= events && *failed < FAILURES_MAX; at += every) {
+        for (unsigned victim = 0; victim < it->count; victim++) {
+            for (unsigned part = 1; part <= 3; part++, ++*runs)
+                *failed += !run_one(it, at, victim, (enum world_part)part);
+        }
+    }
+    printf("%s: %llu events, %llu runs\n", it->name, (unsigned long long)events,
+           (unsigned long long)(*runs - before));
+}
+
+int
+main(int count, char **arguments)
+{
+    uint64_t numbers[2] = { 1, 1 };
+    uint64_t runs = 0;
+    unsigned failed = 0;
+    for (int i = 1; i < count && i < 3; i++) {
+        if (!str_to_u64(arguments[i], 1, 100000, &numbers[i - 1])) {
+            fputs("usage: kill [EVERY [SEEDS]]\n", stderr);
+            return 2;
+        }
+    }
+    (void)signal(SIGABRT, on_abort);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    for (seed = 0; seed < numbers[1]; seed++) {
+        for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+            run_case(&cases[i], numbers[0], &runs, &failed);
+    }
+    printf("%llu runs, %u failed\n", (unsigned long long)runs, failed);
+    return failed == 0 ? 0 : 1;
+}
