@@ -656,6 +656,24 @@ on_step_timeout(struct promo *promo, struct step_context *context)
     return finish_failed(promo, context);
 }
 
+/*
+ * Tells those who were prepared, or the others, that we are primary; returns how many. Who was
+ * prepared receives from us already and will acknowledge the first row; what it has to clear away
+ * after the old primary shall not take the time of the writers who wait for that.
+ */
+static unsigned
+emit_follow(const struct promo *promo, struct step_context *context, bool prepared)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].self || promo->members[i].prepared != prepared)
+            continue;
+        emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
+        count++;
+    }
+    return count;
+}
+
 static enum promo_state
 on_opened(struct promo *promo, struct step_context *context)
 {
@@ -667,11 +685,9 @@ on_opened(struct promo *promo, struct step_context *context)
         return finish_failed(promo, context);
     }
     emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        if (!promo->members[i].self)
-            emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
-    }
-    arm_alarm(promo, context, promo->limits.step_ms);
+    unsigned told = emit_follow(promo, context, false);
+    bool all = told + 1 == promo->member_count;
+    arm_alarm(promo, context, all ? promo->limits.step_ms : promo->limits.call_ms);
     return PROMO_STATE_ACKNOWLEDGING;
 }
 
@@ -688,6 +704,7 @@ on_acknowledged(struct promo *promo, struct step_context *context)
         return PROMO_STATE_ACKNOWLEDGING;
     }
     (void)emit(context, PROMO_DO_WRITES_OPEN, NULL);
+    (void)emit_follow(promo, context, true);
     const struct promo_member *old = member_find(promo, promo->old_primary);
     if (old == NULL || old->self || !(old->captured || old->answered) ||
         promo->mode == PROMO_RESUMPTION) {

@@ -32,10 +32,10 @@ show
       OPEN epoch 2/west-1
  1056 west-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 2/west-1
-      FOLLOW east-1 epoch 2/west-1
       FOLLOW east-2 epoch 2/west-1
  1057 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> RELEASING
       WRITES_OPEN
+      FOLLOW east-1 epoch 2/west-1
       RELEASE east-1
  2503 write 1: acknowledged
  2600

@@ -44,10 +44,10 @@ rest
       OPEN epoch 2/west-1
  2960 west-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 2/west-1
-      FOLLOW east-1 epoch 2/west-1
-      FOLLOW east-2 epoch 2/west-1
  2965 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> RELEASING
       WRITES_OPEN
+      FOLLOW east-1 epoch 2/west-1
+      FOLLOW east-2 epoch 2/west-1
       RELEASE east-1
  2969 west-1 promo RELEASED: RELEASING -> DONE
       ACTIVATE

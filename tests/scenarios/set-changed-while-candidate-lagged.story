@@ -37,10 +37,10 @@ rest
       OPEN epoch 2/west-1
  2156 west-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 2/west-1
-      FOLLOW east-1 epoch 2/west-1
-      FOLLOW east-2 epoch 2/west-1
  2161 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> RELEASING
       WRITES_OPEN
+      FOLLOW east-1 epoch 2/west-1
+      FOLLOW east-2 epoch 2/west-1
       RELEASE east-1
  2165 west-1 promo RELEASED: RELEASING -> DONE
       ACTIVATE

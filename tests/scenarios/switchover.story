@@ -39,25 +39,25 @@ rest
   160 west-1 OPENED: CANDIDATE -> CLOSED
   160 west-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 2/west-1
-      FOLLOW east-1 epoch 2/west-1
-      FOLLOW east-2 epoch 2/west-1
-  162 east-1 HEARD: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
-  162 east-2 HEARD: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
   165 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> RELEASING
       WRITES_OPEN
+      FOLLOW east-1 epoch 2/west-1
+      FOLLOW east-2 epoch 2/west-1
       RELEASE east-1
   165 west-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
+  167 east-1 HEARD: FENCED -> REJOINING
+      ATTACH west-1 epoch 2/west-1
+  167 east-2 HEARD: FENCED -> REJOINING
+      ATTACH west-1 epoch 2/west-1
   169 west-1 promo RELEASED: RELEASING -> DONE
       ACTIVATE
       FINISHED
   170 write 4: acknowledged
   177 write 2: acknowledged
-  177 east-1 ATTACHED: REJOINING -> STANDBY
-  177 east-2 ATTACHED: REJOINING -> STANDBY
   182 write 3: acknowledged
+  182 east-1 ATTACHED: REJOINING -> STANDBY
+  182 east-2 ATTACHED: REJOINING -> STANDBY
   400
       east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:8 follows west-1
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:8 follows west-1
