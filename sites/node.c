@@ -120,6 +120,21 @@ start_attach(struct node *node, struct step_context *context, const struct node_
     return NODE_REJOINING;
 }
 
+/* Who has rows of our own epoch that we have not? What we acknowledged is lost here: the data are
+ * an old copy, put back. To go on would give their revisions to other rows (I7). */
+static const struct node_peer *
+find_ahead(const struct node *node, uint64_t now_ms)
+{
+    for (size_t i = 0; i < node->peer_count; i++) {
+        const struct node_peer *peer = &node->peers[i];
+        if (is_fresh(node, peer, now_ms) &&
+            strcmp(peer->facts.applied.epoch.holder, node->self) == 0 &&
+            position_compare(&peer->facts.applied, &node->own.applied) > 0)
+            return peer;
+    }
+    return NULL;
+}
+
 /* May we, who hold the newest epoch that anybody shows, go on under it? (I11) */
 static bool
 own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
@@ -152,6 +167,15 @@ judge_fenced(struct node *node, struct step_context *context)
     const struct node_peer *primary = node_find_primary(node, now_ms);
     if (primary != NULL)
         return start_attach(node, context, primary);
+    const struct node_peer *ahead = find_ahead(node, now_ms);
+    if (ahead != NULL) {
+        set_reason(node,
+                   "%s has rows up to revision %llu that this node wrote and lost, it ends at %llu:"
+                   " was an old copy put back? a promotion brings them back",
+                   ahead->name, (unsigned long long)ahead->facts.applied.revision,
+                   (unsigned long long)node->own.applied.revision);
+        return NODE_FENCED;
+    }
     if (own_epoch_is_confirmed(node, now_ms)) {
         (void)emit(context, NODE_DO_RESUME);
         node->deadline_ms = now_ms + node->limits.retry_ms;

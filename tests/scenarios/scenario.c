@@ -15,7 +15,8 @@
  * [daemon|database|both] cut A B | A > B [https|replication]        heal hold|release PUBLISHER
  * SUBSCRIBER          rows wait on the way write NODE [COUNT] [direct] want K NAME...       the
  * sync set that the primary is to come to show | rest          each node; whether the cluster is at
- * rest, and all that was promised holds run MS
+ * rest, and all that was promised holds run MS        forget NODE ROWS    its last rows, while it
+ * is crashed: an old copy is put back
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +161,19 @@ do_crash_or_start(struct story *story, char **words, size_t count)
         world_crash(story->world, node, parts);
     else
         world_start(story->world, node, parts);
+    return true;
+}
+
+static bool
+do_forget(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    uint64_t rows;
+    if (count != 3 || !read_node(story, words[1], &node) || !read_number(story, words[2], &rows))
+        return wrong(story, "NODE ROWS expected after", words[0]);
+    if (world_is_up(story->world, node, WORLD_DATABASE))
+        return wrong(story, "crash it first:", words[1]);
+    world_forget(story->world, node, rows);
     return true;
 }
 
@@ -373,6 +387,8 @@ dispatch(struct story *story, char **words, size_t count)
         return do_promote(story, words, count);
     if (strcmp(words[0], "crash") == 0 || strcmp(words[0], "start") == 0)
         return do_crash_or_start(story, words, count);
+    if (strcmp(words[0], "forget") == 0)
+        return do_forget(story, words, count);
     if (strcmp(words[0], "cut") == 0)
         return do_cut(story, words, count);
     if (strcmp(words[0], "hold") == 0 || strcmp(words[0], "release") == 0)

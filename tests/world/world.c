@@ -351,6 +351,23 @@ world_start(struct world *world, unsigned node, enum world_part parts)
 }
 
 void
+world_forget(struct world *world, unsigned node, uint64_t rows)
+{
+    struct database *db = &world->nodes[node].db;
+    ASSERT(!db->up);
+    rows = rows < db->log.count ? rows : db->log.count;
+    say(world, WORLD_SAY_WORLD, "%5llu %s loses %llu rows", stamp(world), world->nodes[node].name,
+        (unsigned long long)rows);
+    db->log.count -= (size_t)rows;
+    db->stream.count -= (size_t)rows; /* a settled database has written no others */
+    db->record = db_record_of(db, db->log.count);
+    for (unsigned i = 0; i < world->count; i++) {
+        struct slot *slot = &db->slots[i];
+        slot->confirmed = slot->confirmed < db->stream.count ? slot->confirmed : db->stream.count;
+    }
+}
+
+void
 world_cut(struct world *world, unsigned from, unsigned to, enum world_line lines)
 {
     world->cut[from][to] |= (unsigned)lines;
