@@ -14,6 +14,7 @@
 /* In upkeeps, one a second. */
 #define SYNC_PRUNE_EVERY      60
 #define SYNC_SETASIDE_EVERY   3
+#define SYNC_SLOTS_EVERY      5
 #define SYNC_STRAY_AFTER      30 /* a subscription of a switchover that was given up */
 #define SYNC_IDLE_SLOTS_AFTER 10 /* a standby's own slots that nobody reads */
 
@@ -40,10 +41,19 @@ driver_load_key_rules(struct driver *driver)
 }
 
 static void
+on_roles_synced(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    static char what[] = "member roles";
+    ignore_result(what, result, err, warned);
+    if (err != NULL)
+        driver->roles_count = 0; /* again at the next upkeep */
+}
+
+static void
 sync_roles(struct driver *driver)
 {
     CLEANUP(buf_done) struct buf names = { 0 };
-    static char what[] = "member roles";
     if (driver->roles_count == driver->peer_count + 1 &&
         driver->roles_generation == driver->members_generation)
         return;
@@ -52,9 +62,39 @@ sync_roles(struct driver *driver)
         buf_printf(&names, "%s%s", i == 0 ? "" : ",", driver->peers[i].name);
     buf_add_text(&names, "}");
     const char *values[] = { buf_text(&names) };
-    (void)pq_query(driver->core->ctl, sql_peer_role_sync, 1, values, ignore_result, what);
     driver->roles_count = driver->peer_count + 1;
     driver->roles_generation = driver->members_generation;
+    (void)pq_query(driver->core->ctl, sql_peer_role_sync, 1, values, on_roles_synced, driver);
+}
+
+static bool
+slot_is_a_members(const struct driver *driver, const char *slot)
+{
+    char name[REPL_NAME_SIZE];
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        if (strcmp(repl_name(driver->peers[i].name, name), slot) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Nobody will read a removed member's slot, and it would keep the server's log for ever. */
+static void
+on_slots(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    static char what[] = "slot of a removed member";
+    (void)warned;
+    if (err != NULL || !driver->running || driver->node.state != NODE_PRIMARY)
+        return;
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *name = pq_text(result, row, "name");
+        if (strcmp(pq_text(result, row, "active"), "f") != 0 || slot_is_a_members(driver, name))
+            continue;
+        const char *values[] = { name };
+        log_info("slot.drop", "slot=%s", name);
+        (void)pq_query(driver->core->ctl, sql_slot_drop, 1, values, ignore_result, what);
+    }
 }
 
 /* ------------------------------------------------------------------ the sync set, on the primary
@@ -398,10 +438,12 @@ driver_upkeep(struct driver *driver)
         (void)pq_query(driver->core->ctl, sql_setaside_list, 0, NULL, on_setaside, driver);
     if (state == NODE_PRIMARY || state == NODE_CLOSED)
         (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
+    if (state == NODE_PRIMARY && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)
+        (void)pq_query(driver->core->ctl, sql_slots, 0, NULL, on_slots, driver);
     if (state == NODE_STANDBY)
         (void)pq_query(driver->core->ctl, sql_subs, 0, NULL, on_subs, driver);
     if (state == NODE_STANDBY && !promo_is_running(&driver->promo) &&
-        in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % 5 == 0)
+        in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)
         repl_drop_idle_slots(&driver->port);
     if (state == NODE_STANDBY)
         clear_names(driver);
