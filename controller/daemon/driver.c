@@ -285,7 +285,8 @@ driver_database(struct driver *driver, bool ready, const struct err *err)
     if (!driver->running)
         return;
     if (!ready) {
-        if (driver->node.database || driver->node.state != NODE_FENCED)
+        /* each failed attempt to connect says what is wrong now */
+        if (driver->node.database || driver->node.state != NODE_FENCED || err != NULL)
             driver_post_node(driver,
                              &(struct node_event){ .kind = NODE_EV_LOST,
                                                    .text = err == NULL ? NULL : err->text });
