@@ -62,6 +62,7 @@ row_document(const struct cache *cache, const PGresult *result, int at)
     json_add_string(row, "key", key);
     json_add(row, "value", value != NULL && !hidden ? doc_raw(value) : NULL);
     json_add_bool(row, "deleted", value == NULL);
+    json_add_bool(row, "hidden", hidden);
     json_add_string(row, "author", pq_text(result, at, "author"));
     json_add_string(row, "at", doc_time(pq_text(result, at, "at"), when));
     json_add_string(row, "reason", pq_text(result, at, "reason"));

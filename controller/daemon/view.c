@@ -276,6 +276,8 @@ primary_json(const struct core *core)
         if (!json_get_string(value, "since", &since)) /* a resumed epoch began before its row */
             since = entry->at;
     }
+    if (strcmp(who, kind) == 0) /* "init by init" */
+        who = "";
     CLEANUP(freep)
     char *text = str_printf("%s%s%s%s%s", kind, who[0] == '\0' ? "" : " by ", who,
                             why[0] == '\0' ? "" : ": ", why);
