@@ -74,8 +74,9 @@ class Reply:
 
 
 class Node:
-    def __init__(self, cluster, name, site, address):
+    def __init__(self, cluster, name, site, address, user=None):
         self.cluster = cluster
+        self.user = user  # that batond and baton run as; None: as we do
         self.name = name
         self.site = site
         self.address = address
@@ -85,9 +86,16 @@ class Node:
 
     # ---- programs
 
+    def program(self, name):
+        """The words that run a program of ours as the node's user."""
+        if self.user is None:
+            return [str(BUILD / name)]
+        return ["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", "--",
+                str(self.cluster.programs() / name)]
+
     def cli(self, *words, check=True, stdin=None, env=None, timeout=60):
         """Runs `baton` for this node; its answer, or Failed with what it said."""
-        command = [str(BUILD / "baton"), *map(str, words), "--data-dir", str(self.folder)]
+        command = [*self.program("baton"), *map(str, words), "--data-dir", str(self.folder)]
         done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout,
                               env={**self.cluster.env, **(env or {})},
                               stdin=subprocess.DEVNULL if stdin is None else None)
@@ -98,7 +106,7 @@ class Node:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [str(BUILD / "batond"), "--data-dir", str(self.folder), "--log-level",
+                [*self.program("batond"), "--data-dir", str(self.folder), "--log-level",
                  os.environ.get("BATON_LOG_LEVEL", "info")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.env,
                 start_new_session=True)
@@ -257,16 +265,28 @@ class Cluster:
         if os.environ.get("BATON_KEEP") != "1":
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _node(self, name, site):
+    def programs(self):
+        """A copy of the programs that every user reaches, wherever the build is."""
+        copies = self.folder / "programs"
+        if not copies.exists():
+            copies.mkdir()
+            for name in ("baton", "batond"):
+                shutil.copy(BUILD / name, copies)
+        return copies
+
+    def _node(self, name, site, user=None):
         taken = [int(node.address.rsplit(".", 1)[1]) for node in self.nodes.values()]
-        node = Node(self, name, site, free_address(max(taken, default=FIRST_ADDRESS - 1) + 1))
+        node = Node(self, name, site, free_address(max(taken, default=FIRST_ADDRESS - 1) + 1), user)
+        if user is not None:
+            node.folder.mkdir(mode=0o700)
+            shutil.chown(node.folder, user, user)
         self.nodes[name] = node
         setattr(self, name.replace("-", "_"), node)
         return node
 
     def _where(self, node):
         words = ["--listen", "%s:%d" % (node.address, PORT), "--pg-port", PG_PORT]
-        return words + (["--run-as", self.run_as] if self.run_as else [])
+        return words + (["--run-as", self.run_as] if self.run_as and node.user is None else [])
 
     def init(self, name="east-1", site="east", start=True):
         node = self._node(name, site)
@@ -280,10 +300,10 @@ class Cluster:
             until("%s is primary" % name, lambda: node.state() == "PRIMARY")
         return node
 
-    def join(self, name, site, via=None, start=True):
+    def join(self, name, site, via=None, start=True, user=None):
         via = via or self.primary()
         token = json.loads(via.cli("token", "create", "--site", site, "--ttl", "10m", "--json").stdout)["token"]
-        node = self._node(name, site)
+        node = self._node(name, site, user)
         node.cli("join", token, "--node", name, *self._where(node))
         if start:
             node.start()
