@@ -536,14 +536,18 @@ resumed_row(struct driver *driver)
     struct json_object *before = entry == NULL ? NULL : cache_value(entry);
     struct json_object *value = NULL;
     const char *holder;
+    const char *kind = "";
     uint64_t number;
     if (!json_get_u64(before, "number", &number) || !json_get_string(before, "holder", &holder) ||
         number != driver->promo.epoch.number || strcmp(holder, driver->promo.epoch.holder) != 0)
         return NULL;
     ASSERT(json_object_deep_copy(before, &value, NULL) == 0);
+    (void)!json_get_string(before, "kind", &kind);
+    bool first_start = strcmp(kind, "init") == 0 && json_get(before, "since") == NULL;
     if (json_get(value, "since") == NULL)
         json_add_string(value, "since", entry->at);
-    json_add(value, "resumed", json_object_new_boolean(true)); /* at the time of the row */
+    if (!first_start)
+        json_add_bool(value, "resumed", true); /* at the time of the row */
     return value;
 }
 
