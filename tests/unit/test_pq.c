@@ -265,6 +265,11 @@ a_commit_that_warns_is_told(void **state)
         wait_answer(&shown);
         set = strcmp(shown.value, "nobody") == 0;
     }
+    /* a COMMIT waits once the checkpointer has seen the reload, and a checkpoint begins with that
+     */
+    struct answer seen_there = { 0 };
+    (void)pq_query(other, "checkpoint", 0, NULL, on_answer, &seen_there);
+    wait_answer(&seen_there);
     (void)pq_query(pq, "insert into warned values (1)", 0, NULL, on_answer, &commit);
     for (bool waits = false; !waits;) {
         struct answer seen = { 0 };

@@ -144,7 +144,7 @@ a_replaced_tail_is_loaded_anew(void **state)
     char sql[300];
     /* while nobody looks, the last two rows are set aside and others take their place */
     (void)snprintf(sql, sizeof sql,
-                   "begin; select local.fence(); select local.setaside_tail(%llu, 9, 'west-1')",
+                   "begin; select local.fence(); select local.setaside_tail(%llu, 99, 'west-1')",
                    (unsigned long long)head - 2);
     (void)world_sql(&world, sql);
     world_open_epoch(
@@ -181,7 +181,7 @@ a_shorter_log_is_loaded_anew(void **state)
     uint64_t head = revision_now();
     char sql[200];
     (void)world_sql(&world, "select local.fence()");
-    (void)snprintf(sql, sizeof sql, "select local.setaside_tail(%llu, 9, 'west-1')",
+    (void)snprintf(sql, sizeof sql, "select local.setaside_tail(%llu, 1000, 'west-1')",
                    (unsigned long long)head - 5);
     (void)world_sql(&world, sql);
     tail_poke(ear.tail);
