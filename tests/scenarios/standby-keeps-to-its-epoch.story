@@ -16,6 +16,7 @@ run 500
 write west-1
 run 200
 crash west-1
+run 3100
 heal
 cut east-1 east-2
 cut east-1 north-1
@@ -40,11 +41,11 @@ show
       ATTACH west-1 epoch 2/west-1
  2552 west-2 ATTACHED: REJOINING -> STANDBY
  3200 west-1 crashes: both
- 3941 east-1 HEARD: PRIMARY -> FENCED
+ 6941 east-1 HEARD: PRIMARY -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-11200
+14300
       east-1 FENCED epoch 1/east-1 promised 1/east-1 log 1/east-1:3
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:5 follows west-1
       north-1 STANDBY epoch - promised 2/west-1 log 2/west-1:5 follows west-1

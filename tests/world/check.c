@@ -309,6 +309,8 @@ check_became(struct world *world, unsigned node, enum node_state before)
         check_fail(world, "I11: %s became primary out of %s", it->name, node_state_name(before));
     if (it->db.up && it->db.is_primary && it->db.opened_boot != it->db.boot)
         check_fail(world, "I11: %s is primary on a database that was restarted", it->name);
+    if (before == NODE_CLOSED && it->daemon.acked == 0)
+        check_fail(world, "I4: %s is primary, and its first row was not acknowledged", it->name);
     /* One that thaws, or gives a renewal up, may have been overtaken and not know it yet: then
      * nobody acknowledges for it. One that opened an epoch may not. */
     if (before == NODE_CLOSED && !world->loss_accepted && it->db.up && it->db.is_primary &&
