@@ -78,3 +78,36 @@ promo_check_parse(const char *name, enum promo_check *ret_check)
     }
     return false;
 }
+
+bool
+promo_is_running(const struct promo *promo)
+{
+    return promo->state != PROMO_STATE_IDLE && promo->state != PROMO_STATE_DONE &&
+           promo->state != PROMO_STATE_FAILED;
+}
+
+bool
+promo_is_beyond_return(const struct promo *promo)
+{
+    switch (promo->state) {
+    case PROMO_STATE_CAPTURING:
+    case PROMO_STATE_CATCHING_UP:
+    case PROMO_STATE_OPENING:
+    case PROMO_STATE_ACKNOWLEDGING:
+    case PROMO_STATE_RELEASING:
+        return true;
+    case PROMO_STATE_ARMING:
+        return promo->mode != PROMO_SWITCHOVER || promo->concluded;
+    case PROMO_STATE_IDLE:
+    case PROMO_STATE_ASKING:
+    case PROMO_STATE_PREPARING:
+    case PROMO_STATE_FREEZING:
+    case PROMO_STATE_DRAINING:
+    case PROMO_STATE_THAWING:
+    case PROMO_STATE_DONE:
+    case PROMO_STATE_FAILED:
+    case PROMO_STATE_COUNT:
+        break;
+    }
+    return false;
+}
