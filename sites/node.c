@@ -120,6 +120,15 @@ start_attach(struct node *node, struct step_context *context, const struct node_
     return NODE_REJOINING;
 }
 
+/* Nothing later was promised here: our epoch may still be the newest. */
+static bool
+own_epoch_may_go_on(const struct node *node)
+{
+    return node->own.epoch.number != 0 && strcmp(node->own.epoch.holder, node->self) == 0 &&
+           epoch_equal(&node->own.promised, &node->own.epoch) &&
+           epoch_compare(&node->own.applied.epoch, &node->own.epoch) <= 0;
+}
+
 /* Who has rows of our own epoch that we have not? What we acknowledged is lost here: the data are
  * an old copy, put back. To go on would give their revisions to other rows (I7). */
 static const struct node_peer *
@@ -128,7 +137,7 @@ find_ahead(const struct node *node, uint64_t now_ms)
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct node_peer *peer = &node->peers[i];
         if (is_fresh(node, peer, now_ms) &&
-            strcmp(peer->facts.applied.epoch.holder, node->self) == 0 &&
+            epoch_equal(&peer->facts.applied.epoch, &node->own.epoch) &&
             position_compare(&peer->facts.applied, &node->own.applied) > 0)
             return peer;
     }
@@ -141,10 +150,6 @@ own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
 {
     const char *names[NODE_MEMBERS_MAX];
     size_t count = 0;
-    if (node->own.epoch.number == 0 || strcmp(node->own.epoch.holder, node->self) != 0 ||
-        !epoch_equal(&node->own.promised, &node->own.epoch) ||
-        epoch_compare(&node->own.applied.epoch, &node->own.epoch) > 0)
-        return false;
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct node_peer *peer = &node->peers[i];
         if (!is_fresh(node, peer, now_ms))
@@ -167,6 +172,8 @@ judge_fenced(struct node *node, struct step_context *context)
     const struct node_peer *primary = node_find_primary(node, now_ms);
     if (primary != NULL)
         return start_attach(node, context, primary);
+    if (!own_epoch_may_go_on(node))
+        return NODE_FENCED;
     const struct node_peer *ahead = find_ahead(node, now_ms);
     if (ahead != NULL) {
         set_reason(node,
