@@ -52,8 +52,8 @@ def idle(bench):
             Row("idle batond, %s: memory (PSS)" % name, "MiB", pss[0], 1, pss_kib(peer) / 1024, "nginx, idle",
                 target=6),
             Row("idle batond, %s: CPU" % name, "ms/s", cpu[0], 1, target=2),
-            Row("its PostgreSQL: memory (PSS)", "MiB", pss[1], len(groups[1])),
-            Row("its PostgreSQL: CPU", "ms/s", cpu[1], len(groups[1])),
+            Row("its PostgreSQL, %s: memory (PSS)" % name, "MiB", pss[1], len(groups[1])),
+            Row("its PostgreSQL, %s: CPU" % name, "ms/s", cpu[1], len(groups[1])),
         ]
     return rows
 
@@ -80,7 +80,7 @@ def status(bench):
     return [
         Row("GET /v1/status, TLS, keep-alive", "req/s", median(per_s["baton"]), rounds, median(per_s["nginx"]),
             "nginx, same bytes", target=0.8, of="ratio", better=1),
-        Row("CPU of the server for one", "us", median(cost["baton"]), rounds, median(cost["nginx"]), "nginx"),
+        Row("GET /v1/status: CPU of the server for one", "us", median(cost["baton"]), rounds, median(cost["nginx"]), "nginx"),
     ]
 
 
@@ -180,7 +180,7 @@ def throughput(bench):
     return [
         Row("writes a second, k=1, 64 clients", "1/s", median(baton), rounds, median(floor), name, target=5000,
             better=1),
-        Row("one of these 64: p50", "ms", median(waits), rounds, 64000 / median(floor), name),
+        Row("one write of these 64 clients: p50", "ms", median(waits), rounds, 64000 / median(floor), name),
     ]
 
 
