@@ -192,9 +192,20 @@ judge_fenced(struct node *node, struct step_context *context)
 
 /* ------------------------------------------------------------------ actions, one for each row */
 
+/* Clients' writes are open here, or wait for it. */
+static bool
+may_hold_writes(const struct node *node)
+{
+    return node->state == NODE_PRIMARY || node->state == NODE_CLOSED ||
+           node->state == NODE_DRAINING ||
+           (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY);
+}
+
 static enum node_state
 on_start(struct node *node, struct step_context *context)
 {
+    if (may_hold_writes(node)) /* its loss was not noticed */
+        (void)emit(context, NODE_DO_WRITES_CLOSE);
     node->own = *context->event->facts;
     node->database = true;
     node->following[0] = '\0';
@@ -209,8 +220,7 @@ on_lost(struct node *node, struct step_context *context)
     node->database = false;
     node->following[0] = '\0';
     node->deadline_ms = 0;
-    if (node->state == NODE_PRIMARY || node->state == NODE_CLOSED || node->state == NODE_DRAINING ||
-        (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY))
+    if (may_hold_writes(node))
         (void)emit(context, NODE_DO_WRITES_CLOSE);
     /* The connector servers stay as they are: nobody else acts yet, and most databases that are
      * lost are back within seconds. Nothing new is done until the epoch is confirmed. */
@@ -294,8 +304,7 @@ on_captured(struct node *node, struct step_context *context)
 {
     char text[EPOCH_TEXT_SIZE];
     node->own.promised = *epoch_max(&node->own.promised, &context->event->epoch);
-    if (node->state == NODE_PRIMARY || node->state == NODE_CLOSED || node->state == NODE_DRAINING ||
-        (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY)) {
+    if (may_hold_writes(node)) {
         (void)emit(context, NODE_DO_WRITES_HOLD);
         (void)emit(context, NODE_DO_DEACTIVATE);
     }
@@ -494,16 +503,10 @@ on_acked(struct node *node, struct step_context *context)
 }
 
 static enum node_state
-on_failed(struct node *node, struct step_context *context)
+fail_beyond(struct node *node, struct step_context *context)
 {
     set_reason(node, "a promotion here failed: %s",
                context->event->text == NULL ? "no cause given" : context->event->text);
-    if (!context->event->beyond && node->before == NODE_PRIMARY) {
-        (void)emit(context, NODE_DO_WRITES_OPEN);
-        return NODE_PRIMARY;
-    }
-    if (!context->event->beyond && node->before == NODE_STANDBY)
-        return NODE_STANDBY;
     (void)emit(context, NODE_DO_FENCE_DATABASE);
     if (node->before == NODE_PRIMARY)
         (void)emit(context, NODE_DO_DEACTIVATE);
@@ -513,10 +516,24 @@ on_failed(struct node *node, struct step_context *context)
 }
 
 static enum node_state
+on_failed(struct node *node, struct step_context *context)
+{
+    if (context->event->beyond || node->before == NODE_FENCED || node->before == NODE_REJOINING)
+        return fail_beyond(node, context);
+    set_reason(node, "a promotion here failed: %s",
+               context->event->text == NULL ? "no cause given" : context->event->text);
+    if (node->before == NODE_PRIMARY)
+        (void)emit(context, NODE_DO_WRITES_OPEN);
+    return node->before;
+}
+
+/* The epoch is open in our database and its first row is not acknowledged: never back to writing.
+ */
+static enum node_state
 on_failed_closed(struct node *node, struct step_context *context)
 {
     node->before = NODE_PRIMARY;
-    return on_failed(node, context);
+    return fail_beyond(node, context);
 }
 
 static enum node_state
@@ -581,7 +598,7 @@ static const struct node_rule {
     { NODE_CLOSED, NODE_EV_TICK, on_tick_closed, TO(CLOSED) | DOWN },
     { NODE_CLOSED, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_CLOSED, NODE_EV_ACKED, on_acked, TO(PRIMARY) },
-    { NODE_CLOSED, NODE_EV_FAILED, on_failed_closed, TO(FENCED) | TO(PRIMARY) },
+    { NODE_CLOSED, NODE_EV_FAILED, on_failed_closed, TO(FENCED) },
     { NODE_CLOSED, NODE_EV_STREAM, on_nothing, TO(CLOSED) },
 
     { NODE_PRIMARY, NODE_EV_START, on_start, DOWN },
