@@ -12,6 +12,8 @@
 #include "controller/loop/pq.h"
 #include "sql.h"
 
+#define PREPARED_LOOK_MS 5
+
 /* An answer that belongs to one member of one promotion: a late one of an earlier promotion must
  * not be taken for this one's. */
 struct call {
@@ -316,18 +318,56 @@ do_arm(struct driver *driver, const struct promo_effect *effect)
                        effect->remake, &driver->names, on_armed, driver);
 }
 
+static void look_at_stream(void *context);
+
 static void
-on_prepared(void *context, struct json_object *document, const struct err *err)
+tell_prepared(struct call *call, bool ok)
 {
     struct driver *driver;
     char node[NODE_NAME_SIZE];
+    if (call_end(call, &driver, node))
+        driver_post_promo(
+            driver, &(struct promo_event){ .kind = PROMO_EV_PREPARED, .node = node, .ok = ok });
+}
+
+static void
+on_stream(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct call *call = data;
+    struct driver *driver = call->driver;
+    bool streams = false;
+    (void)warned;
+    for (int row = 0; err == NULL && row < PQntuples(result); row++) {
+        const char *name = pq_text(result, row, "name");
+        const char *state = pq_text(result, row, "state");
+        streams = streams || (name != NULL && strcmp(name, call->node) == 0 && state != NULL &&
+                              strcmp(state, "streaming") == 0);
+    }
+    if (!streams && driver->running && driver->promo.state == PROMO_STATE_PREPARING)
+        driver->port.after(driver, PREPARED_LOOK_MS, look_at_stream, call);
+    else
+        tell_prepared(call, streams);
+}
+
+/* It receives, but acknowledges nothing before it has what was written since its slot was made. */
+static void
+look_at_stream(void *context)
+{
+    struct call *call = context;
+    (void)pq_query(call->driver->core->ctl, sql_standbys, 0, NULL, on_stream, call);
+}
+
+static void
+on_prepared(void *context, struct json_object *document, const struct err *err)
+{
+    struct call *call = context;
     (void)document;
-    if (!call_end(context, &driver, node))
+    if (err == NULL) {
+        look_at_stream(call);
         return;
-    if (err != NULL)
-        log_warn("promo.prepare", "node=%s reason=\"%s\"", node, err->text);
-    driver_post_promo(driver, &(struct promo_event){
-                                  .kind = PROMO_EV_PREPARED, .node = node, .ok = err == NULL });
+    }
+    log_warn("promo.prepare", "node=%s reason=\"%s\"", call->node, err->text);
+    tell_prepared(call, false);
 }
 
 static bool
