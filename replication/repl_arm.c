@@ -11,6 +11,7 @@
 
 #define ARM_READ_BACK_MAX 40 /* tries, REPL_ARM_POLL_MS apart: a reload is not instant */
 #define ARM_POLL_MS       5
+#define ARM_TIME_SIZE     64
 
 struct repl_arm {
     const struct repl_port *port; /* borrowed */
@@ -18,9 +19,11 @@ struct repl_arm {
     struct quorum_set others; /* whose slots we need */
     bool remake;
     bool with_names;
-    bool dropped;   /* the slot at 'at' was dropped, make it next */
-    bool cancelled; /* waiting commits were ended once */
+    bool dropped;             /* the slot at 'at' was dropped, make it next */
+    bool cancelled;           /* waiting commits were ended once */
+    struct repl_names *known; /* borrowed */
     struct buf names;
+    char loaded[ARM_TIME_SIZE]; /* when the server had read its files, as it says */
     size_t at;
     unsigned tries;
     repl_arm_fn *done; /* NULL once cancelled */
@@ -76,6 +79,82 @@ on_slot(void *context, const PGresult *result, const struct err *err)
     go_on(arm);
 }
 
+/* Another look after a while; false: it was the last. */
+static bool
+look_again(struct repl_arm *arm, repl_timer_fn *look)
+{
+    if (++arm->tries >= ARM_READ_BACK_MAX)
+        return false;
+    arm->port->after(arm->port->data, ARM_POLL_MS, look, arm);
+    return true;
+}
+
+static void
+on_settled(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    (void)result;
+    if (arm->done != NULL && err == NULL)
+        arm->known->settled = true;
+    finish(arm, err);
+}
+
+static void look_at_load(void *context);
+
+static void
+on_load(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    if (arm->done == NULL || err != NULL) {
+        finish(arm, err);
+        return;
+    }
+    if (strcmp(PQgetvalue(result, 0, 0), arm->loaded) != 0) {
+        arm->port->query(arm->port->data, sql_names_settle, 0, NULL, on_settled, arm);
+        return;
+    }
+    if (look_again(arm, look_at_load))
+        return;
+    struct err fault;
+    (void)err_set(&fault, ERR_UNAVAILABLE, "no_reload",
+                  "PostgreSQL did not read its configuration again");
+    (void)err_mend(&fault, "see the PostgreSQL log of this node");
+    finish(arm, &fault);
+}
+
+static void
+look_at_load(void *context)
+{
+    struct repl_arm *arm = context;
+    arm->port->query(arm->port->data, "select pg_conf_load_time()::text", 0, NULL, on_load, arm);
+}
+
+static void
+on_load_before(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    if (arm->done == NULL || err != NULL) {
+        finish(arm, err);
+        return;
+    }
+    (void)snprintf(arm->loaded, sizeof arm->loaded, "%s", PQgetvalue(result, 0, 0));
+    arm->tries = 0;
+    look_at_load(arm);
+}
+
+/*
+ * We have read the names back, so the postmaster has signalled us; it signals the checkpointer
+ * after the sessions. Once it has begun another reload it is through with that one, and the
+ * checkpointer, which looks at its signals before a checkpoint, has sent every COMMIT to the names
+ * when the checkpoint is done.
+ */
+static void
+settle(struct repl_arm *arm)
+{
+    arm->port->query(arm->port->data, "select pg_conf_load_time()::text, pg_reload_conf()", 0, NULL,
+                     on_load_before, arm);
+}
+
 static void
 on_read_back(void *context, const PGresult *result, const struct err *err)
 {
@@ -85,13 +164,14 @@ on_read_back(void *context, const PGresult *result, const struct err *err)
         return;
     }
     if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), buf_text(&arm->names)) == 0) {
-        finish(arm, NULL);
+        if (arm->names.size > 0 && !arm->known->settled)
+            settle(arm);
+        else
+            finish(arm, NULL);
         return;
     }
-    if (++arm->tries < ARM_READ_BACK_MAX) {
-        arm->port->after(arm->port->data, ARM_POLL_MS, read_back, arm);
+    if (look_again(arm, read_back))
         return;
-    }
     struct err fault;
     (void)err_set(&fault, ERR_UNAVAILABLE, "names_not_in_force",
                   "synchronous_standby_names is '%s' after the reload, not '%s'",
@@ -140,6 +220,9 @@ set_names(struct repl_arm *arm)
     CLEANUP(freep)
     char *sql =
         str_printf("alter system set synchronous_standby_names = '%s'", buf_text(&arm->names));
+    if (arm->names.size == 0)
+        arm->known->settled = false;
+    arm->tries = 0;
     arm->port->query(arm->port->data, sql, 0, NULL, on_named, arm);
 }
 
@@ -172,11 +255,13 @@ on_start(void *context)
 
 struct repl_arm *
 repl_arm_start(const struct repl_port *port, const char *self, const char *const *members,
-               size_t count, bool remake, const struct quorum_set *set, repl_arm_fn *done,
-               void *data)
+               size_t count, bool remake, const struct quorum_set *set, struct repl_names *names,
+               repl_arm_fn *done, void *data)
 {
     struct repl_arm *arm = mem_zero(1, sizeof *arm);
-    *arm = (struct repl_arm){ .port = port, .remake = remake, .done = done, .data = data };
+    *arm = (struct repl_arm){
+        .port = port, .remake = remake, .known = names, .done = done, .data = data
+    };
     ASSERT(str_copy(arm->self, sizeof arm->self, self));
     for (size_t i = 0; i < count; i++) {
         if (strcmp(members[i], self) != 0)

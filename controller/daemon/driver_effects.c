@@ -315,7 +315,7 @@ do_arm(struct driver *driver, const struct promo_effect *effect)
     repl_arm_cancel(take_ptr(&driver->arm));
     driver->arm =
         repl_arm_start(&driver->port, driver->core->home->node, members, driver->peer_count,
-                       effect->remake, &driver->names, on_armed, driver);
+                       effect->remake, &driver->names, &driver->server_names, on_armed, driver);
 }
 
 static void look_at_stream(void *context);
@@ -690,7 +690,6 @@ do_call(struct driver *driver, const struct promo_effect *effect)
     if (effect->kind == PROMO_DO_ASK) {
         driver_ask(driver, effect->node, "/v1/peer/state", NULL, call_ms, on_answer, call);
     } else if (effect->kind == PROMO_DO_PREPARE) {
-        json_add_string(body, "host", driver->core->home->pg.listen);
         driver_ask(driver, effect->node, "/v1/peer/prepare", body,
                    (unsigned)driver->promo.limits.prepare_ms, on_prepared, call);
     } else if (effect->kind == PROMO_DO_FREEZE) {

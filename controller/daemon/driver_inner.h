@@ -97,7 +97,7 @@ struct driver {
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
     uint64_t acked_revision; /* newest of our own rows that was acknowledged in this epoch */
-    bool names_cleared;      /* a standby's are empty */
+    struct repl_names server_names;
     bool sync_busy;
     uint64_t upkeep_count;
     size_t roles_count; /* members and this one when the roles were made; 0 for never */

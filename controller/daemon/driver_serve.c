@@ -12,7 +12,8 @@
 #include "controller/loop/pq.h"
 #include "sql.h"
 
-#define SERVE_ROWS_MAX 1000
+#define SERVE_ROWS_MAX   1000
+#define SERVE_POINTS_MAX 64 /* what local.points() gives at most */
 
 /* What one request of a member needs until its answer. */
 struct serve {
@@ -21,7 +22,6 @@ struct serve {
     struct json_object *body;     /* owned; NULL for a GET */
     char peer[NODE_NAME_SIZE];
     struct epoch epoch; /* of the body, none when it has none */
-    struct repl_arm *arm;
 };
 
 static void
@@ -77,7 +77,7 @@ serve_follow(struct serve *serve)
     struct node_facts facts;
     struct driver_peer *peer = driver_peer(driver, serve->peer);
     if (!driver_facts_from_json(serve->body, &facts) || strcmp(facts.name, serve->peer) != 0) {
-        serve_fault(serve, ERR_INVALID, "bad_state", "the body is not the state of its sender");
+        serve_fault(serve, ERR_INVALID, "body_invalid", "the body is not the state of its sender");
         return;
     }
     if (peer != NULL) {
@@ -237,7 +237,7 @@ on_slots_seen(void *data, const PGresult *result, const struct err *err, bool wa
         return;
     }
     (void)repl_arm_start(&serve->driver->port, serve->driver->core->home->node, members, 1, lost,
-                         NULL, on_slot_there, serve);
+                         NULL, NULL, on_slot_there, serve);
 }
 
 static void
@@ -321,7 +321,8 @@ serve_log(struct serve *serve)
     if (!http_query(serve->request, "after", &after) || !str_to_u64(after, 0, INT64_MAX, &number) ||
         !http_query(serve->request, "limit", &limit) ||
         !str_to_u64(limit, 1, SERVE_ROWS_MAX, &number)) {
-        serve_fault(serve, ERR_INVALID, "bad_query", "'after' and 'limit' are needed");
+        serve_fault(serve, ERR_INVALID, "query_invalid",
+                    "'after' and 'limit' (1 to 1000) must be numbers");
         return;
     }
     const char *values[] = { after, limit };
@@ -358,12 +359,7 @@ on_matched(void *data, const PGresult *result, const struct err *err, bool warne
 static void
 serve_match(struct serve *serve)
 {
-    struct json_object *points = json_get(serve->body, "points");
-    if (!json_object_is_type(points, json_type_array) || json_object_array_length(points) > 64) {
-        serve_fault(serve, ERR_INVALID, "bad_points", "'points' is not a list of at most 64");
-        return;
-    }
-    const char *values[] = { json_text(points) };
+    const char *values[] = { json_text(json_get(serve->body, "points")) };
     (void)pq_query(serve->driver->core->ctl, sql_match, 1, values, on_matched, serve);
 }
 
@@ -374,6 +370,10 @@ on_snapshot(void *data, const PGresult *result, const struct err *err, bool warn
     (void)warned;
     if (err != NULL) {
         serve_err(serve, err);
+        return;
+    }
+    if (PQgetisnull(result, 0, 0)) {
+        serve_fault(serve, ERR_UNAVAILABLE, "no_position", "the database has no position");
         return;
     }
     http_reply(serve->request, 200, "application/json", PQgetvalue(result, 0, 0),
@@ -426,13 +426,9 @@ on_ordered(void *data, struct json_object *document, const struct err *err)
 static void
 serve_order(struct serve *serve)
 {
-    const char *author;
-    struct json_object *order = json_get(serve->body, "order");
-    if (!json_get_string(serve->body, "author", &author) || order == NULL) {
-        serve_fault(serve, ERR_INVALID, "bad_order", "'order' and 'author' are needed");
-        return;
-    }
-    driver_promote(serve->driver, order, author, on_ordered, serve);
+    const char *author = "";
+    (void)!json_get_string(serve->body, "author", &author);
+    driver_promote(serve->driver, json_get(serve->body, "order"), author, on_ordered, serve);
 }
 
 static void
@@ -440,11 +436,72 @@ serve_promotion(struct serve *serve)
 {
     const char *id;
     if (!http_query(serve->request, "id", &id)) {
-        serve_fault(serve, ERR_INVALID, "bad_query", "'id' is needed");
+        serve_fault(serve, ERR_INVALID, "query_invalid", "'id' is needed");
         return;
     }
     driver_promotion(serve->driver, id, on_ordered, serve);
 }
+
+/* ------------------------------------------------------------------ bodies */
+
+static const char *
+epoch_fault(const char *value)
+{
+    struct epoch epoch;
+    return epoch_parse(value, &epoch) && epoch.number > 0 ? NULL : "not NUMBER/HOLDER";
+}
+
+static const char *
+hash_fault(const char *value)
+{
+    return strspn(value, "0123456789abcdef") == HASH_TEXT_SIZE - 1 ? NULL : "not a SHA-256";
+}
+
+static const struct shape epoch_members[] = {
+    { .name = "epoch",
+      .type = SHAPE_TEXT,
+      .required = true,
+      .min = 3,
+      .max = EPOCH_TEXT_SIZE - 1,
+      .text_fault = epoch_fault },
+    { .name = NULL },
+};
+static const struct shape epoch_body = { .type = SHAPE_OBJECT, .inside = epoch_members };
+
+static const struct shape point_members[] = {
+    { .name = "revision", .type = SHAPE_INTEGER, .required = true, .max = INT64_MAX },
+    { .name = "hash",
+      .type = SHAPE_TEXT,
+      .required = true,
+      .max = HASH_TEXT_SIZE - 1,
+      .text_fault = hash_fault },
+    { .name = "epoch", .type = SHAPE_INTEGER, .required = true, .max = INT64_MAX },
+    { .name = "holder", .type = SHAPE_TEXT, .required = true, .max = NODE_NAME_SIZE - 1 },
+    { .name = NULL },
+};
+static const struct shape point_list[] = {
+    { .type = SHAPE_OBJECT, .inside = point_members },
+};
+static const struct shape match_members[] = {
+    { .name = "points",
+      .type = SHAPE_LIST,
+      .required = true,
+      .min = 1,
+      .max = SERVE_POINTS_MAX,
+      .inside = point_list },
+    { .name = NULL },
+};
+static const struct shape match_body = { .type = SHAPE_OBJECT, .inside = match_members };
+
+static const struct shape order_members[] = {
+    { .name = "author", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 255 },
+    { .name = "order", .type = SHAPE_OBJECT, .required = true, .inside = driver_order_members },
+    { .name = NULL },
+};
+static const struct shape order_body = { .type = SHAPE_OBJECT, .inside = order_members };
+
+/* News may say more than this version knows. Only what is read of it is checked, by its reader. */
+static const struct shape news_body = { .type = SHAPE_ANY };
 
 /* ------------------------------------------------------------------ dispatch */
 
@@ -452,36 +509,36 @@ static const struct {
     enum http_verb verb;
     const char *path;
     void (*action)(struct serve *serve);
-    bool needs_epoch;
+    const struct shape *body; /* NULL for a GET */
 } serve_rows[] = {
-    { HTTP_VERB_GET, "/v1/peer/state", serve_state, false },
-    { HTTP_VERB_POST, "/v1/peer/follow", serve_follow, false },
-    { HTTP_VERB_POST, "/v1/peer/capture", serve_capture, true },
-    { HTTP_VERB_POST, "/v1/peer/freeze", serve_freeze, true },
-    { HTTP_VERB_POST, "/v1/peer/thaw", serve_thaw, true },
-    { HTTP_VERB_POST, "/v1/peer/attach", serve_attach, true },
-    { HTTP_VERB_POST, "/v1/peer/prepare", serve_prepare, true },
-    { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, true },
-    { HTTP_VERB_POST, "/v1/peer/order", serve_order, false },
-    { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, false },
-    { HTTP_VERB_GET, "/v1/peer/log", serve_log, false },
-    { HTTP_VERB_POST, "/v1/peer/match", serve_match, false },
-    { HTTP_VERB_GET, "/v1/peer/snapshot", serve_snapshot, false },
+    { HTTP_VERB_GET, "/v1/peer/state", serve_state, NULL },
+    { HTTP_VERB_POST, "/v1/peer/follow", serve_follow, &news_body },
+    { HTTP_VERB_POST, "/v1/peer/capture", serve_capture, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/freeze", serve_freeze, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/thaw", serve_thaw, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/attach", serve_attach, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/prepare", serve_prepare, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/order", serve_order, &order_body },
+    { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, NULL },
+    { HTTP_VERB_GET, "/v1/peer/log", serve_log, NULL },
+    { HTTP_VERB_POST, "/v1/peer/match", serve_match, &match_body },
+    { HTTP_VERB_GET, "/v1/peer/snapshot", serve_snapshot, NULL },
 };
 
-static bool
-read_body(struct serve *serve, struct err *err)
+static enum err_code
+read_body(struct serve *serve, const struct shape *shape, struct err *err)
 {
     const char *text;
-    if (serve->request->verb == HTTP_VERB_GET)
-        return true;
+    struct fault_list faults = { 0 };
+    if (shape == NULL)
+        return ERR_NONE;
     if (json_read(serve->request->body, serve->request->body_size, &serve->body, err) != ERR_NONE)
-        return false;
-    if (json_get_string(serve->body, "epoch", &text) && !epoch_parse(text, &serve->epoch)) {
-        (void)err_set(err, ERR_INVALID, "bad_epoch", "'epoch' is not NUMBER/HOLDER");
-        return false;
-    }
-    return true;
+        return err->code;
+    shape_check(shape, serve->body, "", &faults);
+    if (shape == &epoch_body && json_get_string(serve->body, "epoch", &text))
+        (void)!epoch_parse(text, &serve->epoch);
+    return fault_err(&faults, "body_invalid", "body", err);
 }
 
 void
@@ -499,16 +556,11 @@ driver_serve_peer(struct driver *driver, struct http_request *request, const cha
     for (size_t i = 0; i < ARRAY_COUNT(serve_rows); i++) {
         if (serve_rows[i].verb != request->verb || strcmp(serve_rows[i].path, request->path) != 0)
             continue;
-        if (!read_body(serve, &err)) {
+        if (read_body(serve, serve_rows[i].body, &err) != ERR_NONE)
             serve_err(serve, &err);
-            return;
-        }
-        if (serve_rows[i].needs_epoch && serve->epoch.number == 0) {
-            serve_fault(serve, ERR_INVALID, "bad_epoch", "'epoch' is needed");
-            return;
-        }
-        serve_rows[i].action(serve);
+        else
+            serve_rows[i].action(serve);
         return;
     }
-    serve_fault(serve, ERR_NOT_FOUND, "no_route", "there is no such request");
+    serve_fault(serve, ERR_NOT_FOUND, "route_not_found", "there is no such request");
 }

@@ -203,7 +203,7 @@ advance_sync(struct driver *driver)
         driver->sync_busy = true;
         repl_arm_cancel(take_ptr(&driver->arm));
         driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false,
-                                     &driver->names, on_names_set, driver);
+                                     &driver->names, &driver->server_names, on_names_set, driver);
         return;
     }
 }
@@ -397,22 +397,30 @@ prune(struct driver *driver)
 }
 
 static void
-on_names_cleared(void *data, const struct err *err)
+on_names_kept(void *data, const struct err *err)
 {
     struct driver *driver = data;
     driver->arm = NULL;
-    driver->names_cleared = err == NULL;
+    driver->names_known = err == NULL;
+    if (err != NULL)
+        log_warn("sync.names", "reason=\"%s\"", err->text);
 }
 
-/* A former primary waits for nobody: what people write to their own tables there would hang. */
+/* A standby has the names that it would need as primary: the first ones after none cost a
+ * checkpoint, which is not for the way of a promotion. It commits nothing that would wait. */
 static void
-clear_names(struct driver *driver)
+keep_names(struct driver *driver)
 {
-    static const struct quorum_set nobody = { 0 };
-    if (driver->names_cleared || driver->arm != NULL || promo_is_running(&driver->promo))
+    struct quorum_record record;
+    if (driver->arm != NULL || promo_is_running(&driver->promo))
         return;
-    driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false, &nobody,
-                                 on_names_cleared, driver);
+    driver_record(driver, &record);
+    const struct quorum_set *set = quorum_acknowledging(&record);
+    if (driver->names_known && quorum_equal(set, &driver->names))
+        return;
+    driver->names = *set;
+    driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false,
+                                 &driver->names, &driver->server_names, on_names_kept, driver);
 }
 
 void
@@ -446,7 +454,7 @@ driver_upkeep(struct driver *driver)
         in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)
         repl_drop_idle_slots(&driver->port);
     if (state == NODE_STANDBY)
-        clear_names(driver);
+        keep_names(driver);
     if (driver->upkeep_count % SYNC_PRUNE_EVERY == 0 &&
         (state == NODE_PRIMARY || state == NODE_STANDBY))
         prune(driver);

@@ -181,7 +181,7 @@ static const char *const hard_settings[][2] = {
     { "max_logical_replication_workers", "32" },
     { "max_worker_processes", "40" },
     { "wal_retrieve_retry_interval", "50ms" },
-    { "synchronous_commit", "on" },
+    { "synchronous_commit", "local" },
     { "fsync", "on" },
     { "full_page_writes", "on" },
     { "restart_after_crash", "off" }, /* M3 */

@@ -231,6 +231,15 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
         where datname = current_database() and wait_event = 'SyncRep') c
 $$;
 
+-- After this every COMMIT waits for the synchronous_standby_names of a reload that the checkpointer was
+-- signalled for before: it looks at its signals, then it makes a checkpoint.
+create function local.names_settle() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    execute 'checkpoint';
+end
+$$;
+
 grant execute on function local.position(), local.freeze(), local.thaw(bigint, text),
     local.capture(bigint, text), local.open(bigint, text), local.resume(bigint, text), local.fence(),
-    local.node_init(uuid, text, text), local.waiters_cancel() to baton;
+    local.node_init(uuid, text, text), local.waiters_cancel(), local.names_settle() to baton;

@@ -595,7 +595,7 @@ each_wrong_setting_is_named_with_its_mend(void **state)
         { "full_page_writes", "off", INSPECT_FAIL },
         { "default_transaction_read_only", "on", INSPECT_FAIL },
         { "session_replication_role", "replica", INSPECT_FAIL },
-        { "synchronous_commit", "local", INSPECT_WARN },
+        { "synchronous_commit", "on", INSPECT_WARN },
         { "password_encryption", "md5", INSPECT_WARN },
         { "default_transaction_isolation", "serializable", INSPECT_WARN },
         { "restart_after_crash", "on", INSPECT_WARN },
