@@ -117,11 +117,4 @@ create table local.activation (
 );
 create index on local.activation (connector, id);
 
-create table local.effective_seen (
-    connector text collate "C" primary key,
-    epoch bigint not null,
-    server text not null
-);
-
 grant select on all tables in schema local to baton;
-grant insert, update, delete on local.effective_seen to baton;

@@ -398,17 +398,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
         and local.key_scope(key) is distinct from 'system'
 $$;
 
--- One hash over the whole state: equal on nodes with an equal head, or something is very wrong.
-create function local.config_digest(out revision bigint, out digest text)
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select h.revision, (select encode(sha256(convert_to(coalesce(string_agg(jsonb_build_array(c.site, c.key,
-            c.value, c.revision)::text, E'\n' order by c.key, c.site), ''), 'UTF8')), 'hex')
-        from shared.config c)
-    from local.node n, local.head h
-$$;
-
 grant execute on function local.log_rows(bigint, integer), local.catchup(jsonb), local.catchup_for(jsonb, bigint, text),
     local.points(bigint, bigint), local.match(jsonb), local.setaside_tail(bigint, bigint, text),
     local.setaside_all(bigint, bigint, text), local.snapshot_make(), local.snapshot_load(jsonb),
-    local.log_prune(bigint, integer), local.config_at(bigint), local.rollback_changes(bigint, text),
-    local.config_digest() to baton;
+    local.log_prune(bigint, integer), local.config_at(bigint), local.rollback_changes(bigint, text) to baton;

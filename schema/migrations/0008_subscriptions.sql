@@ -7,8 +7,6 @@
 --     until it is gone; with slot_name = NONE it never talks to the publisher.
 --   * slot_drop: all of it. pg_terminate_backend(pid, ms) looks only every 100 ms, and by then a
 --     subscriber with wal_retrieve_retry_interval = 50ms is there again: so look every millisecond.
---   * sub_enable(name, false) cannot wait: the launcher would start the worker again until the change is
---     committed. Commit it, then call sub_stop() in a statement of its own.
 --   * slot_make waits for every running write transaction of the server, also one whose COMMIT waits for
 --     standbys (I12). Each wait is bounded to 2 s (55P03); set statement_timeout around it for the sum.
 -- CREATE SUBSCRIPTION connects to the publisher: put connect_timeout and hostaddr into the conninfo.
@@ -123,28 +121,6 @@ begin
 end
 $$;
 
--- False: no such subscription. After disabling, commit, then local.sub_stop().
-create function local.sub_enable(name text, enabled boolean) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
-begin
-    perform local.check_name(name);
-    if not local.sub_exists(name) then
-        return false;
-    end if;
-    execute format('alter subscription %I %s', name, case when enabled then 'enable' else 'disable' end);
-    return true;
-end
-$$;
-
--- Ends the worker of a disabled subscription and waits until it is gone, at most 2 s. False: it is not.
-create function local.sub_stop(name text) returns boolean
-language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
-    select coalesce(bool_and(pg_terminate_backend(w.pid, 2000)), true)
-    from pg_stat_subscription w join pg_subscription s on s.oid = w.subid
-    where s.subname = sub_stop.name and w.pid is not null
-        and s.subdbid = (select d.oid from pg_database d where d.datname = current_database())
-$$;
-
 create function local.subs()
 returns table (name text, enabled boolean, slot text, running boolean, received pg_lsn,
     message_age_ms bigint, errors bigint)
@@ -203,5 +179,4 @@ $$;
 
 grant execute on function local.slot_make(text), local.slot_drop(text), local.slots(),
     local.sub_attach(text, text, text, boolean), local.sub_detach(text),
-    local.sub_enable(text, boolean), local.sub_stop(text), local.subs(), local.standbys(),
-    local.peer_role_sync(text[]) to baton;
+    local.subs(), local.standbys(), local.peer_role_sync(text[]) to baton;

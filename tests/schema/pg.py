@@ -363,7 +363,7 @@ class Node:
         if not self.spoilt:  # emptying takes a tenth of the time of making
             self.unguarded("set session_replication_role = replica; truncate shared.log, shared.config, local.node, "
                            "local.config_base, local.epoch_start, local.setaside, local.event, local.setting, "
-                           "local.activation, local.effective_seen restart identity")
+                           "local.activation restart identity")
             self.server.empty.append(self.database)
         for connection in self.closing:
             connection.close()

@@ -365,14 +365,6 @@ def test_state_of_then_for_every_revision(make):
     check(26)
 
 
-def test_digest_sees_a_changed_state(pair):
-    first, second = pair
-    assert first.run("config_digest") == second.run("config_digest")
-    second.own("set session_replication_role = replica; update shared.config set value = '99' where key = 'app/a'; "
-               "set session_replication_role = origin")
-    assert first.run("config_digest") != second.run("config_digest")
-
-
 def test_pruning_and_writing_do_not_disturb_a_follower(make):
     first, second = make("east-1"), make("west-1", which=1)
     first.open(1)

@@ -123,14 +123,6 @@ def test_an_activation_is_recorded_once_and_may_be_repeated(make):
     assert node.value("activation_finish", "a-2", "done", "") is False
 
 
-def test_i10_an_older_epoch_takes_no_effect(make):
-    node = make("east-1")
-    assert node.run("effective_seen_set", "pam", 4, "main") == [{"epoch": 4}]
-    assert node.run("effective_seen_set", "pam", 3, "alternate") == []
-    assert node.run("effective_seen_set", "pam", 4, "alternate") == [{"epoch": 4}]
-    assert node.run("effective_seen_list") == [{"connector": "pam", "epoch": 4, "server": "alternate"}]
-
-
 def test_settings_are_told_by_name(make):
     node = make("east-1")
     rows = {r["name"]: r["setting"] for r in node.run("settings_check")}
