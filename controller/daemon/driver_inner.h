@@ -92,6 +92,7 @@ struct driver {
     struct repl_arm *arm;
     bool detach_wanted;
 
+    unsigned silent_seconds; /* without an answer of our database to the upkeep */
     bool database_asked;
     bool may_act;            /* effects on the outside are ours */
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */

@@ -15,6 +15,8 @@
 #define SYNC_PRUNE_EVERY      60
 #define SYNC_SETASIDE_EVERY   3
 #define SYNC_SLOTS_EVERY      5
+#define SYNC_SILENT_AFTER     10 /* without an answer of our database, on two connections */
+#define SYNC_STUCK_AFTER      60 /* the same on one, which may have long work to do */
 #define SYNC_STRAY_AFTER      30 /* a subscription of a switchover that was given up */
 #define SYNC_IDLE_SLOTS_AFTER 10 /* a standby's own slots that nobody reads */
 
@@ -351,6 +353,8 @@ on_own_row(void *data, const PGresult *result, const struct err *err, bool warne
     struct node_facts row = { 0 };
     const struct node *node = &driver->node;
     (void)warned;
+    if (err == NULL)
+        driver->silent_seconds = 0;
     if (err != NULL || !driver->running || promo_is_running(&driver->promo) ||
         !driver_read_position(result, &row) ||
         epoch_compare(&row.promised, &node->own.promised) <= 0 ||
@@ -430,12 +434,31 @@ driver_sync_changed(struct driver *driver)
         (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
 }
 
+/* A server that is stopped, or whose disk hangs, keeps its connections: nothing ends them. Seconds
+ * are counted, not measured: those in which we slept ourselves say nothing about it. */
+static bool
+database_is_silent(struct driver *driver)
+{
+    driver->silent_seconds++;
+    if (driver->silent_seconds < SYNC_SILENT_AFTER ||
+        (driver->silent_seconds < SYNC_STUCK_AFTER && tail_connected(driver->core->tail)))
+        return false;
+    log_warn("database.silent", "seconds=%u", driver->silent_seconds);
+    driver->silent_seconds = 0;
+    pq_reset(driver->core->ctl);
+    return true;
+}
+
 void
 driver_upkeep(struct driver *driver)
 {
     enum node_state state = driver->node.state;
     uint64_t in_state_ms = clock_now_ms() - driver->node.since_ms;
-    if (pq_state(driver->core->ctl) != PQ_READY || !cache_loaded(driver->core->cache))
+    if (pq_state(driver->core->ctl) != PQ_READY || !cache_loaded(driver->core->cache)) {
+        driver->silent_seconds = 0;
+        return;
+    }
+    if (database_is_silent(driver))
         return;
     driver->upkeep_count++;
     driver_refresh_limits(driver);

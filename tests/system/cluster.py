@@ -77,6 +77,7 @@ class Node:
     def __init__(self, cluster, name, site, address, user=None):
         self.cluster = cluster
         self.user = user  # that batond and baton run as; None: as we do
+        self.wrap = []    # words before those of its programs
         self.name = name
         self.site = site
         self.address = address
@@ -89,8 +90,8 @@ class Node:
     def program(self, name):
         """The words that run a program of ours as the node's user."""
         if self.user is None:
-            return [str(BUILD / name)]
-        return ["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", "--",
+            return [*self.wrap, str(BUILD / name)]
+        return [*self.wrap, "setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", "--",
                 str(self.cluster.programs() / name)]
 
     def cli(self, *words, check=True, stdin=None, env=None, timeout=60):
@@ -132,7 +133,8 @@ class Node:
         except (OSError, ValueError, IndexError):
             return None
 
-    def _tree(self, pid):
+    def tree(self, pid):
+        """The process and all below it."""
         found = [pid]
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -142,21 +144,28 @@ class Node:
             except (OSError, IndexError, ValueError):
                 continue
             if parent == pid:
-                found += self._tree(int(entry.name))
+                found += self.tree(int(entry.name))
         return found
 
-    def kill(self, what="both"):
-        """SIGKILL: 'daemon', 'database' (with all its backends), or 'both'."""
+    def pids(self, what="both"):
+        """Of its 'daemon', its 'database' (with all its backends), or 'both'."""
         pids = []
         if what in ("daemon", "both") and self.process is not None:
             pids.append(self.process.pid)
         if what in ("database", "both") and self.postmaster():
-            pids += self._tree(self.postmaster())
-        for pid in pids:
+            pids += self.tree(self.postmaster())
+        return pids
+
+    def signal(self, what, number, pids=None):
+        for pid in self.pids(what) if pids is None else pids:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
+
+    def kill(self, what="both", pids=None):
+        """SIGKILL; with 'pids' to the processes that were looked up before."""
+        self.signal(what, signal.SIGKILL, pids)
         if what in ("daemon", "both") and self.process is not None:
             self.process.wait()
             self.process = None
@@ -274,9 +283,12 @@ class Cluster:
                 shutil.copy(BUILD / name, copies)
         return copies
 
-    def _node(self, name, site, user=None):
+    def _address(self):
         taken = [int(node.address.rsplit(".", 1)[1]) for node in self.nodes.values()]
-        node = Node(self, name, site, free_address(max(taken, default=FIRST_ADDRESS - 1) + 1), user)
+        return free_address(max(taken, default=FIRST_ADDRESS - 1) + 1)
+
+    def _node(self, name, site, user=None):
+        node = Node(self, name, site, self._address(), user)
         if user is not None:
             node.folder.mkdir(mode=0o700)
             shutil.chown(node.folder, user, user)
