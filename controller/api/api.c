@@ -151,7 +151,7 @@ bool
 call_reason(struct call *call, char **ret_reason)
 {
     const char *text = NULL;
-    char decoded[3 * REASON_SIZE_MAX + 1];
+    char decoded[3 * WRITER_REASON_SIZE_MAX + 1];
     *ret_reason = NULL;
     if (!json_get_string(call->body, "reason", &text)) {
         const char *header = http_header(call->request, "Baton-Reason");
@@ -164,9 +164,9 @@ call_reason(struct call *call, char **ret_reason)
         }
         text = decoded;
     }
-    if (strlen(text) > REASON_SIZE_MAX) {
+    if (strlen(text) > WRITER_REASON_SIZE_MAX) {
         call_refuse(call, ERR_LIMIT, "reason_too_long", "the reason has %zu bytes, at most %d",
-                    strlen(text), REASON_SIZE_MAX);
+                    strlen(text), WRITER_REASON_SIZE_MAX);
         return false;
     }
     *ret_reason = *text == '\0' ? NULL : str_dup(text);

@@ -174,7 +174,7 @@ make_change(const char *key, const char *site, uint64_t if_match)
 
 static const struct shape value_members[] = {
     { .name = "value", .type = SHAPE_ANY, .required = true },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = NULL },
 };
 const struct shape serve_value_shape = { .type = SHAPE_OBJECT, .inside = value_members };
@@ -245,7 +245,7 @@ const struct shape serve_change_list[] = {
     { .type = SHAPE_OBJECT, .inside = change_members, .more = change_rules },
 };
 static const struct shape changes_members[] = {
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = "changes",
       .type = SHAPE_LIST,
       .required = true,
@@ -407,7 +407,7 @@ on_rollback(struct call *call, const PGresult *result)
 static const struct shape rollback_members[] = {
     { .name = "revision", .type = SHAPE_INTEGER, .required = true, .min = 0, .max = INT64_MAX },
     { .name = "prefix", .type = SHAPE_TEXT, .min = 0, .max = SETTING_KEY_SIZE_MAX },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = "dry_run", .type = SHAPE_BOOL },
     { .name = NULL },
 };

@@ -143,7 +143,7 @@ serve_token_list(struct call *call)
 static const struct shape token_members[] = {
     { .name = "site", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 63 },
     { .name = "ttl_s", .type = SHAPE_INTEGER, .min = TOKEN_TTL_S_MIN, .max = TOKEN_TTL_S_MAX },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = NULL },
 };
 static const struct shape token_shape = { .type = SHAPE_OBJECT, .inside = token_members };

@@ -84,9 +84,17 @@ on_group(void *data, const struct writer_result *result, const struct err *err)
     free(group);
 }
 
+static void
+check_reason(struct json_object *value, const char *pointer, struct fault_list *faults)
+{
+    static const struct shape text = { .type = SHAPE_TEXT, .max = WRITER_REASON_SIZE_MAX };
+    if (value != NULL) /* null: none was given */
+        shape_check(&text, value, pointer, faults);
+}
+
 static const struct shape group_members[] = {
     { .name = "author", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 255 },
-    { .name = "reason", .type = SHAPE_ANY },
+    { .name = "reason", .type = SHAPE_ANY, .more = check_reason },
     { .name = "changes",
       .type = SHAPE_LIST,
       .required = true,

@@ -175,7 +175,7 @@ on_hashed(void *data, const char *hash, const struct err *err)
 static const struct shape user_members[] = {
     { .name = "password", .type = SHAPE_TEXT, .min = 1, .max = 4096 },
     { .name = "role", .type = SHAPE_CHOICE, .choices = "viewer|operator|admin" },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = NULL },
 };
 static const struct shape user_shape = { .type = SHAPE_OBJECT, .inside = user_members };

@@ -39,18 +39,7 @@ on_order(void *data, struct json_object *document, const struct err *err)
     call_reply(call, begun ? 202 : 200, json_object_get(document));
 }
 
-static const struct shape override_list[] = {
-    { .type = SHAPE_TEXT, .min = 1, .max = 64 },
-};
-static const struct shape promote_members[] = {
-    { .name = "target", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 63 },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
-    { .name = "dry_run", .type = SHAPE_BOOL },
-    { .name = "accept_data_loss", .type = SHAPE_BOOL },
-    { .name = "overrides", .type = SHAPE_LIST, .min = 0, .max = 32, .inside = override_list },
-    { .name = NULL },
-};
-static const struct shape promote_shape = { .type = SHAPE_OBJECT, .inside = promote_members };
+static const struct shape promote_shape = { .type = SHAPE_OBJECT, .inside = driver_order_members };
 
 void
 serve_promote(struct call *call)

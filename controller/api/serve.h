@@ -23,8 +23,7 @@
 #include "sites/fault.h"
 #include "sites/shape.h"
 
-#define CALLS_MAX       2048 /* requests in work; the server has its own, lower bound */
-#define REASON_SIZE_MAX 1000 /* bytes */
+#define CALLS_MAX 2048 /* requests in work; the server has its own, lower bound */
 
 struct events;
 struct fetch_client;

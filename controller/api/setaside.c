@@ -321,7 +321,7 @@ static const struct shape revision_list[] = {
 };
 static const struct shape decide_members[] = {
     { .name = "rows", .type = SHAPE_LIST, .min = 1, .max = 1000, .inside = revision_list },
-    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = REASON_SIZE_MAX },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = NULL },
 };
 static const struct shape decide_shape = { .type = SHAPE_OBJECT, .inside = decide_members };

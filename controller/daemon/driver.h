@@ -15,6 +15,7 @@
 #include "controller/base/err.h"
 #include "sites/node.h"
 #include "sites/promo.h"
+#include "sites/shape.h"
 
 struct core;
 struct driver;
@@ -52,10 +53,11 @@ struct driver_primary driver_primary(const struct driver *driver);
 uint64_t driver_generation(const struct driver *driver);
 
 /*
- * An order of a person: {"target","dry_run","reason","accept_data_loss","overrides":[..]}, already
- * authenticated as 'author'. When the target is another node, the order is passed on to it.
- * 'done' gets the answer's document ({"id","node",...}, borrowed) or an error, once.
+ * An order of a person, of the shape of driver_order_members and already authenticated as
+ * 'author'. When the target is another node, the order is passed on to it. 'done' gets the answer's
+ * document ({"id"}, or the plan of a dry run; borrowed) or an error, once.
  */
+extern const struct shape driver_order_members[];
 typedef void driver_answer(void *data, struct json_object *document, const struct err *err);
 void driver_promote(struct driver *driver, struct json_object *order, const char *author,
                     driver_answer *done, void *data);

@@ -363,6 +363,18 @@ driver_promo_finished(struct driver *driver)
 
 /* ------------------------------------------------------------------ orders */
 
+static const struct shape override_list[] = {
+    { .type = SHAPE_TEXT, .min = 1, .max = 64 },
+};
+const struct shape driver_order_members[] = {
+    { .name = "target", .type = SHAPE_TEXT, .required = true, .min = 1, .max = NODE_NAME_SIZE - 1 },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
+    { .name = "dry_run", .type = SHAPE_BOOL },
+    { .name = "accept_data_loss", .type = SHAPE_BOOL },
+    { .name = "overrides", .type = SHAPE_LIST, .min = 0, .max = 32, .inside = override_list },
+    { .name = NULL },
+};
+
 static enum err_code
 read_order(struct json_object *document, struct promo_order *order, const char **ret_target,
            const char **ret_reason, struct err *err)

@@ -30,6 +30,7 @@
 #define WRITER_BATCH_CHANGES_MAX 1000
 #define WRITER_BATCH_SIZE_MAX    (1024 * 1024)     /* bytes of JSON; one larger group goes alone */
 #define WRITER_GROUP_SIZE_MAX    (4 * 1024 * 1024) /* bytes of JSON */
+#define WRITER_REASON_SIZE_MAX   1000              /* bytes */
 #define WRITER_RETRIES_MAX       5                 /* after a serialization failure */
 #define WRITER_TICK_MS           20                /* how exact deadlines are */
 #define WRITER_HOLDER_SIZE       64

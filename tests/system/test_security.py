@@ -205,7 +205,7 @@ def test_people_may_not_speak_as_members(three):
     cookie = Person(node, cookie="__Host-baton=" + admin.token)
     origin = {"Origin": "https://%s:%d" % (node.address, PORT)}
     epoch = node.sql("select promised, promised_holder from local.position()")
-    body = {"epoch": "999/east-2", "promotion": "x.00000000"}
+    body = {"epoch": "999/east-2"}
     for name in PEER_POSTS:
         path = "/v1/peer/" + name
         assert admin.ask("POST", path, body).json["code"] == "role_needed", path
