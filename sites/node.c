@@ -105,10 +105,36 @@ node_find_primary(const struct node *node, uint64_t now_ms)
     return best;
 }
 
+static bool
+is_newer_schema(const struct node *node, const struct node_peer *peer)
+{
+    return peer->heard && peer->facts.schema > node->own.schema;
+}
+
+bool
+node_may_follow(const struct node *node, const char *name)
+{
+    for (size_t i = 0; i < node->peer_count; i++) {
+        if (strcmp(node->peers[i].name, name) == 0)
+            return !is_newer_schema(node, &node->peers[i]);
+    }
+    return true;
+}
+
+/* Follows the primary, or stays out of it because of I14. */
 static enum node_state
 start_attach(struct node *node, struct step_context *context, const struct node_peer *primary)
 {
     char text[EPOCH_TEXT_SIZE];
+    if (is_newer_schema(node, primary)) {
+        node->following[0] = '\0';
+        set_reason(node,
+                   "%s, primary of epoch %s, has schema %u, this node has %u: upgrade Baton on"
+                   " this node",
+                   primary->name, epoch_text(&primary->facts.epoch, text), primary->facts.schema,
+                   node->own.schema);
+        return NODE_FENCED;
+    }
     ASSERT(str_copy(node->following, sizeof node->following, primary->name));
     node->following_epoch = primary->facts.epoch;
     node->silent_ms = 0;
@@ -245,7 +271,10 @@ static enum node_state
 on_heard_following(struct node *node, struct step_context *context)
 {
     const struct node_peer *primary = node_find_primary(node, context->event->now_ms);
-    if (primary != NULL && epoch_compare(&primary->facts.epoch, &node->following_epoch) > 0)
+    if (primary == NULL || (node->state == NODE_REJOINING && is_newer_schema(node, primary)))
+        return node->state; /* ATTACHED comes in any case */
+    if (epoch_compare(&primary->facts.epoch, &node->following_epoch) > 0 ||
+        is_newer_schema(node, primary))
         return start_attach(node, context, primary);
     return node->state;
 }
@@ -576,11 +605,11 @@ static const struct node_rule {
 
     { NODE_STANDBY, NODE_EV_START, on_start, DOWN },
     { NODE_STANDBY, NODE_EV_LOST, on_lost, TO(FENCED) },
-    { NODE_STANDBY, NODE_EV_HEARD, on_heard_following, TO(STANDBY) | TO(REJOINING) },
-    { NODE_STANDBY, NODE_EV_TICK, on_tick_standby, TO(STANDBY) | TO(REJOINING) },
+    { NODE_STANDBY, NODE_EV_HEARD, on_heard_following, TO(STANDBY) | DOWN },
+    { NODE_STANDBY, NODE_EV_TICK, on_tick_standby, TO(STANDBY) | DOWN },
     { NODE_STANDBY, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_STANDBY, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
-    { NODE_STANDBY, NODE_EV_STREAM, on_stream, TO(STANDBY) | TO(REJOINING) },
+    { NODE_STANDBY, NODE_EV_STREAM, on_stream, TO(STANDBY) | DOWN },
 
     { NODE_CANDIDATE, NODE_EV_START, on_start, DOWN },
     { NODE_CANDIDATE, NODE_EV_LOST, on_lost, TO(FENCED) },

@@ -14,6 +14,8 @@
  *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
  *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
  *       wrote.
+ *   I14 A node follows only a primary whose schema is not newer than its own: rows of a newer one
+ *       may not find their columns. So secondaries are upgraded first.
  */
 #pragma once
 
@@ -186,6 +188,9 @@ MUST_CHECK enum err_code node_step(struct node *node, const struct node_event *e
 /* The peer that this node would follow now, or NULL: the newest primary heard of lately whose
  * epoch is neither before our promise nor before our own. Borrowed until the next step. */
 const struct node_peer *node_find_primary(const struct node *node, uint64_t now_ms);
+
+/* As far as this member was heard of: is its schema none that we could not follow (I14)? */
+bool node_may_follow(const struct node *node, const char *name);
 
 /* The matrix of states and events as text, one line each, refusals included. */
 struct buf;

@@ -146,7 +146,7 @@ acks_possible(const struct promo *promo, const struct quorum_set *set)
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
         count += !member->self && (member->answered || member->captured) &&
-                 quorum_has(set, member->name);
+                 promo_would_follow(promo, member) && quorum_has(set, member->name);
     }
     return count;
 }
@@ -164,17 +164,23 @@ promo_count_acks(const struct promo *promo)
     return now;
 }
 
-/* The operator has said that too few will acknowledge: from this epoch on as many count as there
- * are. They come back into the set by themselves, like any member that streams again. A node that
- * was no voter becomes one. */
+/* The operator has said that too few will acknowledge. */
+static bool
+fewer_may_acknowledge(const struct promo *promo)
+{
+    return promo->order.accept_data_loss ||
+           (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
+}
+
+/* From this epoch on as many count as there are. They come back into the set by themselves, like
+ * any member that streams again. A node that was no voter becomes one. */
 static void
 degrade_if_told(struct promo *promo)
 {
     struct promo_acks acks = promo_count_acks(promo);
     unsigned possible = acks_possible(promo, &promo->record.now);
-    bool told =
-        promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
-    if (!told || (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
+    if (!fewer_may_acknowledge(promo) ||
+        (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
         return;
     promo->record.joint = false;
     if (promo->record.now.k > possible)
@@ -425,10 +431,12 @@ judge_prepared(struct promo *promo, struct step_context *context)
     if (promo->record.joint && count_prepared(promo, &promo->record.old) < promo->record.old.k)
         set = &promo->record.old;
     unsigned prepared = count_prepared(promo, set);
-    if (prepared < set->k) {
+    unsigned possible = acks_possible(promo, set);
+    unsigned needed = fewer_may_acknowledge(promo) && possible < set->k ? possible : set->k;
+    if (prepared < needed) {
         (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
                       "%u members receive from %s, %u are needed; nothing was changed", prepared,
-                      promo->self, set->k);
+                      promo->self, needed);
         (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
         return finish_failed(promo, context);
     }

@@ -39,6 +39,12 @@ promo_find_primary(const struct promo *promo)
     return primary;
 }
 
+bool
+promo_would_follow(const struct promo *promo, const struct promo_member *member)
+{
+    return !member->answered || member->facts.schema >= promo->own.schema;
+}
+
 /* The newest epoch that anybody has shown; a primary of an older one is no primary any more. */
 struct epoch
 promo_newest_epoch(const struct promo *promo)
@@ -131,8 +137,30 @@ check_acks(struct promo *promo)
                     others, others);
     else
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_STOP,
-                    "a write needs %u acknowledgement(s), %u members answer: writes would wait", k,
-                    others);
+                    "a write needs %u acknowledgement(s), %u members would give one: writes would "
+                    "wait",
+                    k, others);
+}
+
+static void
+check_schema(struct promo *promo, const struct promo_member *primary)
+{
+    unsigned own = promo->own.schema;
+    if (promo->mode == PROMO_SWITCHOVER && own < primary->facts.schema) {
+        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_STOP, "schema %u here, %u at %s", own,
+                    primary->facts.schema, primary->name);
+        return;
+    }
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (promo_would_follow(promo, member))
+            continue;
+        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_WARN,
+                    "schema %u here; %s has %u, and follows only when it is upgraded", own,
+                    member->name, member->facts.schema);
+        return;
+    }
+    set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_OK, "schema %u", own);
 }
 
 static void
@@ -149,12 +177,6 @@ check_primary(struct promo *promo, const struct promo_member *primary)
     else
         set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_WARN,
                     "nobody answers as primary; last epoch %s: this is a failover", text);
-
-    if (promo->mode != PROMO_SWITCHOVER || promo->own.schema >= primary->facts.schema)
-        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_OK, "schema %u", promo->own.schema);
-    else
-        set_finding(promo, PROMO_CHECK_SCHEMA, PROMO_STOP, "schema %u here, %u at %s",
-                    promo->own.schema, primary->facts.schema, primary->name);
 
     if (promo->mode != PROMO_SWITCHOVER)
         set_finding(promo, PROMO_CHECK_STREAMING, PROMO_OK, "not asked in a %s",
@@ -174,6 +196,7 @@ promo_run_checks(struct promo *promo, const struct promo_member *primary)
 {
     set_finding(promo, PROMO_CHECK_MEMBER, PROMO_OK, "%s of site %s", promo->self, promo->own.site);
     check_primary(promo, primary);
+    check_schema(promo, primary);
     check_quorum(promo);
     check_acks(promo);
     if (promo->order.history_differs)

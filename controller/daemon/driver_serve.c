@@ -280,6 +280,11 @@ serve_prepare(struct serve *serve)
         serve_fault(serve, ERR_CONFLICT, "not_settled", driver->node.reason);
         return;
     }
+    if (!node_may_follow(&driver->node, serve->peer)) {
+        serve_fault(serve, ERR_CONFLICT, "schema_newer",
+                    "the candidate's schema is newer than the one of this node");
+        return;
+    }
     (void)snprintf(key, sizeof key, "node/%s", serve->peer);
     entry = cache_get(driver->core->cache, key, "");
     struct json_object *pg = entry == NULL ? NULL : json_get(cache_value(entry), "pg");

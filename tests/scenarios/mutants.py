@@ -22,6 +22,7 @@ PROGRAMS = ["storm", "kill", "scenario"]
 RUNS = [("storm", ["1", "120", "60"]), ("scenario", None), ("kill", ["5"])]
 
 NODE, PROMO, QUORUM, EPOCH = "sites/node.c", "sites/promo.c", "sites/quorum.c", "sites/epoch.c"
+CHECKS = "sites/promo_checks.c"
 DATABASE, JOBS, UPKEEP = "tests/world/database.c", "tests/world/jobs.c", "tests/world/upkeep.c"
 
 # name: [(file, what stands there exactly once, what takes its place), ...]
@@ -56,6 +57,10 @@ MUTANTS = {
         (PROMO, "    if (!event->ok) {\n        /* Unknown is not", "    if (false) {\n        /* Unknown is not")],
     "set aside is thrown away (I8)": [
         (DATABASE, "        rows_add(&db->aside, &db->log.list[i]);", "        (void)i;")],
+    "a newer schema is followed (I14)": [
+        (NODE, "return peer->heard && peer->facts.schema > node->own.schema;", "return false;")],
+    "who will not follow is counted on (I14)": [
+        (CHECKS, "return !member->answered || member->facts.schema >= promo->own.schema;", "return true;")],
     "an epoch is taken twice (I1)": [
         (PROMO, "promo->epoch = epoch_make(newest.number + 1, promo->self);",
          "promo->epoch = epoch_make(newest.number == 0 ? 1 : newest.number, promo->self);")],

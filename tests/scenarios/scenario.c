@@ -16,7 +16,7 @@
  * SUBSCRIBER          rows wait on the way write NODE [COUNT] [direct] want K NAME...       the
  * sync set that the primary is to come to show | rest          each node; whether the cluster is at
  * rest, and all that was promised holds run MS        forget NODE ROWS    its last rows, while it
- * is crashed: an old copy is put back
+ * is crashed: an old copy is put back        upgrade NODE    its schema, while it is crashed
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +174,18 @@ do_forget(struct story *story, char **words, size_t count)
     if (world_is_up(story->world, node, WORLD_DATABASE))
         return wrong(story, "crash it first:", words[1]);
     world_forget(story->world, node, rows);
+    return true;
+}
+
+static bool
+do_upgrade(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    if (count != 2 || !read_node(story, words[1], &node))
+        return wrong(story, "NODE expected after", words[0]);
+    if (world_is_up(story->world, node, WORLD_DAEMON))
+        return wrong(story, "crash it first:", words[1]);
+    world_upgrade(story->world, node);
     return true;
 }
 
@@ -389,6 +401,8 @@ dispatch(struct story *story, char **words, size_t count)
         return do_crash_or_start(story, words, count);
     if (strcmp(words[0], "forget") == 0)
         return do_forget(story, words, count);
+    if (strcmp(words[0], "upgrade") == 0)
+        return do_upgrade(story, words, count);
     if (strcmp(words[0], "cut") == 0)
         return do_cut(story, words, count);
     if (strcmp(words[0], "hold") == 0 || strcmp(words[0], "release") == 0)

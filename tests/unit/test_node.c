@@ -229,6 +229,20 @@ silent_for_long(struct bench *bench)
     bench->event.ok = false;
 }
 
+/* I14: whom we would follow has a schema that we have not. */
+static void
+newer_schema(struct bench *bench)
+{
+    if (bench->event.kind == NODE_EV_HEARD)
+        much_later_primary(bench);
+    else
+        silent_for_long(bench);
+    for (size_t i = 0; i < bench->node.peer_count; i++)
+        bench->node.peers[i].facts.schema = 12;
+    bench->facts.schema = 12;
+    bench->node.own.schema = 11;
+}
+
 static void
 silent_for_long_alone(struct bench *bench)
 {
@@ -325,6 +339,7 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_LOST, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_HEARD, NULL, NODE_FENCED, "RESUME" }, /* a-1 confirms */
     { NODE_FENCED, NODE_EV_HEARD, later_primary, NODE_REJOINING, "ATTACH:2/a-1" },
+    { NODE_FENCED, NODE_EV_HEARD, newer_schema, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, confirmed, NODE_FENCED, "RESUME" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_a_while_ago, NODE_FENCED, "" },
@@ -348,6 +363,7 @@ static const struct node_case cases[] = {
     { NODE_REJOINING, NODE_EV_HEARD, later_primary, NODE_REJOINING,
       "" }, /* the one it attaches to */
     { NODE_REJOINING, NODE_EV_HEARD, much_later_primary, NODE_REJOINING, "ATTACH:4/c-1" },
+    { NODE_REJOINING, NODE_EV_HEARD, newer_schema, NODE_REJOINING, "" },
     { NODE_REJOINING, NODE_EV_TICK, NULL, NODE_REJOINING, "" },
     { NODE_REJOINING, NODE_EV_CAPTURED, captured, NODE_FENCED, "" },
     { NODE_REJOINING, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING, "ATTACH:3/c-1" },
@@ -361,15 +377,18 @@ static const struct node_case cases[] = {
     { NODE_STANDBY, NODE_EV_LOST, NULL, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_HEARD, later_primary, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_HEARD, much_later_primary, NODE_REJOINING, "ATTACH:4/c-1" },
+    { NODE_STANDBY, NODE_EV_HEARD, newer_schema, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_TICK, NULL, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_TICK, silent_for_long_alone, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_TICK, silent_for_long, NODE_REJOINING, "ATTACH:2/a-1" },
+    { NODE_STANDBY, NODE_EV_TICK, newer_schema, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_CAPTURED, captured, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING, "ATTACH:3/c-1" },
     { NODE_STANDBY, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "" },
     { NODE_STANDBY, NODE_EV_STREAM, NULL, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, not_ok, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, silent_for_long, NODE_REJOINING, "ATTACH:2/a-1" },
+    { NODE_STANDBY, NODE_EV_STREAM, newer_schema, NODE_FENCED, "" },
 
     { NODE_CANDIDATE, NODE_EV_START, NULL, NODE_FENCED, "" },
     { NODE_CANDIDATE, NODE_EV_START, was_primary, NODE_FENCED, "WRITES_CLOSE" },
@@ -567,6 +586,26 @@ test_a_promise_never_falls(void **state)
 }
 
 static void
+test_only_a_schema_that_is_none_newer_is_followed(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct node_effects effects;
+    begin(&bench, NODE_STANDBY, NODE_EV_HEARD);
+    assert_true(node_may_follow(&bench.node, "c-1")); /* not heard of */
+    newer_schema(&bench);
+    assert_int_equal(node_step(&bench.node, &bench.event, &effects, NULL), ERR_NONE);
+    assert_false(node_may_follow(&bench.node, "c-1"));
+    assert_string_equal(bench.node.reason, "c-1, primary of epoch 4/c-1, has schema 12, this node "
+                                           "has 11: upgrade Baton on this node");
+    bench.node.own.schema = 12;
+    assert_true(node_may_follow(&bench.node, "c-1"));
+    bench.event.kind = NODE_EV_TICK;
+    assert_int_equal(node_step(&bench.node, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.node.state, NODE_REJOINING);
+}
+
+static void
 test_members_that_stay_keep_what_was_heard(void **state)
 {
     static const char *const others[] = { "c-1", "d-1" };
@@ -601,6 +640,7 @@ main(void)
         cmocka_unit_test(test_every_row_and_every_target_is_reached),
         cmocka_unit_test(test_what_is_refused_changes_nothing),
         cmocka_unit_test(test_a_promise_never_falls),
+        cmocka_unit_test(test_only_a_schema_that_is_none_newer_is_followed),
         cmocka_unit_test(test_members_that_stay_keep_what_was_heard),
         cmocka_unit_test(test_names_are_read_back),
     };

@@ -21,7 +21,7 @@ facts_of(const struct world *world, unsigned node, const struct facts *facts)
                                .epoch = code_epoch(world, facts->epoch),
                                .promised = code_epoch(world, facts->promised),
                                .applied = point_position(world, &facts->applied),
-                               .schema = 1,
+                               .schema = world->nodes[node].schema,
                                .streaming = facts->streaming };
     memcpy(full.name, world->nodes[node].name, sizeof full.name);
     memcpy(full.site, world->nodes[node].name, sizeof full.site);

@@ -321,6 +321,7 @@ struct daemon {
 
 struct world_node {
     char name[NODE_NAME_SIZE];
+    unsigned schema;
     struct database db;
     struct daemon daemon;
     /* check.c */

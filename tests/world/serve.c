@@ -152,6 +152,10 @@ serve_prepare(struct world *world, unsigned node, unsigned from, const struct ti
         refuse(world, node, ticket, "not settled");
         return;
     }
+    if (!node_may_follow(&daemon->node, world->nodes[from].name)) {
+        refuse(world, node, ticket, "a newer schema");
+        return;
+    }
     job_prepare(world, node, from, world->now_ms + world->config.promo_limits.prepare_ms, ticket);
 }
 

@@ -191,6 +191,7 @@ world_new(const struct world_config *config)
     for (unsigned i = 0; i < world->count; i++) {
         ASSERT(i == 0 || strcmp(config->names[i - 1], config->names[i]) < 0);
         ASSERT(str_copy(world->nodes[i].name, NODE_NAME_SIZE, config->names[i]));
+        world->nodes[i].schema = 1;
     }
     found_cluster(world);
     for (unsigned i = 0; i < world->count; i++) {
@@ -348,6 +349,15 @@ world_start(struct world *world, unsigned node, enum world_part parts)
         db_start(world, node);
     if (parts & WORLD_DAEMON)
         daemon_start(world, node);
+}
+
+void
+world_upgrade(struct world *world, unsigned node)
+{
+    ASSERT(!world->nodes[node].daemon.up);
+    world->nodes[node].schema++;
+    say(world, WORLD_SAY_WORLD, "%5llu %s has schema %u", stamp(world), world->nodes[node].name,
+        world->nodes[node].schema);
 }
 
 void

@@ -85,6 +85,8 @@ struct world_order {
 bool world_promote(struct world *world, unsigned node, const struct world_order *order);
 void world_crash(struct world *world, unsigned node, enum world_part parts);
 void world_start(struct world *world, unsigned node, enum world_part parts);
+/* A crashed node is to start with the next schema. */
+void world_upgrade(struct world *world, unsigned node);
 /* An old copy of its data is put back while its database is down: the last 'rows' are gone. */
 void world_forget(struct world *world, unsigned node, uint64_t rows);
 /* Nothing passes from 'from' to 'to' any more. */
