@@ -438,7 +438,8 @@ check_target(struct driver *driver, const char *target, const char *node, struct
 {
     struct driver_primary primary = driver_primary(driver);
     if (node == NULL) {
-        (void)err_set(err, ERR_NOT_FOUND, "no_target", "'%s' is neither a site nor a node", target);
+        (void)err_set(err, ERR_NOT_FOUND, "target_not_found", "'%s' is neither a site nor a node",
+                      target);
         return err_mend(err, "baton site list and baton node list show the names");
     }
     struct driver_peer *peer = driver_peer(driver, primary.name);
@@ -558,7 +559,8 @@ driver_promotion(struct driver *driver, const char *id, driver_answer *done, voi
             return;
         }
     }
-    (void)err_set(&err, ERR_NOT_FOUND, "no_promotion", "no promotion '%s' is known here", id);
+    (void)err_set(&err, ERR_NOT_FOUND, "promotion_not_found", "no promotion '%s' is known here",
+                  id);
     (void)err_mend(&err, "baton promotion list");
     done(data, NULL, &err);
 }

@@ -217,7 +217,7 @@ driver_ask(struct driver *driver, const char *name, const char *path, struct jso
     *ask = (struct ask){ .driver = driver, .done = done, .context = context };
     const struct driver_peer *peer = driver_peer(driver, name);
     if (peer == NULL) {
-        (void)err_set(&ask->early, ERR_NOT_FOUND, "no_member", "'%s' is not a member", name);
+        (void)err_set(&ask->early, ERR_NOT_FOUND, "node_not_found", "'%s' is not a member", name);
         driver->port.after(driver, 0, on_asked_nobody, ask);
         return;
     }

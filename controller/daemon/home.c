@@ -218,7 +218,8 @@ home_load(const char *folder, struct home **ret_home, struct err *err)
     if (real == NULL) {
         if (errno != ENOENT)
             return err_errno(err, errno, "data directory '%s'", folder);
-        (void)err_set(err, ERR_NOT_FOUND, "no_node", "there is no data directory '%s'", folder);
+        (void)err_set(err, ERR_NOT_FOUND, "node_not_found", "there is no data directory '%s'",
+                      folder);
         return err_mend(err, "make a node with 'baton init' or 'baton join'");
     }
     CLEANUP(home_freep) struct home *home = mem_zero(1, sizeof *home);
@@ -228,7 +229,7 @@ home_load(const char *folder, struct home **ret_home, struct err *err)
     CLEANUP(json_putp) struct json_object *object = NULL;
     enum err_code code = file_read(path, HOME_JSON_SIZE_MAX, &text, err);
     if (code == ERR_NOT_FOUND) {
-        (void)err_set(err, ERR_NOT_FOUND, "no_node", "'%s' holds no node", folder);
+        (void)err_set(err, ERR_NOT_FOUND, "node_not_found", "'%s' holds no node", folder);
         return err_mend(err, "make a node with 'baton init' or 'baton join'");
     }
     if (code == ERR_NONE)

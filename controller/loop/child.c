@@ -57,9 +57,10 @@ find_user(const char *name, struct user *ret_user, struct err *err)
         struct passwd entry;
         struct passwd *found = NULL;
         int number = getpwnam_r(name, &entry, room, sizeof room, &found);
+        if (found == NULL && number != 0)
+            return err_errno(err, number, "look up user '%s'", name);
         if (found == NULL)
-            return err_set(err, number == 0 ? ERR_NOT_FOUND : ERR_IO, "no_such_user",
-                           "no user '%s' on this host", name);
+            return err_set(err, ERR_NOT_FOUND, "user_not_found", "no user '%s' on this host", name);
         user.uid = entry.pw_uid;
         user.gid = entry.pw_gid;
         user.change = geteuid() != user.uid;

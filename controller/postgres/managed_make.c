@@ -53,7 +53,7 @@ managed_find_programs(char **ret_folder, unsigned *ret_major, struct err *err)
     }
     globfree(&found);
     if (best == 0) {
-        (void)err_set(err, ERR_NOT_FOUND, "no_postgresql",
+        (void)err_set(err, ERR_NOT_FOUND, "postgresql_not_found",
                       "no PostgreSQL %d to %d is installed (" PROGRAMS_PATTERN ")",
                       MANAGED_MAJOR_MIN, MANAGED_MAJOR_MAX);
         return err_mend(err, "apt-get install postgresql-%d", MANAGED_MAJOR_MIN);
@@ -79,7 +79,7 @@ programs_for_data(const struct managed_config *config, char **ret_folder, struct
     CLEANUP(freep) char *folder = str_printf("/usr/lib/postgresql/%u/bin", (unsigned)major);
     CLEANUP(freep) char *program = str_printf("%s/postgres", folder);
     if (!file_exists(program)) {
-        (void)err_set(err, ERR_NOT_FOUND, "no_postgresql",
+        (void)err_set(err, ERR_NOT_FOUND, "postgresql_not_found",
                       "the data is of PostgreSQL %u, which is not installed", (unsigned)major);
         return err_mend(err, "apt-get install postgresql-%u", (unsigned)major);
     }
@@ -96,7 +96,7 @@ find_owner(const struct managed_config *config, struct owner *ret_owner, struct 
         struct passwd entry;
         struct passwd *found = NULL;
         if (getpwnam_r(config->run_as, &entry, room, sizeof room, &found) != 0 || found == NULL) {
-            (void)err_set(err, ERR_NOT_FOUND, "no_such_user", "no user '%s' on this host",
+            (void)err_set(err, ERR_NOT_FOUND, "user_not_found", "no user '%s' on this host",
                           config->run_as);
             return err_mend(err, "create it, or choose another with --run-as");
         }

@@ -267,6 +267,19 @@ def test_codes_are_those_of_the_program(api):
     assert seen > 100
 
 
+def test_what_is_not_there_is_named_alike(api):
+    """THING_not_found, here and in offline commands, and nothing else is called so."""
+    seen = set()
+    for path in sorted((ROOT / "controller").rglob("*.c")):
+        for symbol, slug in re.findall(r'\(\s*[^,;]+,\s*(ERR_\w+),\s*"(\w+)"', path.read_text(encoding="utf-8")):
+            if symbol == "ERR_NOT_FOUND" or slug.endswith("_not_found"):
+                seen.add(slug)
+                assert symbol == "ERR_NOT_FOUND" and re.fullmatch("[a-z]+_not_found", slug), f"{path}: {symbol} {slug}"
+    assert len(seen) > 10
+    for code, row in api["components"]["schemas"]["Code"]["x-baton-codes"].items():
+        assert (row["kind"] == "not_found") == code.endswith("_not_found"), code
+
+
 def routes_of_the_program():
     """Every row of ROUTE_TABLE: (operation, method, path, role, query parameters)."""
     text = (ROOT / "controller/api/routes.h").read_text(encoding="utf-8")

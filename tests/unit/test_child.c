@@ -230,7 +230,7 @@ what_cannot_start_says_why(void **state)
     assert_int_equal(child_start(&options, on_done, &seen, &child, &err), ERR_NOT_FOUND);
     options = (struct child_options){ .argv = fine, .run_as = "no-such-user-here" };
     assert_int_equal(child_start(&options, on_done, &seen, &child, &err), ERR_NOT_FOUND);
-    assert_string_equal(err.slug, "no_such_user");
+    assert_string_equal(err.slug, "user_not_found");
     assert_null(child);
     assert_int_equal(seen.count, 0);
 }

@@ -139,7 +139,7 @@ no_node_says_what_to_do(void **state)
     assert_int_equal(home_load("/nowhere/at/all", &home, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.mend, "baton init"));
     assert_int_equal(home_load("/usr", &home, &err), ERR_NOT_FOUND);
-    assert_string_equal(err.slug, "no_node");
+    assert_string_equal(err.slug, "node_not_found");
 }
 
 static void

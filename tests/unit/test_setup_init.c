@@ -314,7 +314,7 @@ bad_input_is_named_and_makes_nothing(void **state)
     assert_int_equal(setup_init(&init, &answer, &err), ERR_NOT_FOUND);
     init.node.folder = data;
     assert_int_equal(setup_init(&init, &answer, &err), ERR_NOT_FOUND);
-    assert_string_equal(err.slug, "no_such_user");
+    assert_string_equal(err.slug, "user_not_found");
     assert_false(file_exists(data));
 }
 
