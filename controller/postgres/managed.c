@@ -25,7 +25,7 @@ struct managed {
     uint32_t restart_ms;
     uint64_t restarts;
     int stop_signal; /* last one sent while STOPPING, or for a start that took too long */
-    bool old_told;
+    enum managed_old_kind old_told; /* which was made to go */
     bool stop_wanted;
 };
 
@@ -110,31 +110,27 @@ start(struct managed *managed)
     enter(managed, MANAGED_STARTING, NULL);
 }
 
-/* A postmaster that a killed batond left behind is on its way out. */
+/* What a killed batond or a killed postmaster left behind is on its way out. */
 static void
 tick_old(struct managed *managed)
 {
-    pid_t pid;
-    bool ready;
-    if (!managed_read_pid(&managed->config, &pid, &ready) ||
-        !managed_is_ours(&managed->config, pid)) {
+    struct managed_old old = managed_find_old(&managed->config);
+    if (old.kind == MANAGED_OLD_GONE) {
+        managed->old_told = old.kind;
         start(managed);
         return;
     }
     uint64_t waited = clock_now_ms() - managed->since_ms;
     if (waited >= MANAGED_OLD_MS_MAX) {
         struct err err = { 0 };
-        managed->old_told = false;
-        (void)err_set(&err, ERR_CONFLICT, "postgresql_runs",
-                      "another PostgreSQL (pid %d) runs in '%s/data'", (int)pid,
-                      managed->config.folder);
+        managed->old_told = MANAGED_OLD_GONE;
+        (void)managed_old_err(&managed->config, &old, &err);
         back_off(managed, &err);
         return;
     }
-    if (waited >= MANAGED_OLD_PATIENCE_MS && !managed->old_told) {
-        log_warn("postgres.old", "pid=%d signal=INT", (int)pid);
-        managed->old_told = true;
-        (void)kill(pid, SIGINT);
+    if (waited >= MANAGED_OLD_PATIENCE_MS && managed->old_told != old.kind) {
+        managed->old_told = old.kind;
+        managed_end_old(&managed->config, &old);
     }
     tick_in(managed, MANAGED_POLL_MS);
 }

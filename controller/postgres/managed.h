@@ -5,8 +5,10 @@
  *                              `------exit or deadline-----------^
  *   any -> STOPPING --exit--> STOPPED
  *
- * OLD: a postmaster that a killed batond left. It got SIGINT when its batond died, so it is on its
- * way out; a second one would not start beside it. We wait, then say SIGINT ourselves.
+ * OLD: what a server left that is not our child any more: a postmaster whose batond was killed, and
+ * which got SIGINT by that; one that has ended and that its parent has not reaped; processes whose
+ * postmaster was killed. A new one would not start beside them. We wait for them to go, then make
+ * them.
  *
  *   M1  PostgreSQL never runs as root.
  *   M2  The configuration files are ours and are written anew before each start. What an operator
@@ -29,8 +31,8 @@
 
 #define MANAGED_MAJOR_MIN       15
 #define MANAGED_MAJOR_MAX       18
-#define MANAGED_OLD_MS_MAX      60000  /* for an old postmaster to end */
-#define MANAGED_OLD_PATIENCE_MS 5000   /* then it gets SIGINT from us */
+#define MANAGED_OLD_MS_MAX      60000  /* for an old server to end */
+#define MANAGED_OLD_PATIENCE_MS 5000   /* then we end it */
 #define MANAGED_READY_MS_MAX    120000 /* for crash recovery */
 #define MANAGED_STOP_MS_MAX     30000  /* for a fast stop; then SIGQUIT */
 #define MANAGED_POLL_MS         10

@@ -24,8 +24,27 @@ void managed_command_done(struct managed_command *command);
 MUST_CHECK enum err_code managed_prepare(const struct managed_config *config, struct err *err);
 /* What postmaster.pid says. False: there is no such file, or it makes no sense. */
 bool managed_read_pid(const struct managed_config *config, pid_t *ret_pid, bool *ret_ready);
-/* True when 'pid' is a process that works in this server's data folder. */
-bool managed_is_ours(const struct managed_config *config, pid_t pid);
 /* Why the server ended: its last FATAL or PANIC line, else where to look. */
 enum err_code managed_ended(const struct managed_config *config, bool exited, int status,
                             struct err *err);
+
+/* What a server that is not our child left in the data folder, and that a new one would stumble on.
+ */
+struct managed_old {
+    enum managed_old_kind {
+        MANAGED_OLD_GONE,     /* nothing */
+        MANAGED_OLD_RUNS,     /* its postmaster: it is on its way out */
+        MANAGED_OLD_UNREAPED, /* it has ended; only its parent can make the pid free */
+        MANAGED_OLD_BACKENDS, /* it was killed; some of its processes have not seen that yet */
+    } kind;
+    pid_t pid;    /* one that is in the way */
+    pid_t parent; /* UNREAPED */
+};
+
+struct managed_old managed_find_old(const struct managed_config *config);
+/* Once it had the time to go by itself: SIGINT for a postmaster, SIGKILL for what a dead one left.
+ */
+void managed_end_old(const struct managed_config *config, const struct managed_old *old);
+/* That it is still there; ERR_NONE when it is gone. */
+enum err_code managed_old_err(const struct managed_config *config, const struct managed_old *old,
+                              struct err *err);

@@ -521,20 +521,6 @@ managed_read_pid(const struct managed_config *config, pid_t *ret_pid, bool *ret_
     return true;
 }
 
-bool
-managed_is_ours(const struct managed_config *config, pid_t pid)
-{
-    char folder[4096];
-    char real[4096];
-    CLEANUP(freep) char *link = str_printf("/proc/%d/cwd", (int)pid);
-    CLEANUP(freep) char *data = path_of(config, "data");
-    ssize_t size = readlink(link, folder, sizeof folder - 1);
-    if (size < 0 || realpath(data, real) == NULL)
-        return false;
-    folder[size] = '\0';
-    return strcmp(folder, real) == 0;
-}
-
 /* The last line of the file's end that tells of an end. */
 static bool
 last_words(const char *path, char *to, size_t to_size)
@@ -593,27 +579,25 @@ pause_ms(int ms)
     (void)poll(NULL, 0, ms);
 }
 
-/* Waits until a postmaster that somebody else left is gone. */
+/* Waits until what somebody else left is gone. */
 static enum err_code
 wait_for_old(const struct managed_config *config, struct err *err)
 {
     uint64_t started = clock_now_ms();
-    bool told = false;
-    pid_t pid;
-    bool ready;
-    while (managed_read_pid(config, &pid, &ready) && managed_is_ours(config, pid)) {
+    enum managed_old_kind told = MANAGED_OLD_GONE;
+    for (;;) {
+        struct managed_old old = managed_find_old(config);
         uint64_t waited = clock_now_ms() - started;
-        if (waited >= MANAGED_OLD_PATIENCE_MS && !told) {
-            (void)kill(pid, SIGINT);
-            told = true;
+        if (old.kind == MANAGED_OLD_GONE)
+            return ERR_NONE;
+        if (waited >= MANAGED_OLD_PATIENCE_MS && told != old.kind) {
+            managed_end_old(config, &old);
+            told = old.kind;
         }
         if (waited >= MANAGED_OLD_MS_MAX)
-            return err_set(err, ERR_CONFLICT, "postgresql_runs",
-                           "another PostgreSQL (pid %d) runs in '%s/data'", (int)pid,
-                           config->folder);
+            return managed_old_err(config, &old, err);
         pause_ms(MANAGED_POLL_MS);
     }
-    return ERR_NONE;
 }
 
 static enum err_code

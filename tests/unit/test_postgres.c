@@ -16,6 +16,7 @@
 #include "controller/loop/child.h"
 #include "controller/loop/worker.h"
 #include "controller/postgres/inspect.h"
+#include "controller/postgres/managed_inner.h"
 #include "controller/postgres/migrate.h"
 #include "tests/unit/pg_fixture.h"
 
@@ -207,6 +208,109 @@ an_old_postmaster_is_waited_for(void **state)
     managed_close(managed);
     pg_fixture_start(&fixture);
     pg_fixture_stop(&fixture);
+}
+
+/* Until what is left is of that kind; asked anew each time. */
+static struct managed_old
+until_old(enum managed_old_kind kind)
+{
+    uint64_t until = clock_now_ms() + PATIENCE_MS;
+    for (;;) {
+        struct managed_old old = managed_find_old(&fixture.config);
+        if (old.kind == kind)
+            return old;
+        assert_true(clock_now_ms() < until);
+        (void)poll(NULL, 0, MANAGED_POLL_MS);
+    }
+}
+
+/* Some rounds of the loop, in which nothing is started. */
+static void
+it_waits(struct managed *managed)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        ev_run(loop, EVRUN_ONCE);
+        assert_int_equal(managed_pid(managed), 0);
+    }
+}
+
+/* It has ended, but its parent looks away: to PostgreSQL, its pid says that it runs. */
+static void
+an_old_postmaster_is_waited_for_until_it_is_reaped(void **state)
+{
+    (void)state;
+    int told[2];
+    int go[2];
+    struct err err = { 0 };
+    assert_int_equal(pipe(told), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t middle = fork();
+    if (middle == 0) {
+        pid_t pid;
+        char word;
+        (void)close(go[1]);
+        if (managed_start_blocking(&fixture.config, &pid, &err) != ERR_NONE ||
+            write(told[1], &pid, sizeof pid) != sizeof pid || read(go[0], &word, 1) != 0)
+            _exit(1);
+        _exit(waitpid(pid, NULL, 0) == pid ? 0 : 1);
+    }
+    (void)close(told[1]);
+    (void)close(go[0]);
+    pid_t pid;
+    assert_int_equal(read(told[0], &pid, sizeof pid), sizeof pid);
+    assert_int_equal(managed_find_old(&fixture.config).kind, MANAGED_OLD_RUNS);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    struct managed_old old = until_old(MANAGED_OLD_UNREAPED);
+    assert_int_equal(old.pid, pid);
+    assert_int_equal(old.parent, middle);
+    assert_int_equal(managed_old_err(&fixture.config, &old, &err), ERR_CONFLICT);
+    assert_string_equal(err.slug, "postgresql_unreaped");
+    managed_end_old(&fixture.config, &old); /* nobody can */
+
+    struct seen seen = { 0 };
+    struct managed *managed = open_managed(&seen);
+    it_waits(managed);
+    (void)close(go[1]);
+    assert_true(pg_fixture_until(loop, &seen.ready, PATIENCE_MS));
+    assert_false(seen.backoff);
+    (void)waitpid(middle, NULL, 0); /* unless the loop has */
+    (void)close(told[0]);
+    managed_stop(managed);
+    assert_true(pg_fixture_until(loop, &seen.stopped, PATIENCE_MS));
+    managed_close(managed);
+}
+
+/* Its processes see the end of a killed postmaster when they next wait; one may never wait. */
+static void
+what_a_killed_postmaster_left_is_waited_for(void **state)
+{
+    (void)state;
+    struct seen seen = { 0 };
+    struct err err = { 0 };
+    struct managed *managed = open_managed(&seen);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_true(pg_fixture_until(loop, &seen.ready, PATIENCE_MS));
+        PGconn *connection = connect_as(fixture.conninfo);
+        pid_t backend = PQbackendPID(connection);
+        assert_int_equal(kill(backend, SIGSTOP), 0);
+        assert_int_equal(kill(managed_pid(managed), SIGKILL), 0);
+        seen.backoff = false;
+        assert_true(pg_fixture_until(loop, &seen.backoff, PATIENCE_MS));
+        it_waits(managed);
+        struct managed_old old = until_old(MANAGED_OLD_BACKENDS);
+        assert_int_equal(managed_old_err(&fixture.config, &old, &err), ERR_CONFLICT);
+        assert_string_equal(err.slug, "postgresql_remains");
+        if (round == 0)
+            assert_int_equal(kill(backend, SIGCONT), 0);
+        else
+            managed_end_old(&fixture.config, &old);
+        assert_true(pg_fixture_until(loop, &seen.ready, PATIENCE_MS));
+        assert_int_equal(managed_restarts(managed), round + 1); /* no start was in vain */
+        PQfinish(connection);
+    }
+    managed_stop(managed);
+    assert_true(pg_fixture_until(loop, &seen.stopped, PATIENCE_MS));
+    managed_close(managed);
 }
 
 static void
@@ -732,6 +836,8 @@ main(void)
         cmocka_unit_test(custom_settings_cannot_undo_ours),
         cmocka_unit_test(tuning_is_kept_for_the_next_start),
         cmocka_unit_test(an_old_postmaster_is_waited_for),
+        cmocka_unit_test(an_old_postmaster_is_waited_for_until_it_is_reaped),
+        cmocka_unit_test(what_a_killed_postmaster_left_is_waited_for),
         cmocka_unit_test(stop_works_in_every_state),
     };
     const struct CMUnitTest server[] = {
