@@ -55,7 +55,7 @@ const struct command command_rows[] = {
         .operands_min = 1,
         .operands_max = 1,
         .text = "one promotion: who, why, and its steps with their times",
-        .example = "baton promotion show 3-west-1",
+        .example = "baton promotion show west-1.1f29e53d",
         .run = run_promotion_show,
     },
     {

@@ -104,7 +104,7 @@ COMMANDS = [
     ("doctor", "GET", "/v1/doctor", None),
     ("promote west --dry-run", "POST", "/v1/promote", None),
     ("promotion list --limit 5", "GET", "/v1/promotions", golden("promotions")),
-    ("promotion show 3-west-1", "GET", "/v1/promotions/3-west-1", None),
+    ("promotion show west-1.1f29e53d", "GET", "/v1/promotions/west-1.1f29e53d", None),
     ("config get app/colour --site west", "GET", "/v1/config/app/colour", None),
     ("config set app/colour red --reason 'schön' --if-match 7", "PUT", "/v1/config/app/colour", None),
     ("config set 'app/a b' '{\"x\": [1, null]}' --site west", "PUT", "/v1/config/app/a b", None),
@@ -285,7 +285,7 @@ def test_promote_shows_each_step(node, baton):
                    for step in done["steps"][:count]]
         stages.append(promotion("running", running))
     stages.append(done)
-    node.answers[("GET", "/v1/promotions/3-west-1")] = lambda _: stages.pop(0) if len(stages) > 1 else stages[0]
+    node.answers[("GET", "/v1/promotions/west-1.1f29e53d")] = lambda _: stages.pop(0) if len(stages) > 1 else stages[0]
     shown = baton("promote west --yes --reason 'east is on fire' --override connectors --accept-data-loss")
     orders = [request.body for request in node.seen if request.path == "/v1/promote"]
     assert [order["dry_run"] for order in orders] == [True, False]
@@ -298,7 +298,7 @@ def test_promote_shows_each_step(node, baton):
 
 
 def test_promote_fails_with_the_code_of_its_cause(node, baton):
-    node.answers[("GET", "/v1/promotions/3-west-1")] = golden("promotion_reverted")
+    node.answers[("GET", "/v1/promotions/west-1.1f29e53d")] = golden("promotion_reverted")
     shown = baton("promote west --yes", code=7)
     assert "reverted after 5.31 s" in shown.out
     assert "17 revisions" in shown.notes and "mend: look at the connection" in shown.notes
@@ -307,7 +307,7 @@ def test_promote_fails_with_the_code_of_its_cause(node, baton):
 def test_promote_is_followed_over_a_silence(node, baton):
     answers = [problem(503, "unavailable", "busy", "not now"), problem(404, "not_found", "promotion_not_found", "x"),
                golden("promotion_done")]
-    node.answers[("GET", "/v1/promotions/3-west-1")] = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
+    node.answers[("GET", "/v1/promotions/west-1.1f29e53d")] = lambda _: answers.pop(0) if len(answers) > 1 else answers[0]
     baton("promote west --yes")
 
 
@@ -324,7 +324,7 @@ def test_promote_asks_for_a_word(node, baton):
     shown = baton("promote west", code=2)
     assert "mend: add --yes when you are sure" in shown.notes
     assert len(node.seen) == 1
-    node.answers[("GET", "/v1/promotions/3-west-1")] = golden("promotion_done")
+    node.answers[("GET", "/v1/promotions/west-1.1f29e53d")] = golden("promotion_done")
     screen = baton.on_terminal("promote west", typed=[("Type 'west' to go on", "east\n")], code=9)
     assert "nothing was done" in screen
     assert all(request.body["dry_run"] for request in node.seen)

@@ -80,6 +80,7 @@ static const struct row {
     { "promotion_done", "promotion_done", show_promotion, 0, false },
     { "promotion_reverted", "promotion_reverted", show_promotion, 0, false },
     { "promotions", "promotions", show_promotions, 0, false },
+    { "promotions", "promotions_80", show_promotions, 80, false },
     { "promotions_none", "promotions_none", show_promotions, 0, false },
     { "explain_promoted", "explain_promoted", show_explain, 120, false },
     { "explain_layers", "explain_layers", show_explain, 0, false },
