@@ -20,6 +20,7 @@
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
+#include "controller/daemon/keeper.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/tuning.h"
 #include "controller/daemon/writer.h"
@@ -36,6 +37,7 @@
 
 struct batond {
     struct core core;
+    const char *folder; /* borrowed */
     struct managed_config managed;
     char *pg_folder; /* owned; what 'managed' borrows */
     char *owner_conninfo;
@@ -254,10 +256,10 @@ watch_signals(struct batond *batond)
 }
 
 static enum err_code
-start(struct batond *batond, const char *folder, struct err *err)
+start(struct batond *batond, struct err *err)
 {
     struct core *core = &batond->core;
-    enum err_code code = home_load(folder, &core->home, err);
+    enum err_code code = home_load(batond->folder, &core->home, err);
     if (code == ERR_NONE)
         code = home_lock(core->home, &batond->lock, err);
     if (code != ERR_NONE)
@@ -303,6 +305,7 @@ on_http_stopped(void *data)
 {
     struct batond *batond = data;
     batond->http_stopped = true;
+    writer_stop(batond->core.writer);
     if (batond->core.managed != NULL && !batond->database_stopped)
         managed_stop(batond->core.managed);
     stopped_one(batond);
@@ -381,6 +384,26 @@ print_help(void)
                  BATON_VERSION);
 }
 
+/* Under the keeper, in a process of its own. */
+static int
+run(void *data)
+{
+    struct batond *batond = data;
+    struct err err;
+    enum err_code code = start(batond, &err);
+    if (code != ERR_NONE) {
+        (void)fprintf(stderr, "batond: %s\n", err.text);
+        if (err.mend[0] != '\0')
+            (void)fprintf(stderr, "  mend: %s\n", err.mend);
+        finish(batond);
+        return err_code_exit(code);
+    }
+    log_init(batond->core.home->node, batond->level);
+    (void)ev_run(batond->core.loop, 0);
+    finish(batond);
+    return batond->exit_code;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -391,13 +414,13 @@ main(int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    const char *folder = getenv("BATON_DATA_DIR");
-    struct batond batond = { .lock = -1, .level = LOG_LEVEL_INFO };
-    struct err err;
+    struct batond batond = { .folder = getenv("BATON_DATA_DIR"),
+                             .lock = -1,
+                             .level = LOG_LEVEL_INFO };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'd') {
-            folder = optarg;
+            batond.folder = optarg;
         } else if (option == 'v') {
             (void)printf("batond %s\n", BATON_VERSION);
             return 0;
@@ -409,21 +432,10 @@ main(int argc, char **argv)
             return err_code_exit(ERR_INVALID);
         }
     }
-    if (folder == NULL || optind != argc) {
+    if (batond.folder == NULL || optind != argc) {
         (void)fprintf(stderr, "batond: --data-dir D is needed\n  mend: batond --help\n");
         return err_code_exit(ERR_INVALID);
     }
     log_init(NULL, batond.level);
-    enum err_code code = start(&batond, folder, &err);
-    if (code != ERR_NONE) {
-        (void)fprintf(stderr, "batond: %s\n", err.text);
-        if (err.mend[0] != '\0')
-            (void)fprintf(stderr, "  mend: %s\n", err.mend);
-        finish(&batond);
-        return err_code_exit(code);
-    }
-    log_init(batond.core.home->node, batond.level);
-    (void)ev_run(batond.core.loop, 0);
-    finish(&batond);
-    return batond.exit_code;
+    return keeper_run(run, &batond);
 }

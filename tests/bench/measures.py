@@ -39,7 +39,7 @@ def idle(bench):
     nodes["standby"] = next(node for node in bench.cluster.alive() if node is not nodes["primary"])
     seconds = bench.size(10, 2)
     peer = tree(bench.nginx().process.pid)
-    pids = {name: ([node.process.pid], tree(node.postmaster())) for name, node in nodes.items()}
+    pids = {name: (node.pids("daemon"), tree(node.postmaster())) for name, node in nodes.items()}
     before = {name: [cpu_us(group) for group in groups] for name, groups in pids.items()}
     start = now_ms()
     during(seconds)
@@ -69,7 +69,7 @@ def status(bench):
     baton_url = "https://%s:%d/v1/status" % (node.address, PORT)
     per_s, cost = {"baton": [], "nginx": []}, {"baton": [], "nginx": []}
     for _ in range(rounds):
-        for name, url, pids in (("baton", baton_url, [node.process.pid]), ("nginx", nginx.url(),
+        for name, url, pids in (("baton", baton_url, node.pids("daemon")), ("nginx", nginx.url(),
                                                                            tree(nginx.process.pid))):
             before = cpu_us(pids)
             counted = wrk(url, 16, seconds, headers=headers)

@@ -116,7 +116,7 @@ def switchover(bench):
 
 def kill(node):
     """SIGKILL of batond and its PostgreSQL, all within a millisecond or so; returns the time of the first."""
-    pids = [node.process.pid, *tree(node.postmaster())]
+    pids = [*node.pids("daemon"), *tree(node.postmaster())]
     at = now_ms()
     for pid in pids:
         try:

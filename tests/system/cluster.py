@@ -133,6 +133,19 @@ class Node:
         except (OSError, ValueError, IndexError):
             return None
 
+    def daemon(self):
+        """Process id of batond itself; that of its keeper is self.process.pid. None while none runs."""
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                name, rest = (entry / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            except (OSError, IndexError):
+                continue
+            if name == "batond" and int(rest.split()[1]) == self.process.pid:
+                return int(entry.name)
+        return None
+
     def tree(self, pid):
         """The process and all below it."""
         found = [pid]
@@ -151,7 +164,7 @@ class Node:
         """Of its 'daemon', its 'database' (with all its backends), or 'both'."""
         pids = []
         if what in ("daemon", "both") and self.process is not None:
-            pids.append(self.process.pid)
+            pids += [pid for pid in (self.process.pid, self.daemon()) if pid]
         if what in ("database", "both") and self.postmaster():
             pids += self.tree(self.postmaster())
         return pids

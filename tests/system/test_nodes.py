@@ -159,7 +159,7 @@ def test_a_service_user_runs_a_node(mixed):
     mixed.settled()
     if user is not None:
         uid = pwd.getpwnam(user).pw_uid
-        for pid in (west.process.pid, west.postmaster()):
+        for pid in (*west.pids("daemon"), west.postmaster()):
             assert os.stat("/proc/%d" % pid).st_uid == uid
         assert {path.stat().st_uid for path in west.folder.rglob("*") if not path.is_symlink()} == {uid}
     assert west.put("app/by-west", 1).status == 200
@@ -178,7 +178,7 @@ def test_a_second_batond_on_one_folder_is_refused(mixed):
         done = subprocess.run([*node.program("batond"), "--data-dir", str(node.folder)], capture_output=True, text=True,
                               timeout=30, env=mixed.env, stdin=subprocess.DEVNULL)
         assert done.returncode == 5, done.stderr
-        assert "used by process %d" % node.process.pid in done.stderr and "mend: stop that batond" in done.stderr
+        assert "used by process %d" % node.daemon() in done.stderr and "mend: stop that batond" in done.stderr
         assert node.running() and node.put("app/still", 1).status == 200
 
 
@@ -337,11 +337,11 @@ def test_sighup_takes_new_certificates_and_keeps_good_ones(mixed, folder):
     install(kept["node.crt"], pair.key.read_bytes())  # a pair that does not fit
     until("it says so", lambda: "certificate.reload reason=" in node.log.read_text()[told:])
     assert serial(node, PORT) == before and serial(node, PG_PORT) == before
-    pid, postmaster = node.process.pid, node.postmaster()
+    pid, postmaster = node.daemon(), node.postmaster()
     install(pair.certificate.read_bytes() + ca.certificate.read_bytes(), pair.key.read_bytes())
     until("HTTPS shows the new one", lambda: serial(node, PORT) != before)
     until("PostgreSQL shows the same", lambda: serial(node, PG_PORT) == serial(node, PORT))
-    assert (node.process.pid, node.postmaster()) == (pid, postmaster)
+    assert (node.daemon(), node.postmaster()) == (pid, postmaster)
     mixed.settled()
     mixed.promote("west", "--reason", "others must believe it")
     mixed.settled()

@@ -418,7 +418,7 @@ def noise(port):
 
 def test_noise_and_half_open_connections_on_every_port_harm_nobody(three):
     """A hundred of them stand on each port while people and members go on."""
-    before = {node.name: (node.state(), node.postmaster(), node.process.pid) for node in three.nodes.values()}
+    before = {node.name: (node.state(), node.postmaster(), node.daemon()) for node in three.nodes.values()}
     with contextlib.ExitStack() as stack:
         for node in three.nodes.values():
             for port in (PORT, PG_PORT):
@@ -435,7 +435,7 @@ def test_noise_and_half_open_connections_on_every_port_harm_nobody(three):
             assert done.stdout == "1\n", done.stderr
         three.settled(k=1)
     for node in three.nodes.values():
-        assert (node.state(), node.postmaster(), node.process.pid) == before[node.name]
+        assert (node.state(), node.postmaster(), node.daemon()) == before[node.name]
         checks = node.api("GET", "/v1/doctor").json["checks"]
         assert [check for check in checks if check["state"] == "fail"] == []
 
@@ -457,7 +457,7 @@ def listening(pid):
 
 def test_nothing_listens_but_tls(three):
     for node in three.nodes.values():
-        assert listening(node.process.pid) == {(node.address, PORT)}
+        assert listening(node.daemon()) == {(node.address, PORT)}
         assert listening(node.postmaster()) == {(node.address, PG_PORT)}
         with socket.create_connection((node.address, PORT), 10) as client:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -629,7 +629,7 @@ def test_secrets_stay_where_they_belong(three, folder):
         for file in (each.folder / "pg/log").iterdir():
             told["%s %s" % (each.name, file.name)] = file.read_text(errors="replace")
         told[each.name + " node.json"] = (each.folder / "node.json").read_text()
-        for process in [each.process.pid, each.postmaster()]:
+        for process in [*each.pids("daemon"), each.postmaster()]:
             for what in ("cmdline", "environ"):
                 told["%s %s of %d" % (each.name, what, process)] = \
                     pathlib.Path("/proc/%d/%s" % (process, what)).read_text(errors="replace")
