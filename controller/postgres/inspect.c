@@ -125,50 +125,87 @@ judge_word(const struct judging *judging, const struct word_rule *rule)
 
 /* ---- settings that are a number ---- */
 
-static void
-judge_number(const struct judging *judging, const char *name, int64_t min, int64_t max,
-             enum inspect_state otherwise, bool restart, const char *unit)
+static const struct number_rule {
+    const char *name;
+    int64_t min;
+    int64_t min_each; /* and this many more for each member */
+    int64_t max;
+    int64_t wanted; /* what the mend sets; 0: the nearest that is fine */
+    enum inspect_state otherwise;
+    bool restart;
+    bool or_zero; /* 0 is no limit, and fine */
+    const char *unit;
+} number_rules[] = {
+    { "max_wal_senders", 5, 1, INT32_MAX, 0, INSPECT_FAIL, true, false, "" },
+    { "max_replication_slots", 5, 2, INT32_MAX, 0, INSPECT_FAIL, true, false, "" },
+    { "max_logical_replication_workers", 2, 1, INT32_MAX, 0, INSPECT_FAIL, true, false, "" },
+    { "max_worker_processes", 6, 1, INT32_MAX, 0, INSPECT_FAIL, true, false, "" },
+    { "max_connections", 30, 0, INT32_MAX, 0, INSPECT_FAIL, true, false, "" },
+    { "wal_retrieve_retry_interval", 1, 0, 500, 0, INSPECT_WARN, false, false, "ms" },
+    { "wal_sender_timeout", 1000, 0, 30000, 0, INSPECT_WARN, false, false, "ms" },
+    { "wal_receiver_timeout", 1000, 0, 30000, 0, INSPECT_WARN, false, false, "ms" },
+    { "max_slot_wal_keep_size", 64, 0, INT32_MAX, 1024, INSPECT_WARN, false, false, "MB" },
+}, session_rules[] = { /* of the role: they end what takes long, and what waits */
+    { "statement_timeout", 60000, 0, INT32_MAX, 0, INSPECT_WARN, false, true, "ms" },
+    { "idle_session_timeout", 0, 0, 0, 0, INSPECT_WARN, false, true, "ms" },
+};
+
+static bool
+read_number(const struct judging *judging, const char *name, int64_t *ret)
 {
     const char *text = NULL;
+    char *end = NULL;
+    if (!json_get_string(judging->settings, name, &text))
+        return false;
+    *ret = strtoll(text, &end, 10);
+    return end != text && *end == '\0';
+}
+
+/* The check, and what its number should be. */
+static struct inspect_check *
+judge_number(const struct judging *judging, const struct number_rule *rule, size_t node_count,
+             int64_t *ret_wanted)
+{
     int64_t number = 0;
-    bool known = json_get_string(judging->settings, name, &text);
-    if (known) {
-        char *end = NULL;
-        number = strtoll(text, &end, 10);
-        known = end != text && *end == '\0';
-    }
-    bool good = known && number >= min && number <= max;
-    struct inspect_check *check = add(judging->report, name, good ? INSPECT_OK : otherwise);
+    int64_t min = rule->min + rule->min_each * (int64_t)node_count;
+    bool known = read_number(judging, rule->name, &number);
+    bool good = known && ((number >= min && number <= rule->max) || (rule->or_zero && number == 0));
+    struct inspect_check *check =
+        add(judging->report, rule->name, good ? INSPECT_OK : rule->otherwise);
     if (good)
-        say(check, "%s is %lld%s", name, (long long)number, unit);
+        say(check, "%s is %lld%s", rule->name, (long long)number, rule->unit);
     else if (!known)
-        say(check, "%s is not known", name);
+        say(check, "%s is not known", rule->name);
     else if (number < min)
-        say(check, "%s is %lld%s, at least %lld%s is needed", name, (long long)number, unit,
-            (long long)min, unit);
+        say(check, "%s is %lld%s, at least %lld%s is needed", rule->name, (long long)number,
+            rule->unit, (long long)min, rule->unit);
     else
-        say(check, "%s is %lld%s, at most %lld%s works well", name, (long long)number, unit,
-            (long long)max, unit);
-    int64_t wanted = number < min ? min : max;
-    mend(check, "ALTER SYSTEM SET %s = '%lld%s'; then %s", name, (long long)wanted, unit,
-         restart ? "restart PostgreSQL" : "SELECT pg_reload_conf()");
+        say(check, "%s is %lld%s, at most %lld%s works well", rule->name, (long long)number,
+            rule->unit, (long long)rule->max, rule->unit);
+    *ret_wanted = rule->wanted != 0 ? rule->wanted : number < min ? min : rule->max;
+    return check;
 }
 
 static void
 judge_numbers(const struct judging *judging, size_t node_count)
 {
-    int64_t nodes = (int64_t)node_count;
-    judge_number(judging, "max_wal_senders", nodes + 5, INT32_MAX, INSPECT_FAIL, true, "");
-    judge_number(judging, "max_replication_slots", 2 * nodes + 5, INT32_MAX, INSPECT_FAIL, true,
-                 "");
-    judge_number(judging, "max_logical_replication_workers", nodes + 2, INT32_MAX, INSPECT_FAIL,
-                 true, "");
-    judge_number(judging, "max_worker_processes", nodes + 6, INT32_MAX, INSPECT_FAIL, true, "");
-    judge_number(judging, "max_connections", 30, INT32_MAX, INSPECT_FAIL, true, "");
-    judge_number(judging, "wal_retrieve_retry_interval", 1, 500, INSPECT_WARN, false, "ms");
-    judge_number(judging, "wal_sender_timeout", 1000, 30000, INSPECT_WARN, false, "ms");
-    judge_number(judging, "wal_receiver_timeout", 1000, 30000, INSPECT_WARN, false, "ms");
-    judge_number(judging, "max_slot_wal_keep_size", 64, INT32_MAX, INSPECT_WARN, false, "MB");
+    for (size_t i = 0; i < ARRAY_COUNT(number_rules); i++) {
+        const struct number_rule *rule = &number_rules[i];
+        int64_t wanted;
+        struct inspect_check *check = judge_number(judging, rule, node_count, &wanted);
+        mend(check, "ALTER SYSTEM SET %s = '%lld%s'; then %s", rule->name, (long long)wanted,
+             rule->unit, rule->restart ? "restart PostgreSQL" : "SELECT pg_reload_conf()");
+    }
+}
+
+static void
+judge_session(const struct judging *judging)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(session_rules); i++) {
+        int64_t wanted;
+        struct inspect_check *check = judge_number(judging, &session_rules[i], 0, &wanted);
+        mend(check, "ALTER ROLE baton SET %s = 0; then restart batond", session_rules[i].name);
+    }
 }
 
 /* ---- what the role may do ---- */
@@ -197,6 +234,74 @@ judge_admin(struct inspect_report *report, struct json_object *facts)
     CLEANUP(freep) char *remedy = str_printf("ALTER ROLE \"%.64s\" SUPERUSER", user);
     judge_right(report, facts, "superuser", "superuser", true, "the role is a superuser", bad,
                 remedy);
+    /* Later Baton itself sets it. */
+    const char *names = NULL;
+    bool known = json_get_string(json_get(facts, "settings"), "synchronous_standby_names", &names);
+    struct inspect_check *check = add(report, "synchronous_standby_names",
+                                      known && names[0] == '\0' ? INSPECT_OK : INSPECT_FAIL);
+    if (!known)
+        say(check, "synchronous_standby_names is not known");
+    else if (names[0] == '\0')
+        say(check, "synchronous_standby_names is free for Baton");
+    else
+        say(check, "synchronous_standby_names is '%.128s', and Baton would set another", names);
+    mend(check,
+         "ALTER SYSTEM RESET synchronous_standby_names; then SELECT pg_reload_conf(); or use "
+         "a server of its own for each node");
+}
+
+/* ---- what Baton has made ---- */
+
+static void
+judge_triggers(struct inspect_report *report, struct json_object *facts)
+{
+    struct json_object *off = json_get(facts, "triggers_off");
+    bool known = json_object_is_type(off, json_type_array);
+    size_t count = known ? json_object_array_length(off) : 0;
+    struct inspect_check *check =
+        add(report, "triggers", known && count == 0 ? INSPECT_OK : INSPECT_FAIL);
+    if (!known) {
+        say(check, "which triggers fire is not known");
+        mend(check, "look at the log of PostgreSQL");
+    } else if (count == 0) {
+        say(check, "the triggers that refuse wrong writes are on");
+    } else {
+        const char *first = json_object_get_string(json_object_array_get_idx(off, 0));
+        const char *name = strrchr(first, '.');
+        size_t length = name == NULL ? strlen(first) : (size_t)(name - first);
+        say(check, "%zu triggers that refuse wrong writes are off, the first is %.100s", count,
+            first);
+        mend(check, "ALTER TABLE %.*s ENABLE ALWAYS TRIGGER %.64s", (int)length, first,
+             name == NULL ? "ALL" : name + 1);
+    }
+}
+
+static void
+judge_publication(struct inspect_report *report, struct json_object *facts)
+{
+    struct json_object *tables = json_get(facts, "published");
+    bool good =
+        json_object_is_type(tables, json_type_array) && json_object_array_length(tables) == 1 &&
+        strcmp(json_object_get_string(json_object_array_get_idx(tables, 0)), "shared.log") == 0;
+    struct inspect_check *check = add(report, "publication", good ? INSPECT_OK : INSPECT_FAIL);
+    say(check, "%s",
+        good ? "the publication baton is of shared.log alone"
+             : "the publication baton is not of shared.log alone");
+    mend(check, "DROP PUBLICATION IF EXISTS baton; CREATE PUBLICATION baton FOR TABLE shared.log "
+                "WITH (publish = 'insert')");
+}
+
+static void
+judge_made(struct inspect_report *report, struct json_object *facts)
+{
+    judge_right(report, facts, "owner", "owner", true,
+                "the owner of the schema may run subscriptions",
+                "the owner of the schema is no superuser with LOGIN, which subscriptions run as",
+                "ALTER ROLE baton_owner SUPERUSER LOGIN");
+    judge_right(report, facts, "checkpoint", "checkpoint", true, "Baton's functions may checkpoint",
+                "Baton's functions may not checkpoint", "GRANT pg_checkpoint TO baton_owner");
+    judge_triggers(report, facts);
+    judge_publication(report, facts);
 }
 
 static void
@@ -283,10 +388,13 @@ inspect_judge(struct json_object *facts, enum inspect_role role, size_t node_cou
         judge_word(&judging, &word_rules[i]);
     judge_numbers(&judging, node_count);
     judge_pending(ret_report, facts);
-    if (role == INSPECT_ADMIN)
+    if (role == INSPECT_ADMIN) {
         judge_admin(ret_report, facts);
-    else
-        judge_daemon(ret_report, facts);
+        return;
+    }
+    judge_session(&judging);
+    judge_daemon(ret_report, facts);
+    judge_made(ret_report, facts);
 }
 
 enum err_code

@@ -17,6 +17,18 @@ select jsonb_build_object(
         'max_replication_slots', 'max_logical_replication_workers', 'max_worker_processes', 'max_connections',
         'password_encryption', 'ssl', 'wal_retrieve_retry_interval', 'wal_sender_timeout',
         'wal_receiver_timeout', 'max_slot_wal_keep_size', 'restart_after_crash', 'session_replication_role',
-        'default_transaction_read_only', 'default_transaction_isolation')),
+        'default_transaction_read_only', 'default_transaction_isolation', 'synchronous_standby_names',
+        'statement_timeout', 'idle_session_timeout')),
+    -- of what Baton has made: who owns it, and whether its fence stands
+    'owner', (select r.rolsuper and r.rolcanlogin from pg_namespace n join pg_roles r on r.oid = n.nspowner
+        where n.nspname = 'local'),
+    'checkpoint', (select pg_has_role(p.proowner, 'pg_checkpoint', 'usage') from pg_proc p
+        where p.pronamespace = to_regnamespace('local') and p.proname = 'names_settle'),
+    'triggers_off', (select coalesce(jsonb_agg(c.oid::regclass || '.' || t.tgname order by 1), '[]')
+        from pg_trigger t join pg_class c on c.oid = t.tgrelid
+        where c.relnamespace in (to_regnamespace('local'), to_regnamespace('shared')) and not t.tgisinternal
+            and (t.tgenabled in ('D', 'R') or t.tgenabled = 'O' and t.tgname = 'log_insert')),
+    'published', (select coalesce(jsonb_agg(schemaname || '.' || tablename order by 1), '[]')
+        from pg_publication_tables where pubname = 'baton'),
     'pending', (select coalesce(jsonb_agg(name order by name), '[]') from pg_settings where pending_restart)
 ) as facts

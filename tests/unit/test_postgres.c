@@ -705,6 +705,7 @@ each_wrong_setting_is_named_with_its_mend(void **state)
         { "restart_after_crash", "on", INSPECT_WARN },
         { "wal_retrieve_retry_interval", "5000", INSPECT_WARN },
         { "wal_sender_timeout", "0", INSPECT_WARN },
+        { "synchronous_standby_names", "somebody_else", INSPECT_FAIL },
         { "max_slot_wal_keep_size", "-1", INSPECT_WARN },
     };
     PGconn *connection = connect_as(fixture.conninfo);
@@ -745,6 +746,81 @@ each_wrong_setting_is_named_with_its_mend(void **state)
     }
     run_sql(connection, "select pg_reload_conf()");
     PQfinish(connection);
+}
+
+static void
+look_as_daemon(const char *database, struct inspect_report *report)
+{
+    struct err err = { 0 };
+    CLEANUP(freep)
+    char *conninfo = str_printf("host=%s port=%u user=baton dbname=%s", fixture.socket,
+                                fixture.config.port, database);
+    PGconn *connection = connect_as(conninfo);
+    if (inspect_blocking(connection, INSPECT_DAEMON, 3, report, &err) != ERR_NONE)
+        fail_msg("%s", err.text);
+    PQfinish(connection);
+}
+
+/* The same for rights, and for what the migrations made: each mend is run as the owner. */
+static void
+each_missing_right_is_named_with_its_mend(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *harm;
+        enum inspect_state state;
+    } rows[] = {
+        { "pg.alter_system",
+          "revoke alter system on parameter synchronous_standby_names from baton", INSPECT_FAIL },
+        { "pg.reload", "revoke execute on function pg_reload_conf() from baton", INSPECT_FAIL },
+        { "pg.schema_local", "revoke usage on schema local from baton", INSPECT_FAIL },
+        { "pg.schema_shared", "revoke usage on schema shared from baton", INSPECT_FAIL },
+        { "pg.no_superuser", "alter role baton superuser", INSPECT_FAIL },
+        { "pg.triggers", "alter table shared.log disable trigger log_insert", INSPECT_FAIL },
+        { "pg.triggers", "alter table shared.log enable trigger log_insert", INSPECT_FAIL },
+        { "pg.triggers", "alter table shared.config disable trigger config_made", INSPECT_FAIL },
+        { "pg.publication", "alter publication baton add table shared.config", INSPECT_FAIL },
+        { "pg.publication", "drop publication baton", INSPECT_FAIL },
+        { "pg.statement_timeout", "alter role baton set statement_timeout = '1s'", INSPECT_WARN },
+        { "pg.idle_session_timeout", "alter role baton set idle_session_timeout = '1h'",
+          INSPECT_WARN },
+    };
+    PGconn *owner = fresh_database("m6");
+    struct err err = { 0 };
+    assert_int_equal(migrate_run(owner, NULL, &err), ERR_NONE);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct inspect_report report;
+        run_sql(owner, rows[i].harm);
+        look_as_daemon("m6", &report);
+        const struct inspect_check *check = find(&report, rows[i].name);
+        assert_int_equal(check->state, rows[i].state);
+        CLEANUP(freep) char *sql = str_dup(check->mend);
+        char *person = strstr(sql, "; then");
+        if (person != NULL)
+            *person = '\0';
+        run_sql(owner, sql);
+        look_as_daemon("m6", &report);
+        if (report.failed + report.warned > 0) {
+            print_failures(&report);
+            fail_msg("%s does not mend %s", sql, rows[i].harm);
+        }
+    }
+    PQfinish(owner);
+}
+
+static void
+an_owner_without_its_rights_is_named(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"owner\":false,\"checkpoint\":false}";
+    CLEANUP(json_putp) struct json_object *facts = NULL;
+    struct err err = { 0 };
+    struct inspect_report report;
+    assert_int_equal(json_read(text, sizeof text - 1, &facts, &err), ERR_NONE);
+    inspect_judge(facts, INSPECT_DAEMON, 3, &report);
+    assert_string_equal(find(&report, "pg.owner")->mend, "ALTER ROLE baton_owner SUPERUSER LOGIN");
+    assert_string_equal(find(&report, "pg.checkpoint")->mend, "GRANT pg_checkpoint TO baton_owner");
 }
 
 static void
@@ -849,6 +925,8 @@ main(void)
         cmocka_unit_test(migrations_run_beside_the_loop),
         cmocka_unit_test(our_own_server_is_fit),
         cmocka_unit_test(each_wrong_setting_is_named_with_its_mend),
+        cmocka_unit_test(each_missing_right_is_named_with_its_mend),
+        cmocka_unit_test(an_owner_without_its_rights_is_named),
         cmocka_unit_test(unknown_is_never_good),
         cmocka_unit_test(more_nodes_need_more_slots),
     };
