@@ -32,6 +32,7 @@ struct writer {
     struct ev_loop *loop;
     struct pq *pq; /* owned */
     bool connected;
+    bool stopping;
     bool rehearses; /* at each connect */
     enum writer_mode mode;
     char reason[ERR_TEXT_SIZE]; /* why CLOSED */
@@ -435,7 +436,7 @@ on_state(void *data, enum pq_state state, const struct err *err)
 {
     struct writer *writer = data;
     /* once for each loss: while PostgreSQL starts, every try fails, and that is no news */
-    if (err != NULL && writer->connected)
+    if (err != NULL && writer->connected && !writer->stopping)
         log_warn("writer.connection", "reason=\"%s\"", err->text);
     writer->connected = state == PQ_READY;
     if (writer->rehearses)
@@ -473,11 +474,18 @@ writer_new(struct ev_loop *loop, const char *conninfo, struct writer **ret_write
 }
 
 void
+writer_stop(struct writer *writer)
+{
+    writer->stopping = true;
+    writer_close(writer, "this node stops");
+}
+
+void
 writer_free(struct writer *writer)
 {
     if (writer == NULL)
         return;
-    writer_close(writer, "this node stops");
+    writer_stop(writer);
     pq_close(writer->pq); /* answers the statement in flight */
     ASSERT(list_empty(&writer->queue) && list_empty(&writer->in_flight));
     ev_timer_stop(writer->loop, &writer->tick);

@@ -62,6 +62,8 @@ struct writer_limits {
 /* Connects by itself and again when lost. ERR_INVALID: the conninfo is wrong. */
 MUST_CHECK enum err_code writer_new(struct ev_loop *loop, const char *conninfo,
                                     struct writer **ret_writer, struct err *err);
+/* The database is about to be stopped by us: closed for good, and the loss of it is no news. */
+void writer_stop(struct writer *writer);
 /* Groups still there get ERR_CANCELLED (queued) or ERR_UNKNOWN_OUTCOME (in flight). */
 void writer_free(struct writer *writer);
 void writer_set_limits(struct writer *writer, struct writer_limits limits);

@@ -134,6 +134,26 @@ def test_the_whole_cluster_restarts(three):
     assert primary.status()["primary"]["epoch"] == epoch
 
 
+@pytest.mark.parametrize("role", ["primary", "standby"])
+def test_a_stop_that_was_asked_for_alarms_nobody(three, role):
+    three.settled(k=1)
+    node = three.primary()
+    if role == "standby":
+        node = others(three, node)[0]
+    before = node.log.stat().st_size
+    node.stop()
+    with open(node.log) as log:
+        log.seek(before)
+        lines = log.read().splitlines()
+    node.start()
+    three.settled(k=1)
+    told = lines[[" batond.stopping " in line for line in lines].index(True):]
+    assert [line for line in told if line.split()[1] != "info"] == []
+    for word in ("unexpected", "terminat", "closed the connection", "refused", "failed"):
+        assert word not in "\n".join(told), told
+    assert "postgres.state state=stopped" in told[-1]
+
+
 def test_a_lone_survivor_needs_a_word(three):
     """Two of three are gone: it might lack acknowledged writes, and nobody could acknowledge."""
     survivor = next(node for node in three.nodes.values() if node is not three.primary())
