@@ -172,9 +172,8 @@ serve_local_delete(struct call *call)
 /* ---- explain ---- */
 
 struct explain {
-    struct json_object *now;   /* owned */
-    char node[NODE_NAME_SIZE]; /* that would lead the site */
-    char site[SITE_NAME_SIZE];
+    struct json_object *now; /* owned */
+    struct driver_candidate candidate;
 };
 
 static void
@@ -250,57 +249,6 @@ view_now(struct core *core)
     return view;
 }
 
-static bool
-is_further(struct json_object *node, struct json_object *than)
-{
-    struct epoch epochs[2] = { 0 };
-    uint64_t revisions[2] = { 0, 0 };
-    struct json_object *both[2] = { node, than };
-    for (size_t i = 0; i < 2; i++) {
-        uint64_t number = 0;
-        const char *holder = "";
-        (void)!json_get_u64(json_get(both[i], "epoch"), "number", &number);
-        (void)!json_get_string(json_get(both[i], "epoch"), "holder", &holder);
-        (void)!json_get_u64(both[i], "revision", &revisions[i]);
-        epochs[i] = epoch_make(number, holder);
-    }
-    int order = epoch_compare(&epochs[0], &epochs[1]);
-    return order != 0 ? order > 0 : revisions[0] > revisions[1];
-}
-
-/* Who would take the role for a site: its primary, ourselves if we are there, else the one that is
- * furthest among those that answer, as a promotion chooses. */
-static bool
-find_candidate(struct core *core, const char *site, char ret_node[NODE_NAME_SIZE])
-{
-    CLEANUP(json_putp) struct json_object *document = view_nodes(core);
-    struct json_object *nodes = json_get(document, "nodes");
-    struct json_object *best = NULL;
-    bool best_known = false;
-    struct driver_primary primary = driver_primary(core->driver);
-    if (primary.name[0] != '\0' && strcmp(site_of_node(core->cache, primary.name), site) == 0)
-        return str_copy(ret_node, NODE_NAME_SIZE, primary.name);
-    if (strcmp(site, core->home->site) == 0)
-        return str_copy(ret_node, NODE_NAME_SIZE, core->home->node);
-    for (size_t i = 0; nodes != NULL && i < json_object_array_length(nodes); i++) {
-        struct json_object *node = json_object_array_get_idx(nodes, i);
-        const char *of = "";
-        const char *role = "unknown";
-        (void)!json_get_string(node, "site", &of);
-        (void)!json_get_string(node, "role", &role);
-        bool known = strcmp(role, "unknown") != 0;
-        if (strcmp(of, site) != 0)
-            continue;
-        if (best == NULL || (known && !best_known) ||
-            (known == best_known && is_further(node, best))) {
-            best = node;
-            best_known = known;
-        }
-    }
-    const char *name;
-    return json_get_string(best, "name", &name) && str_copy(ret_node, NODE_NAME_SIZE, name);
-}
-
 /* The candidate's own answer; without one, what can be told from here. */
 static void
 on_candidate(void *data, const struct fetch_reply *reply, const struct err *err)
@@ -318,12 +266,12 @@ on_candidate(void *data, const struct fetch_reply *reply, const struct err *err)
     if (then == NULL) {
         struct setting_source source = *cache_settings(core->cache);
         struct explain_view view = view_now(core);
-        source.site = explain->site;
+        source.site = explain->candidate.site;
         source.node_known = false;
-        view.node = explain->node;
-        view.site = explain->site;
+        view.node = explain->candidate.node;
+        view.site = explain->candidate.site;
         view.role = EFFECTIVE_ROLE_STANDBY;
-        view = explain_promoted(&view, explain->site, explain->node);
+        view = explain_promoted(&view, explain->candidate.site, explain->candidate.node);
         (void)!explain_key(call_param(call), &view, &source, &then, &ignored);
     }
     reply_explain(call, then);
@@ -335,7 +283,7 @@ ask_candidate(struct call *call)
     struct explain *explain = call->state;
     char key[NODE_NAME_SIZE + 8];
     const char *address = NULL;
-    (void)snprintf(key, sizeof key, "node/%s", explain->node);
+    (void)snprintf(key, sizeof key, "node/%s", explain->candidate.node);
     const struct cache_entry *entry = cache_get(call_cache(call), key, "");
     if (entry == NULL || !json_get_string(cache_value(entry), "address", &address) ||
         (call->caller.is_node && !call->caller.is_self)) { /* a member asks: one step is enough */
@@ -344,7 +292,7 @@ ask_candidate(struct call *call)
     }
     CLEANUP(freep)
     char *url = str_printf("https://%s/v1/explain/%s?if_promoted=%s", address, call_param(call),
-                           explain->site);
+                           explain->candidate.node);
     struct fetch_request request = { .url = url, .timeout_ms = EXPLAIN_ASK_MS };
     (void)fetch_start(call->api->peers, &request, on_candidate, call);
 }
@@ -354,7 +302,7 @@ serve_explain(struct call *call)
 {
     struct err err;
     struct core *core = call->api->core;
-    const char *site = NULL;
+    const char *target = NULL;
     struct explain *explain = mem_zero(1, sizeof *explain);
     struct explain_view view = view_now(core);
     const struct setting_source *source = cache_settings(core->cache);
@@ -364,21 +312,21 @@ serve_explain(struct call *call)
         call_fail(call, &err);
         return;
     }
-    if (!http_query(call->request, "if_promoted", &site)) {
+    if (!http_query(call->request, "if_promoted", &target)) {
         reply_explain(call, NULL);
         return;
     }
-    if (!str_copy(explain->site, sizeof explain->site, site) ||
-        !find_candidate(core, site, explain->node)) {
-        call_refuse(call, ERR_NOT_FOUND, "site_not_found", "no site '%.63s' has a member", site);
+    if (driver_candidate(core->driver, target, &explain->candidate, &err) != ERR_NONE) {
+        call_fail(call, &err);
         return;
     }
-    if (strcmp(explain->node, core->home->node) != 0) {
+    if (strcmp(explain->candidate.node, core->home->node) != 0) {
         ask_candidate(call);
         return;
     }
     struct json_object *then = NULL;
-    struct explain_view promoted = explain_promoted(&view, site, explain->node);
+    struct explain_view promoted =
+        explain_promoted(&view, explain->candidate.site, explain->candidate.node);
     (void)!explain_key(call_param(call), &promoted, source, &then, &err);
     reply_explain(call, then);
 }

@@ -210,7 +210,7 @@ help_man_settings(FILE *to)
         "limits\n\n# DESCRIPTION\n\n"
         "A setting has one scope. The value that counts on a node is the first that is set of: "
         "node, site, cluster, default; as far as the scope has these layers. *baton explain* KEY "
-        "shows them all, and *--if-promoted* SITE what a promotion would make of them.\n\n"
+        "shows them all, and *--if-promoted* SITE|NODE what a promotion would make of them.\n\n"
         "A shared setting is written by *baton config set* and is the same on every node; a local "
         "one by *baton local set* and is the node's alone. The database refuses one in the place "
         "of the other. In a name, \\* stands for one name, \\*\\* for anything.\n\n",

@@ -69,8 +69,8 @@ enum option_type {
       "format of the file (by its name, else json)")                                               \
     X(OUTPUT, "output", FILE, "FILE", NULL, "write to this file instead of standard output")       \
     X(PRUNE, "prune", FLAG, NULL, NULL, "also delete the keys that the file does not have")        \
-    X(IF_PROMOTED, "if-promoted", NAME, "SITE", NULL,                                              \
-      "add a column: what would hold if this site were promoted now")                              \
+    X(IF_PROMOTED, "if-promoted", NAME, "SITE|NODE", NULL,                                         \
+      "add a column: what would hold if it were promoted now")                              \
     X(ACCEPT_DATA_LOSS, "accept-data-loss", FLAG, NULL, NULL,                                      \
       "go on although acknowledged changes may be lost")                                           \
     X(OVERRIDE, "override", REPEATED, "CHECK", NULL,                                               \

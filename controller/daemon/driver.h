@@ -49,6 +49,18 @@ struct driver_primary {
 };
 struct driver_primary driver_primary(const struct driver *driver);
 
+/*
+ * Who takes the role when 'target', a site or a node, is promoted: the node itself; of a site the
+ * primary if it is there, ourselves if we are, else the one that is furthest of those that answer.
+ * ERR_NOT_FOUND: no member has that name or site.
+ */
+struct driver_candidate {
+    char node[NODE_NAME_SIZE];
+    char site[SITE_NAME_SIZE];
+};
+MUST_CHECK enum err_code driver_candidate(struct driver *driver, const char *target,
+                                          struct driver_candidate *ret, struct err *err);
+
 /* Grows whenever anything that view.h shows has changed. */
 uint64_t driver_generation(const struct driver *driver);
 

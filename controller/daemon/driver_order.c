@@ -410,43 +410,50 @@ read_order(struct json_object *document, struct promo_order *order, const char *
     return ERR_NONE;
 }
 
-/* The node that would take the role for a site: ourselves if we are there, else the one that is
- * furthest among those that answer. */
-static const char *
-choose_node(struct driver *driver, const char *target)
+static bool
+answers(const struct driver_peer *peer)
 {
-    const struct driver_peer *best = NULL;
-    const struct home *home = driver->core->home;
-    if (strcmp(target, home->node) == 0 || driver_peer(driver, target) != NULL)
-        return target;
-    if (strcmp(target, home->site) == 0)
-        return home->node;
-    for (size_t i = 0; i < driver->peer_count; i++) {
-        const struct driver_peer *peer = &driver->peers[i];
-        if (strcmp(peer->site, target) != 0)
-            continue;
-        if (best == NULL || (best->error[0] != '\0' && peer->error[0] == '\0') ||
-            (peer->error[0] == '\0' &&
-             position_compare(&peer->facts.applied, &best->facts.applied) > 0))
-            best = peer;
-    }
-    return best == NULL ? NULL : best->name;
+    return peer->heard_ms != 0 && peer->error[0] == '\0';
 }
 
-static enum err_code
-check_target(struct driver *driver, const char *target, const char *node, struct err *err)
+/* NULL: the site has no other member. */
+static const struct driver_peer *
+furthest_of_site(const struct driver *driver, const char *site)
 {
+    const struct driver_peer *best = NULL;
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const struct driver_peer *peer = &driver->peers[i];
+        if (strcmp(peer->site, site) != 0)
+            continue;
+        if (best == NULL || (answers(peer) && !answers(best)) ||
+            (answers(peer) && position_compare(&peer->facts.applied, &best->facts.applied) > 0))
+            best = peer;
+    }
+    return best;
+}
+
+enum err_code
+driver_candidate(struct driver *driver, const char *target, struct driver_candidate *ret,
+                 struct err *err)
+{
+    const struct home *home = driver->core->home;
     struct driver_primary primary = driver_primary(driver);
-    if (node == NULL) {
+    const struct driver_peer *of_primary = driver_peer(driver, primary.name);
+    const struct driver_peer *peer = driver_peer(driver, target);
+    bool self = strcmp(target, home->node) == 0;
+    if (!self && peer == NULL && of_primary != NULL && strcmp(of_primary->site, target) == 0)
+        peer = of_primary;
+    if (!self && peer == NULL)
+        self = strcmp(target, home->site) == 0;
+    if (!self && peer == NULL)
+        peer = furthest_of_site(driver, target);
+    if (!self && peer == NULL) {
         (void)err_set(err, ERR_NOT_FOUND, "target_not_found", "'%s' is neither a site nor a node",
                       target);
         return err_mend(err, "baton site list and baton node list show the names");
     }
-    struct driver_peer *peer = driver_peer(driver, primary.name);
-    const char *site = primary.self ? driver->core->home->site : peer == NULL ? "" : peer->site;
-    if (strcmp(primary.name, node) == 0 || strcmp(site, target) == 0)
-        return err_set(err, ERR_CONFLICT, "already_primary", "%s is primary already (epoch %llu)",
-                       primary.name, (unsigned long long)primary.epoch.number);
+    (void)snprintf(ret->node, sizeof ret->node, "%s", self ? home->node : peer->name);
+    (void)snprintf(ret->site, sizeof ret->site, "%s", self ? home->site : peer->site);
     return ERR_NONE;
 }
 
@@ -519,12 +526,17 @@ driver_promote(struct driver *driver, struct json_object *document, const char *
         done(data, NULL, &err);
         return;
     }
-    const char *node = choose_node(driver, target);
-    if (check_target(driver, target, node, &err) != ERR_NONE) {
+    struct driver_candidate candidate;
+    struct driver_primary primary = driver_primary(driver);
+    enum err_code code = driver_candidate(driver, target, &candidate, &err);
+    if (code == ERR_NONE && strcmp(primary.name, candidate.node) == 0)
+        code = err_set(&err, ERR_CONFLICT, "already_primary", "%s is primary already (epoch %llu)",
+                       primary.name, (unsigned long long)primary.epoch.number);
+    if (code != ERR_NONE) {
         done(data, NULL, &err);
         return;
     }
-    if (strcmp(node, driver->core->home->node) == 0) {
+    if (strcmp(candidate.node, driver->core->home->node) == 0) {
         run_order(driver, &order, author, reason, done, data);
         return;
     }
@@ -533,7 +545,8 @@ driver_promote(struct driver *driver, struct json_object *document, const char *
     *forward = (struct forward){ .done = done, .data = data };
     json_add_string(body, "author", author);
     json_add(body, "order", json_object_get(document));
-    driver_ask(driver, node, "/v1/peer/order", body, ORDER_CALL_MS, on_forwarded, forward);
+    driver_ask(driver, candidate.node, "/v1/peer/order", body, ORDER_CALL_MS, on_forwarded,
+               forward);
 }
 
 void

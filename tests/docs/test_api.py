@@ -267,6 +267,13 @@ def test_codes_are_those_of_the_program(api):
     assert seen > 100
 
 
+def test_no_code_is_only_told(api):
+    sources = [path.read_text(encoding="utf-8") for folder in ("controller", "replication", "schema", "sites")
+               for path in (ROOT / folder).rglob("*") if path.suffix in (".c", ".h", ".sql")]
+    for code in api["components"]["schemas"]["Code"]["x-baton-codes"]:
+        assert any(f'"{code}"' in text or f"'{code}'" in text for text in sources), f"no program says {code}"
+
+
 def test_what_is_not_there_is_named_alike(api):
     """THING_not_found, here and in offline commands, and nothing else is called so."""
     seen = set()

@@ -215,7 +215,7 @@ ERRORS = [
     (problem(413, "limit", "value_too_large", "too large"), 2),
     (problem(429, "throttled", "throttled", "slowly"), 6),
     (problem(500, "internal", "internal", "our mistake"), 9),
-    (problem(502, "protocol", "peer_answer", "senseless"), 9),
+    (problem(502, "protocol", "bad_reply", "senseless"), 9),
     (problem(503, "fenced", "fenced", "may do nothing"), 6),
     (problem(503, "unavailable", "no_primary", "no primary is known"), 6),
     (problem(504, "timeout", "timeout", "not in time"), 7),

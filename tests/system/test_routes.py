@@ -273,6 +273,12 @@ def test_local_settings_are_this_nodes_alone(three):
     other = ask(three.east_1, "GET", "/v1/explain/log.level?if_promoted=west", "/v1/explain/{key}").json
     assert (other["now"]["value"], other["if_promoted"]["value"]) == ("info", "debug")
     assert other["if_promoted"]["node"] == "west-1"
+    # as 'promote' chooses: a node by its name, of a site its primary
+    other = ask(three.west_1, "GET", "/v1/explain/log.level?if_promoted=east-2", "/v1/explain/{key}").json
+    assert other["if_promoted"]["node"] == "east-2"
+    other = ask(three.west_1, "GET", "/v1/explain/log.level?if_promoted=east", "/v1/explain/{key}").json
+    assert other["if_promoted"]["node"] == "east-1"
+    refused(node, "GET", "/v1/explain/log.level?if_promoted=nowhere", "/v1/explain/{key}", 404, "target_not_found")
     ask(node, "DELETE", "/v1/local/log.level", "/v1/local/{key}")
     until("it is gone", lambda: node.api("GET", "/v1/local/log.level").status == 404)
     refused(node, "PUT", "/v1/local/connector/none/use_alternate_server", "/v1/local/{key}", 409, "no_alternate",
