@@ -70,7 +70,7 @@ enum option_type {
     X(OUTPUT, "output", FILE, "FILE", NULL, "write to this file instead of standard output")       \
     X(PRUNE, "prune", FLAG, NULL, NULL, "also delete the keys that the file does not have")        \
     X(IF_PROMOTED, "if-promoted", NAME, "SITE|NODE", NULL,                                         \
-      "add a column: what would hold if it were promoted now")                              \
+      "add a column: what would hold if it were promoted now")                                     \
     X(ACCEPT_DATA_LOSS, "accept-data-loss", FLAG, NULL, NULL,                                      \
       "go on although acknowledged changes may be lost")                                           \
     X(OVERRIDE, "override", REPEATED, "CHECK", NULL,                                               \
