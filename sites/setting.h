@@ -39,6 +39,9 @@
       "how many members beside the primary must have a write when durability is strict")           \
     X(SYNC_COMMIT_WAIT_MS, "sync.commit_wait_ms", INTEGER, "ms", 100, 600000, "10000", CLUSTER,    \
       LIVE, "a write not acknowledged after this long is answered with outcome unknown")           \
+    X(SYNC_WAIT_MS, "sync.wait_ms", INTEGER, "ms", 100, 600000, "2000", CLUSTER, LIVE,             \
+      "durability available: a write that nobody acknowledges for this long ends the promise: "    \
+      "it is recorded and alarmed, and writes go on without")                                      \
     X(WRITE_HOLD_MS, "write.hold_ms", INTEGER, "ms", 0, 120000, "15000", CLUSTER, LIVE,            \
       "how long a write is held while no node is open for writes, before it fails")                \
     X(WRITE_QUEUE_MAX, "write.queue_max", INTEGER, "writes", 1, 100000, "10000", CLUSTER, LIVE,    \
@@ -51,6 +54,10 @@
       "deadline of every other step of a promotion")                                               \
     X(PROMOTE_CALL_MS, "promote.call_ms", INTEGER, "ms", 50, 60000, "1000", CLUSTER, LIVE,         \
       "how long a promotion waits for one answer of a member before it counts as unreachable")     \
+    X(LEASE_TTL_MS, "lease.ttl_ms", INTEGER, "ms", 2000, 300000, "5000", CLUSTER, LIVE,            \
+      "how long the arbiter grants the right to act; a silent primary is replaced no sooner")      \
+    X(LEASE_RENEW_MS, "lease.renew_ms", INTEGER, "ms", 100, 60000, "1000", CLUSTER, LIVE,          \
+      "pause between two renewals of the lease, and how long the arbiter may take to answer")      \
     X(LOG_KEEP_DAYS, "log.keep_days", INTEGER, "days", 1, 3650, "30", CLUSTER, LIVE,               \
       "rows of the shared log younger than this are kept")                                         \
     X(LOG_KEEP_ROWS, "log.keep_rows", INTEGER, "rows", 1000, 100000000, "1000000", CLUSTER, LIVE,  \
@@ -110,6 +117,10 @@
     X(SYSTEM_USER, "user/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a person who may log in")         \
     X(SYSTEM_SYNC, "sync/set", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                  \
       "the members whose acknowledgement counts")                                                  \
+    X(SYSTEM_ARBITER, "arbiter", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                \
+      "who grants the lease: kind and address")                                                    \
+    X(SYSTEM_PAUSE, "pause", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                    \
+      "until when no takeover starts by itself, and why")                                          \
     X(SYSTEM_PROMOTION, "promotion/**", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                         \
       "the record of a promotion")                                                                 \
     X(SYSTEM_REVOKED, "revoked/**", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a revoked certificate")
@@ -245,6 +256,10 @@ uint64_t setting_u64(enum setting_id id, const struct setting_source *source);
 bool setting_bool(enum setting_id id, const struct setting_source *source);
 const char *setting_text(enum setting_id id, const struct setting_source *source);
 bool setting_use_alternate(const char *connector, const struct setting_source *source);
+
+/* Where one effective value must leave room for another: every pair that does not fit, at the key
+ * that is to be mended. To be asked before a change, of the values as they would be after it. */
+void setting_bound_faults(const struct setting_source *source, struct fault_list *faults);
 
 /* ---- durability ---- */
 

@@ -1,5 +1,5 @@
 /*
- * The whole matrix of states and events of both machines, refusals included, as
+ * The whole matrix of states and events of every machine, refusals included, as
  * docs/protocol-table.txt shows it: a change of the protocol is a diff that a person reads.
  * --rewrite writes the file.
  */
@@ -14,6 +14,7 @@
 
 #include "controller/base/buf.h"
 #include "controller/base/file.h"
+#include "sites/lease.h"
 #include "sites/node.h"
 #include "sites/promo.h"
 
@@ -32,6 +33,10 @@ print_tables(struct buf *into)
     node_print_table(into);
     buf_add_text(into, "\nA promotion, on the node that is to become primary (sites/promo.c)\n\n");
     promo_print_table(into);
+    buf_add_text(into,
+                 "\nThe lease (sites/lease.c). A deadline that has passed is dealt with first: "
+                 "EXPIRE\n\n");
+    lease_print_table(into);
 }
 
 static void
@@ -72,6 +77,30 @@ only_an_acknowledged_row_or_a_freeze_undone_makes_a_primary(void **state)
     buf_done(&table);
 }
 
+/* I9: only a grant, the word of all members, or of the one before gives the permission; what ends
+ * it is followed by nothing that gives it back. */
+static void
+only_a_grant_or_the_members_permit(void **state)
+{
+    (void)state;
+    struct buf table = { 0 };
+    lease_print_table(&table);
+    for (char *line = strtok(table.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        const char *arrow = strstr(line, "-> ");
+        bool held = arrow != NULL && strstr(arrow, "HELD") != NULL;
+        bool failsafe = arrow != NULL && strstr(arrow, "FAILSAFE") != NULL;
+        bool before = strncmp(line, "HELD", 4) == 0 || strncmp(line, "FAILSAFE", 8) == 0;
+        if (strncmp(line, "LOST", 4) == 0 || strncmp(line, "RELEASING", 9) == 0)
+            assert_false(held || failsafe);
+        if (held && !before)
+            assert_true(strncmp(line, "WANTED    REPLY", 15) == 0 ||
+                        strncmp(line, "WAITING", 7) == 0);
+        if (failsafe && !before)
+            assert_true(strncmp(line, "WANTED", 6) == 0);
+    }
+    buf_done(&table);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -79,6 +108,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tables_are_as_printed),
         cmocka_unit_test(only_an_acknowledged_row_or_a_freeze_undone_makes_a_primary),
+        cmocka_unit_test(only_a_grant_or_the_members_permit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

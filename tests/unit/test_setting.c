@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 #include <string.h>
@@ -324,6 +325,45 @@ test_check_change(void **state)
                      ERR_INVALID);
 }
 
+/* ---- one value against another ---- */
+
+static void
+expect_bound(const char *key, const char *value, const char *fault)
+{
+    struct store store = { 0 };
+    struct fault_list faults = { 0 };
+    put(&store, SETTING_LAYER_CLUSTER, "", key, value);
+    struct setting_source source = source_of(&store, "west");
+    setting_bound_faults(&source, &faults);
+    assert_int_equal(faults.count, fault == NULL ? 0 : 1);
+    if (fault != NULL) {
+        char text[FAULT_POINTER_SIZE + FAULT_TEXT_SIZE + 2];
+        (void)snprintf(text, sizeof text, "%s: %s", faults.list[0].pointer, faults.list[0].text);
+        assert_string_equal(text, fault);
+    }
+    store_done(&store);
+}
+
+static void
+test_bounds_between_keys(void **state)
+{
+    (void)state;
+    expect_bound("lease.renew_ms", "2250", NULL);
+    expect_bound("lease.renew_ms", "2251",
+                 "/lease.renew_ms: 2251 ms, but at most 2250: a lease of lease.ttl_ms must see two "
+                 "renewals before its guard begins");
+    expect_bound("lease.ttl_ms", "2500", NULL);
+    expect_bound("lease.ttl_ms", "2499",
+                 "/lease.renew_ms: 1000 ms, but at most 999: a lease of lease.ttl_ms must see two "
+                 "renewals before its guard begins");
+    expect_bound("peer.stale_ms", "1999",
+                 "/peer.poll_ms: 1000 ms, but at most 999: a fact must be heard twice in "
+                 "peer.stale_ms, or one lost answer makes it unknown");
+    expect_bound("sync.commit_wait_ms", "1000",
+                 "/sync.wait_ms: 2000 ms, but at most 1000: after sync.commit_wait_ms a write is "
+                 "answered with outcome unknown");
+}
+
 /* ---- effective values ---- */
 
 static void
@@ -467,6 +507,7 @@ main(void)
         cmocka_unit_test(test_check_value),
         cmocka_unit_test(test_value_size),
         cmocka_unit_test(test_check_change),
+        cmocka_unit_test(test_bounds_between_keys),
         cmocka_unit_test(test_layers_of_a_site_key),
         cmocka_unit_test(test_layers_of_cluster_and_node_keys),
         cmocka_unit_test(test_resolved_value_says_where_it_is_from),
