@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes sql.c and sql.h: each query file as a string, and the list of migrations with checksums."""
+"""Writes sql.c and sql.h: each query file as a string, and the lists of migrations with checksums."""
 import hashlib
 import pathlib
 import sys
@@ -20,21 +20,26 @@ def main():
               "    const char *checksum; /* SHA-256 of the file, hexadecimal */",
               "    const char *text;", "};",
               "extern const struct sql_migration sql_migrations[];",
-              "extern const size_t sql_migration_count;"]
+              "extern const size_t sql_migration_count;",
+              "/* Of the witness, which is a database of its own. */",
+              "extern const struct sql_migration sql_witness_migrations[];",
+              "extern const size_t sql_witness_migration_count;"]
     source = ['#include "sql.h"']
-    migrations = []
+    lists = {"migrations": [], "witness": []}
     for path in files:
         text = path.read_text(encoding="utf-8")
-        if path.parent.name == "migrations":
+        if path.parent.name in lists:
             checksum = hashlib.sha256(text.encode()).hexdigest()
-            migrations.append('    { %d, "%s", "%s",\n    %s },' % (
+            lists[path.parent.name].append('    { %d, "%s", "%s",\n    %s },' % (
                 int(path.stem[:4]), path.stem[5:], checksum, c_string(text)))
         else:
             header.append("extern const char sql_%s[];" % path.stem)
             source.append("const char sql_%s[] =\n    %s;" % (path.stem, c_string(text)))
-    source.append("const struct sql_migration sql_migrations[] = {\n%s\n    { 0, NULL, NULL, NULL }\n};"
-                  % "\n".join(migrations))
-    source.append("const size_t sql_migration_count = %d;" % len(migrations))
+    for folder_name, prefix in (("migrations", "sql"), ("witness", "sql_witness")):
+        found = lists[folder_name]
+        source.append("const struct sql_migration %s_migrations[] = {\n%s\n    { 0, NULL, NULL, NULL }\n};"
+                      % (prefix, "\n".join(found)))
+        source.append("const size_t %s_migration_count = %d;" % (prefix, len(found)))
     (folder / "sql.h").write_text("\n".join(header) + "\n")
     (folder / "sql.c").write_text("\n".join(source) + "\n")
 

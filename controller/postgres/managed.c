@@ -216,6 +216,7 @@ managed_open(struct ev_loop *loop, const struct managed_config *config, managed_
         .listen = managed->texts[2],
         .port = config->port,
         .run_as = managed->texts[3],
+        .witness = config->witness,
     };
     managed->on_state = on_state;
     managed->data = data;

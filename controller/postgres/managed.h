@@ -40,7 +40,8 @@
 #define MANAGED_RESTART_MS_MAX  10000
 #define MANAGED_SOCKET_SIZE_MAX 107
 #define MANAGED_DATABASE        "baton"
-#define MANAGED_OWNER           "baton_owner" /* superuser that owns everything */
+#define MANAGED_OWNER           "baton_owner"   /* superuser that owns everything */
+#define MANAGED_WITNESS         "baton_witness" /* role of nodes that ask a witness */
 
 /* All borrowed; managed_open() copies. */
 struct managed_config {
@@ -49,6 +50,8 @@ struct managed_config {
     const char *listen; /* address */
     uint16_t port;
     const char *run_as; /* user; NULL: as we are */
+    bool witness;       /* it grants leases and does nothing else: no replication, and the nodes of
+                           several clusters come by certificate, all as one role */
 };
 
 /* What the node's own settings say; a zero leaves the default. */

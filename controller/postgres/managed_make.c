@@ -199,6 +199,14 @@ static const char *const hard_settings[][2] = {
     { "log_timezone", "UTC" },
 };
 
+/* After those: a witness sends nothing to anybody, and a commit of it is a promise (W3). */
+static const char *const witness_settings[][2] = {
+    { "wal_level", "minimal" },          { "max_wal_senders", "0" },
+    { "max_replication_slots", "0" },    { "max_logical_replication_workers", "0" },
+    { "max_worker_processes", "4" },     { "synchronous_commit", "on" },
+    { "synchronous_standby_names", "" },
+};
+
 static void
 add_path(struct buf *text, const struct managed_config *config, const char *name, const char *file)
 {
@@ -217,6 +225,8 @@ make_conf(const struct managed_config *config, struct buf *text)
     buf_add_text(text, "include_if_exists = 'tuned.conf'\ninclude_if_exists = 'custom.conf'\n");
     for (size_t i = 0; i < ARRAY_COUNT(hard_settings); i++)
         add_setting(text, hard_settings[i][0], hard_settings[i][1]);
+    for (size_t i = 0; config->witness && i < ARRAY_COUNT(witness_settings); i++)
+        add_setting(text, witness_settings[i][0], witness_settings[i][1]);
     (void)snprintf(port, sizeof port, "%u", config->port);
     add_setting(text, "listen_addresses", config->listen);
     add_setting(text, "port", port);
@@ -237,6 +247,12 @@ static const char hba_text[] =
     "hostssl " MANAGED_DATABASE " +baton_peers                all  cert map=baton_peer\n"
     "hostssl " MANAGED_DATABASE " +baton_writer,+baton_reader all  scram-sha-256\n";
 
+/* The function that they call asks the certificate which cluster and which node it is. */
+static const char witness_hba_text[] =
+    "# Written by baton witness before each start.\n"
+    "local   all " MANAGED_OWNER " peer map=baton_local\n"
+    "hostssl " MANAGED_DATABASE " " MANAGED_WITNESS " all cert map=baton_witness\n";
+
 static void
 make_ident(const struct managed_config *config, struct buf *text)
 {
@@ -250,7 +266,8 @@ make_ident(const struct managed_config *config, struct buf *text)
         buf_printf(text, "baton_local \"%s\" %s\nbaton_local \"%s\" baton\n", users[i],
                    MANAGED_OWNER, users[i]);
     }
-    buf_add_text(text, "baton_peer /^(.*)$ baton_n_\\1\n");
+    buf_add_text(text, config->witness ? "baton_witness /^ " MANAGED_WITNESS "\n"
+                                       : "baton_peer /^(.*)$ baton_n_\\1\n");
 }
 
 enum err_code
@@ -269,7 +286,7 @@ managed_write_config(const struct managed_config *config, struct err *err)
         const char *text;
     } files[] = {
         { "conf/postgresql.conf", buf_text(&conf) },
-        { "conf/pg_hba.conf", hba_text },
+        { "conf/pg_hba.conf", config->witness ? witness_hba_text : hba_text },
         { "conf/pg_ident.conf", buf_text(&ident) },
     };
     for (size_t i = 0; i < ARRAY_COUNT(files); i++) {

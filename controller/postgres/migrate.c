@@ -10,15 +10,38 @@
 #include "controller/loop/pq.h"
 #include "sql.h"
 
-/* Made by CMake from schema/migrations, in order of their numbers. */
+/* Made by CMake from a folder of schema/, in order of their numbers. */
+struct list {
+    const struct sql_migration *migrations; /* borrowed */
+    size_t count;
+};
+
+static struct list
+list_of_node(void)
+{
+    return (struct list){ sql_migrations, sql_migration_count };
+}
+
+static struct list
+list_of_witness(void)
+{
+    return (struct list){ sql_witness_migrations, sql_witness_migration_count };
+}
+
+static unsigned
+newest_of(const struct list *list)
+{
+    unsigned newest = 0;
+    for (size_t i = 0; i < list->count; i++)
+        newest = list->migrations[i].version > newest ? list->migrations[i].version : newest;
+    return newest;
+}
 
 unsigned
 migrate_newest(void)
 {
-    unsigned newest = 0;
-    for (size_t i = 0; i < sql_migration_count; i++)
-        newest = sql_migrations[i].version > newest ? sql_migrations[i].version : newest;
-    return newest;
+    struct list list = list_of_node();
+    return newest_of(&list);
 }
 
 static enum err_code
@@ -56,21 +79,21 @@ migrate_version(PGconn *connection, unsigned *ret_version, struct err *err)
 
 /* What this program knows, as migration_check.sql takes it. The caller's. */
 static struct json_object *
-known(void)
+known(const struct list *list)
 {
-    struct json_object *list = json_object_new_array();
-    for (size_t i = 0; i < sql_migration_count; i++) {
+    struct json_object *entries = json_object_new_array();
+    for (size_t i = 0; i < list->count; i++) {
         struct json_object *entry = json_object_new_object();
-        json_add_u64(entry, "version", sql_migrations[i].version);
-        json_add_string(entry, "name", sql_migrations[i].name);
-        json_add_string(entry, "checksum", sql_migrations[i].checksum);
-        json_object_array_add(list, entry);
+        json_add_u64(entry, "version", list->migrations[i].version);
+        json_add_string(entry, "name", list->migrations[i].name);
+        json_add_string(entry, "checksum", list->migrations[i].checksum);
+        json_object_array_add(entries, entry);
     }
-    return list;
+    return entries;
 }
 
 static enum err_code
-say_problem(const PGresult *result, struct err *err)
+say_problem(const struct list *list, const PGresult *result, struct err *err)
 {
     const char *version = pq_text(result, 0, "version");
     const char *name = pq_text(result, 0, "name");
@@ -80,8 +103,8 @@ say_problem(const PGresult *result, struct err *err)
     if (strcmp(problem, "newer") == 0) {
         (void)err_set(err, ERR_CONFLICT, "schema_newer",
                       "the database has migration %s (%s), this program knows %u at most", version,
-                      name, migrate_newest());
-        return err_mend(err, "install the newer version of Baton on this node");
+                      name, newest_of(list));
+        return err_mend(err, "install the newer version of Baton here");
     }
     (void)err_set(err, ERR_CONFLICT, "schema_changed",
                   strcmp(problem, "changed") == 0
@@ -92,15 +115,15 @@ say_problem(const PGresult *result, struct err *err)
 }
 
 static enum err_code
-check(PGconn *connection, struct err *err)
+check(const struct list *list, PGconn *connection, struct err *err)
 {
-    CLEANUP(json_putp) struct json_object *list = known();
+    CLEANUP(json_putp) struct json_object *entries = known(list);
     CLEANUP(pq_clearp) PGresult *result = NULL;
-    const char *values[] = { json_text(list) };
+    const char *values[] = { json_text(entries) };
     enum err_code code = pq_run_blocking(connection, sql_migration_check, 1, values, &result, err);
     if (code != ERR_NONE)
         return code;
-    return PQntuples(result) == 0 ? ERR_NONE : say_problem(result, err);
+    return PQntuples(result) == 0 ? ERR_NONE : say_problem(list, result, err);
 }
 
 /* The migration and its record in one transaction. */
@@ -124,8 +147,8 @@ apply(PGconn *connection, const struct sql_migration *migration, struct err *err
     return err_wrap(err, "migration %u (%s)", migration->version, migration->name);
 }
 
-enum err_code
-migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err)
+static enum err_code
+run_list(const struct list *list, PGconn *connection, unsigned *ret_applied, struct err *err)
 {
     /* DDL too would wait for standbys, and there may be none: local. Two programs that start at
      * once take turns. */
@@ -139,13 +162,13 @@ migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err)
     if (code == ERR_NONE)
         code = run(connection, sql_migration_prepare, err);
     if (code == ERR_NONE)
-        code = check(connection, err);
+        code = check(list, connection, err);
     if (code == ERR_NONE)
         code = migrate_version(connection, &version, err);
-    for (size_t i = 0; code == ERR_NONE && i < sql_migration_count; i++) {
-        if (sql_migrations[i].version <= version)
+    for (size_t i = 0; code == ERR_NONE && i < list->count; i++) {
+        if (list->migrations[i].version <= version)
             continue;
-        code = apply(connection, &sql_migrations[i], err);
+        code = apply(connection, &list->migrations[i], err);
         applied += code == ERR_NONE;
     }
     struct err ignored = { 0 };
@@ -157,9 +180,83 @@ migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err)
     return code;
 }
 
+enum err_code
+migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err)
+{
+    struct list list = list_of_node();
+    return run_list(&list, connection, ret_applied, err);
+}
+
+enum err_code
+migrate_run_witness(PGconn *connection, unsigned *ret_applied, struct err *err)
+{
+    struct list list = list_of_witness();
+    enum err_code code = run_list(&list, connection, ret_applied, err);
+    return code == ERR_NONE ? run(connection, sql_witness_own, err) : code;
+}
+
 /* ---- for the loop ---- */
 
+struct look {
+    struct pq *pq; /* borrowed */
+    migrate_look_fn *done;
+    void *data;
+};
+
+static void
+end_look(struct look *look, unsigned version, const struct err *err)
+{
+    struct look copy = *look;
+    free(look);
+    copy.done(copy.data, version, err);
+}
+
+static void
+on_version(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    uint64_t version = 0;
+    struct err fault;
+    (void)warned;
+    const char *text = err == NULL ? pq_text(result, 0, "version") : NULL;
+    if (err == NULL && (text == NULL || !str_to_u64(text, 0, UINT32_MAX, &version))) {
+        (void)err_set(&fault, ERR_PROTOCOL, "schema", "local.migration holds no version number");
+        err = &fault;
+    }
+    end_look(data, (unsigned)version, err);
+}
+
+static void
+on_checked(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct look *look = data;
+    struct list list = list_of_node();
+    struct err fault;
+    (void)warned;
+    if (err == NULL && PQntuples(result) > 0) {
+        (void)say_problem(&list, result, &fault);
+        err = &fault;
+    }
+    if (err != NULL)
+        end_look(look, 0, err);
+    else
+        (void)pq_query(look->pq, sql_migration_version, 0, NULL, on_version, look);
+}
+
+void
+migrate_look(struct pq *pq, migrate_look_fn *done, void *data)
+{
+    struct list list = list_of_node();
+    CLEANUP(json_putp) struct json_object *entries = known(&list);
+    const char *values[] = { json_text(entries) };
+    struct look *look = mem_zero(1, sizeof *look);
+    *look = (struct look){ .pq = pq, .done = done, .data = data };
+    (void)pq_query(pq, sql_migration_check, 1, values, on_checked, look);
+}
+
+typedef enum err_code run_fn(PGconn *connection, unsigned *ret_applied, struct err *err);
+
 struct job {
+    run_fn *run;
     char *conninfo; /* owned, may be secret */
     migrate_done_fn *done;
     void *data;
@@ -175,7 +272,7 @@ work(void *data)
     CLEANUP(pq_finishp) PGconn *connection = NULL;
     job->code = pq_connect_blocking(job->conninfo, &connection, &job->err);
     if (job->code == ERR_NONE)
-        job->code = migrate_run(connection, &job->applied, &job->err);
+        job->code = job->run(connection, &job->applied, &job->err);
 }
 
 static void
@@ -189,11 +286,12 @@ finish(void *data, bool ran)
     free(job);
 }
 
-enum err_code
-migrate_start(struct worker *worker, const char *conninfo, migrate_done_fn *done, void *data,
-              struct err *err)
+static enum err_code
+submit(struct worker *worker, run_fn *run_it, const char *conninfo, migrate_done_fn *done,
+       void *data, struct err *err)
 {
     struct job *job = mem_zero(1, sizeof *job);
+    job->run = run_it;
     job->conninfo = str_dup(conninfo);
     job->done = done;
     job->data = data;
@@ -203,4 +301,18 @@ migrate_start(struct worker *worker, const char *conninfo, migrate_done_fn *done
         free(job);
     }
     return code;
+}
+
+enum err_code
+migrate_start(struct worker *worker, const char *conninfo, migrate_done_fn *done, void *data,
+              struct err *err)
+{
+    return submit(worker, migrate_run, conninfo, done, data, err);
+}
+
+enum err_code
+migrate_start_witness(struct worker *worker, const char *conninfo, migrate_done_fn *done,
+                      void *data, struct err *err)
+{
+    return submit(worker, migrate_run_witness, conninfo, done, data, err);
 }

@@ -28,7 +28,21 @@ MUST_CHECK enum err_code migrate_version(PGconn *connection, unsigned *ret_versi
  */
 MUST_CHECK enum err_code migrate_run(PGconn *connection, unsigned *ret_applied, struct err *err);
 
+/*
+ * On the loop, through the daemon's own connection: what the database has. 'version' below
+ * migrate_newest(): it is to be migrated first. 'err': as migrate_run(), or nothing came.
+ */
+struct pq;
+typedef void migrate_look_fn(void *data, unsigned version, const struct err *err);
+void migrate_look(struct pq *pq, migrate_look_fn *done, void *data);
+
 /* The same for the loop: connects and runs on the worker thread; 'done' is called once. */
 typedef void migrate_done_fn(void *data, unsigned applied, const struct err *err);
 MUST_CHECK enum err_code migrate_start(struct worker *worker, const char *conninfo,
                                        migrate_done_fn *done, void *data, struct err *err);
+
+/* The same for the database of a witness: its own list, and nodes come by certificate. */
+MUST_CHECK enum err_code migrate_run_witness(PGconn *connection, unsigned *ret_applied,
+                                             struct err *err);
+MUST_CHECK enum err_code migrate_start_witness(struct worker *worker, const char *conninfo,
+                                               migrate_done_fn *done, void *data, struct err *err);
