@@ -122,7 +122,8 @@ def test_sites_does_no_io():
 LIBRARIES = {
     r"ev\.h": ["controller/loop", "controller/http", "controller/activation", "controller/arbiter",
                "controller/postgres", "controller/daemon", "controller/api"],
-    r"libpq-fe\.h": ["controller/loop", "controller/postgres", "replication", "controller/daemon", "controller/api"],
+    r"libpq-fe\.h": ["controller/loop", "controller/arbiter", "controller/postgres", "replication", "controller/daemon",
+                      "controller/api"],
     r"curl/.*": ["controller/loop"],
     r"openssl/ssl\.h": ["controller/loop", "controller/http", "controller/cli"],
     r"openssl/.*": ["controller/loop", "controller/http", "controller/cli", "controller/api", "controller/daemon"],
@@ -171,6 +172,8 @@ MAY_BLOCK = {
                                  "PQconnectdbParams PQexec PQexecParams",
     "controller/loop/pq.h": "pq_resolve pq_connect_blocking pq_run_blocking",
     "controller/loop/fetch.h": "fetch_once fetch_stream",
+    # on a thread of its own
+    "controller/loop/resolve.c": "getaddrinfo getnameinfo",
     "controller/loop/fetch_once.c": "fetch_once fetch_stream curl_easy_perform",
     "controller/postgres/inspect.h": "inspect_blocking",
     "controller/postgres/inspect.c": "inspect_blocking pq_run_blocking",

@@ -1,0 +1,917 @@
+/* Who grants the lease: a real witness and a real etcd, behind one table of cases. */
+#include "controller/arbiter/arbiter.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <inttypes.h>
+
+#include "controller/arbiter/arbiter_inner.h"
+#include "tests/unit/arbiter_world.h"
+
+#define SHORT_MS     300  /* for calls that nobody answers */
+#define SHORT_MS_MAX 5000 /* that such a call may take on a busy machine */
+#define RACERS       4
+
+static struct world *worlds[2];
+
+/* ---- asking ---- */
+
+struct asked {
+    bool done;
+    struct arbiter_reply reply;
+};
+
+static void
+on_reply(void *data, const struct arbiter_reply *reply)
+{
+    struct asked *asked = data;
+    assert_false(asked->done);
+    asked->done = true;
+    asked->reply = *reply;
+}
+
+static struct arbiter *
+open_with(struct world *world, const struct arbiter_config *config,
+          const struct world_identity *identity, const char *cluster)
+{
+    struct err err = { 0 };
+    struct arbiter *arbiter = NULL;
+    struct arbiter_options options = { .loop = world->loop,
+                                       .config = config,
+                                       .cluster_id = cluster,
+                                       .node = "east-1",
+                                       .cert = identity->cert,
+                                       .key = identity->key };
+    pg_fixture_must(arbiter_open(&options, &arbiter, &err), &err, "open");
+    return arbiter;
+}
+
+static struct arbiter *
+open_at(struct world *world, const char *hosts[], const uint16_t ports[], size_t count,
+        const struct world_identity *identity)
+{
+    struct arbiter_config config;
+    world->config(world, hosts, ports, count, &config);
+    struct arbiter *arbiter = open_with(world, &config, identity, WORLD_CLUSTER);
+    arbiter_config_done(&config);
+    return arbiter;
+}
+
+static struct arbiter *
+open_port(struct world *world, uint16_t port, const struct world_identity *identity)
+{
+    const char *hosts[] = { "127.0.0.1" };
+    return open_at(world, hosts, &port, 1, identity);
+}
+
+static struct arbiter_reply
+ask(struct world *world, struct arbiter *arbiter, const struct arbiter_ask *what)
+{
+    struct asked asked = { 0 };
+    uint64_t before = clock_now_ms();
+    (void)arbiter_start(arbiter, what, on_reply, &asked);
+    assert_false(asked.done); /* never from inside */
+    assert_true(pg_fixture_until(world->loop, &asked.done, what->deadline_ms + WORLD_PATIENCE_MS));
+    const struct arbiter_reply *reply = &asked.reply;
+    assert_true(reply->sent_ms >= before && reply->answered_ms >= reply->sent_ms);
+    assert_int_equal(reply->op, what->op);
+    if (reply->result == ARBITER_UNCLEAR) {
+        assert_int_not_equal(reply->err.code, ERR_NONE);
+        assert_true(reply->err.text[0] != '\0');
+    }
+    if (reply->result == ARBITER_GRANTED) {
+        assert_true(reply->has_record && epoch_equal(&reply->epoch, &what->epoch));
+        assert_int_equal(reply->lease_ms, what->lease_ms);
+        assert_false(reply->released);
+    }
+    return *reply;
+}
+
+static struct arbiter_ask
+call_of(enum arbiter_op op, uint64_t number, const char *holder)
+{
+    return (struct arbiter_ask){ .op = op,
+                                 .epoch = epoch_make(number, holder),
+                                 .lease_ms = WORLD_LEASE_MS,
+                                 .deadline_ms = WORLD_DEADLINE_MS };
+}
+
+/* One call, and what must come of it. */
+static struct arbiter_reply
+expect(struct world *world, struct arbiter *arbiter, enum arbiter_op op, uint64_t number,
+       const char *holder, enum arbiter_result result)
+{
+    struct arbiter_ask what = call_of(op, number, holder);
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    if (reply.result != result)
+        fail_msg("%s: %s %" PRIu64 "/%s: %s, not %s (%s)", world->name, arbiter_op_name(op), number,
+                 holder, arbiter_result_name(reply.result), arbiter_result_name(result),
+                 reply.err.text);
+    return reply;
+}
+
+static struct arbiter_reply
+expect_known(struct world *world, struct arbiter *arbiter, enum arbiter_op op, uint64_t number,
+             const char *holder, uint64_t known, const char *known_holder,
+             enum arbiter_result result)
+{
+    struct arbiter_ask what = call_of(op, number, holder);
+    what.known = epoch_make(known, known_holder);
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    if (reply.result != result)
+        fail_msg("%s: %s: %s, not %s (%s)", world->name, arbiter_op_name(op),
+                 arbiter_result_name(reply.result), arbiter_result_name(result), reply.err.text);
+    return reply;
+}
+
+static void
+adopt(struct world *world, struct arbiter *arbiter, uint64_t number, const char *holder)
+{
+    struct arbiter_ask what = call_of(ARBITER_OP_CREATE, number, holder);
+    what.adopt = true;
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    assert_int_equal(reply.result, ARBITER_DONE);
+}
+
+static void
+record_is(const struct arbiter_reply *reply, uint64_t number, const char *holder, bool released)
+{
+    struct epoch epoch = epoch_make(number, holder);
+    assert_true(reply->has_record);
+    assert_true(epoch_equal(&reply->epoch, &epoch));
+    assert_int_equal(reply->released, released);
+}
+
+/* What most cases begin with: a record, and two nodes that ask. */
+struct pair {
+    struct world *world;
+    struct arbiter *east;
+    struct arbiter *west;
+};
+
+static struct pair
+pair_open(struct world *world)
+{
+    struct pair pair = { .world = world };
+    world->wipe(world);
+    pair.east = open_port(world, world->port, &world->east);
+    pair.west = open_port(world, world->port, &world->west);
+    struct arbiter_reply reply =
+        expect(world, pair.east, ARBITER_OP_CREATE, 3, "east-1", ARBITER_DONE);
+    record_is(&reply, 3, "east-1", false);
+    return pair;
+}
+
+static void
+pair_close(struct pair *pair)
+{
+    arbiter_close(pair->east);
+    arbiter_close(pair->west);
+}
+
+/* ---- the cases ---- */
+
+static void
+test_grant(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_reply reply;
+    reply = expect(world, pair.east, ARBITER_OP_READ, 0, "", ARBITER_DONE);
+    record_is(&reply, 3, "east-1", false); /* held from the beginning: no free seat */
+    assert_true(reply.remaining_ms > 0 && reply.remaining_ms <= WORLD_LEASE_MS + 999);
+    reply = expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    assert_true(reply.clean);
+    for (unsigned i = 0; i < 3; i++)
+        reply = expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    assert_true(reply.clean);
+    assert_true(reply.remaining_ms > 0);
+    pair_close(&pair);
+}
+
+static void
+test_held(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    struct arbiter_reply reply =
+        expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_HELD);
+    record_is(&reply, 3, "east-1", false);
+    assert_true(reply.remaining_ms > 0 && reply.remaining_ms <= WORLD_LEASE_MS + 999);
+    /* also by a later epoch of its own: it gives its lease back first */
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 4, "east-1", ARBITER_HELD);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+static void
+test_stale(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_reply reply;
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE);
+    (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 3, "west-1", ARBITER_GRANTED);
+    /* the same number and an earlier holder: an epoch is a pair */
+    reply = expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_STALE);
+    record_is(&reply, 3, "west-1", false);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_STALE);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_STALE);
+    world->expire(world); /* and stays so when the seat is free */
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 2, "east-1", ARBITER_STALE);
+    reply = expect(world, pair.west, ARBITER_OP_READ, 0, "", ARBITER_DONE);
+    record_is(&reply, 3, "west-1", false);
+    assert_int_equal(reply.remaining_ms, 0);
+    pair_close(&pair);
+}
+
+static void
+test_expired(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    world->expire(world);
+    struct arbiter_reply reply =
+        expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_EXPIRED);
+    record_is(&reply, 3, "east-1", false);
+    assert_int_equal(reply.remaining_ms, 0);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 4, "east-1", ARBITER_EXPIRED); /* never had */
+    reply = expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_GRANTED);
+    assert_false(reply.clean); /* nobody has said that he stopped */
+    reply = expect(world, pair.west, ARBITER_OP_RENEW, 4, "west-1", ARBITER_GRANTED);
+    assert_false(reply.clean);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_STALE);
+    pair_close(&pair);
+}
+
+/* In its own time, and not a moment before. */
+static void
+test_runs_out(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_ask held = call_of(ARBITER_OP_ACQUIRE, 3, "east-1");
+    held.lease_ms = 1000;
+    struct arbiter_reply last = ask(world, pair.east, &held);
+    assert_int_equal(last.result, ARBITER_GRANTED);
+    struct arbiter_reply reply;
+    unsigned times = 0;
+    do {
+        struct arbiter_ask wanted = call_of(ARBITER_OP_ACQUIRE, 4, "west-1");
+        reply = ask(world, pair.west, &wanted);
+        times++;
+        assert_true(clock_now_ms() - last.sent_ms < WORLD_PATIENCE_MS);
+    } while (reply.result == ARBITER_HELD);
+    assert_int_equal(reply.result, ARBITER_GRANTED);
+    assert_true(reply.answered_ms - last.sent_ms >= 1000); /* A2 */
+    assert_true(times > 1);
+    pair_close(&pair);
+}
+
+static void
+test_release(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 4, "east-1",
+                 ARBITER_EXPIRED); /* never had */
+    struct arbiter_reply reply =
+        expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE);
+    record_is(&reply, 3, "east-1", true);
+    assert_int_equal(reply.remaining_ms, 0);
+    reply = expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE); /* once more */
+    record_is(&reply, 3, "east-1", true);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_EXPIRED);
+    reply = expect(world, pair.west, ARBITER_OP_ACQUIRE, 7, "west-1", ARBITER_GRANTED);
+    assert_true(reply.clean);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_STALE);
+    (void)expect(world, pair.west, ARBITER_OP_RENEW, 7, "west-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+/* The holder goes on under its own epoch as long as nobody took another; restarted, too. */
+static void
+test_same_holder(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    world->expire(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    arbiter_close(pair.east);
+    pair.east = open_port(world, world->port, &world->east);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+
+    /* who took it from one that had not stopped has to wait, after a restart as before */
+    world->expire(world);
+    (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_GRANTED);
+    arbiter_close(pair.west);
+    pair.west = open_port(world, world->port, &world->west);
+    struct arbiter_reply reply =
+        expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_GRANTED);
+    assert_false(reply.clean);
+    pair_close(&pair);
+}
+
+/* A lease of another length is in force at once, both ways. */
+static void
+test_length(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    static const uint32_t lengths[] = { 60000, 60000, 1500, WORLD_LEASE_MS };
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    for (size_t i = 0; i < ARRAY_COUNT(lengths); i++) {
+        struct arbiter_ask what = call_of(ARBITER_OP_RENEW, 3, "east-1");
+        what.lease_ms = lengths[i];
+        struct arbiter_reply reply = ask(world, pair.east, &what);
+        assert_int_equal(reply.result, ARBITER_GRANTED);
+        reply = expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_HELD);
+        assert_int_equal(reply.lease_ms, lengths[i]);
+        assert_true(reply.remaining_ms <= lengths[i] + 999);
+        assert_true(lengths[i] < 60000 || reply.remaining_ms > WORLD_LEASE_MS);
+    }
+    pair_close(&pair);
+}
+
+static void
+test_empty(struct world *world)
+{
+    world->wipe(world);
+    struct arbiter *east = open_port(world, world->port, &world->east);
+    struct arbiter_reply reply;
+    (void)expect(world, east, ARBITER_OP_READ, 0, "", ARBITER_EMPTY);
+    (void)expect(world, east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_EMPTY);
+    (void)expect(world, east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_EMPTY);
+    reply = expect(world, east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_EMPTY);
+    assert_false(reply.has_record);
+    (void)expect(world, east, ARBITER_OP_CREATE, 3, "east-1", ARBITER_DONE);
+    reply = expect(world, east, ARBITER_OP_CREATE, 9, "east-1", ARBITER_EXISTS);
+    record_is(&reply, 3, "east-1", false);
+    (void)expect(world, east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+
+    /* adopted: the later of the two, never the earlier */
+    adopt(world, east, 2, "west-1");
+    reply = expect(world, east, ARBITER_OP_READ, 0, "", ARBITER_DONE);
+    record_is(&reply, 3, "east-1", false);
+    adopt(world, east, 5, "west-1");
+    reply = expect(world, east, ARBITER_OP_ACQUIRE, 6, "east-1", ARBITER_HELD);
+    record_is(&reply, 5, "west-1", false);
+
+    world->wipe(world);
+    (void)expect(world, east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_EMPTY);
+    arbiter_close(east);
+}
+
+/* A backup is put back, in which an old primary still has its lease. */
+static void
+test_restored(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_reply reply;
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    world->backup(world);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE);
+    (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 7, "west-1", ARBITER_GRANTED);
+    world->restore(world);
+
+    reply = expect_known(world, pair.west, ARBITER_OP_RENEW, 7, "west-1", 7, "west-1",
+                         ARBITER_RESTORED);
+    record_is(&reply, 3, "east-1", false);
+    /* from now on nobody gets anything, not even who knows of nothing later */
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_RESTORED);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_RESTORED);
+    world->expire(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 9, "east-1", ARBITER_RESTORED);
+    (void)expect_known(world, pair.west, ARBITER_OP_READ, 0, "", 7, "west-1", ARBITER_RESTORED);
+    (void)expect(world, pair.east, ARBITER_OP_READ, 0, "", ARBITER_RESTORED);
+    (void)expect(world, pair.east, ARBITER_OP_CREATE, 9, "east-1", ARBITER_EXISTS);
+
+    adopt(world, pair.west, 7, "west-1");
+    (void)expect_known(world, pair.west, ARBITER_OP_RENEW, 7, "west-1", 7, "west-1",
+                       ARBITER_GRANTED);
+    (void)expect_known(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", 3, "east-1",
+                       ARBITER_STALE);
+    pair_close(&pair);
+}
+
+/* The first to notice may be a reader. */
+static void
+test_restored_read(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    world->expire(world);
+    (void)expect_known(world, pair.west, ARBITER_OP_READ, 0, "", 3, "east-1", ARBITER_DONE);
+    (void)expect_known(world, pair.west, ARBITER_OP_READ, 0, "", 3, "east-2", ARBITER_RESTORED);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 4, "east-1", ARBITER_RESTORED);
+    adopt(world, pair.east, 4, "east-1");
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 4, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+static void
+test_restart(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_ask what = call_of(ARBITER_OP_ACQUIRE, 3, "east-1");
+    what.lease_ms = 60000;
+    struct arbiter_reply reply = ask(world, pair.east, &what);
+    assert_int_equal(reply.result, ARBITER_GRANTED);
+    world->stop(world);
+    what.op = ARBITER_OP_RENEW;
+    what.deadline_ms = SHORT_MS_MAX;
+    reply = ask(world, pair.east, &what);
+    assert_int_equal(reply.result, ARBITER_UNCLEAR);
+    world->start(world);
+    what.deadline_ms = WORLD_DEADLINE_MS;
+    reply = ask(world, pair.east, &what); /* at once: no back-off stands between */
+    assert_int_equal(reply.result, ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+static void
+test_clock_back(struct world *world)
+{
+    if (world->put_clock == NULL)
+        return;
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    world->put_clock(world, -800); /* as a step of NTP */
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    world->put_clock(world, -30000);
+    struct arbiter_reply reply =
+        expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_UNCLEAR);
+    assert_string_equal(reply.err.slug, "arbiter_clock");
+    (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_UNCLEAR);
+    (void)expect(world, pair.west, ARBITER_OP_READ, 0, "", ARBITER_UNCLEAR);
+    adopt(world, pair.east, 3, "east-1");
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    world->put_clock(world, -30000);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_UNCLEAR);
+    world->put_clock(world, 30000); /* or it comes back by itself */
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+/* ---- what does not answer, or answers nonsense ---- */
+
+static uint64_t
+expect_unclear(struct world *world, struct arbiter *arbiter, uint32_t deadline_ms)
+{
+    struct arbiter_ask what = call_of(ARBITER_OP_RENEW, 3, "east-1");
+    what.deadline_ms = deadline_ms;
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    if (reply.result != ARBITER_UNCLEAR)
+        fail_msg("%s: %s", world->name, arbiter_result_name(reply.result));
+    assert_false(reply.has_record);
+    return reply.answered_ms - reply.sent_ms;
+}
+
+static void
+test_hangs(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    world->hang(world, true);
+    uint64_t took = expect_unclear(world, pair.east, SHORT_MS);
+    assert_true(took >= SHORT_MS && took < SHORT_MS_MAX);
+    took = expect_unclear(world, pair.east, SHORT_MS);
+    assert_true(took >= SHORT_MS && took < SHORT_MS_MAX);
+    world->hang(world, false);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+/* A listener that takes connections and says nothing; or, with words, those to everybody. */
+struct listener {
+    ev_io io;
+    int socket;
+    uint16_t port;
+    const char *words;
+};
+
+static void
+on_connection(struct ev_loop *loop, ev_io *io, int revents)
+{
+    (void)loop, (void)revents;
+    struct listener *listener = CONTAINER_OF(io, struct listener, io);
+    int connection = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (connection < 0)
+        return;
+    (void)!write(connection, listener->words, strlen(listener->words));
+    (void)shutdown(connection, SHUT_WR);
+    char rest[4096]; /* so that the end is no reset */
+    (void)!recv(connection, rest, sizeof rest, MSG_DONTWAIT);
+    (void)close(connection);
+}
+
+static void
+listen_at(struct world *world, struct listener *listener, const char *words)
+{
+    listener->port = pg_fixture_port();
+    listener->words = words;
+    listener->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(listener->port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener->socket, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener->socket, 16), 0);
+    ev_io_init(&listener->io, on_connection, listener->socket, EV_READ);
+    if (words != NULL)
+        ev_io_start(world->loop, &listener->io);
+}
+
+static void
+listener_close(struct world *world, struct listener *listener)
+{
+    ev_io_stop(world->loop, &listener->io);
+    (void)close(listener->socket);
+}
+
+static void
+test_silent(struct world *world)
+{
+    struct listener listener;
+    listen_at(world, &listener, NULL);
+    struct arbiter *east = open_port(world, listener.port, &world->east);
+    uint64_t took = expect_unclear(world, east, SHORT_MS);
+    assert_true(took >= SHORT_MS && took < SHORT_MS_MAX);
+    arbiter_close(east);
+    listener_close(world, &listener);
+}
+
+static void
+test_refused(struct world *world)
+{
+    struct arbiter *east = open_port(world, pg_fixture_port(), &world->east);
+    assert_true(expect_unclear(world, east, WORLD_DEADLINE_MS) < WORLD_DEADLINE_MS);
+    assert_true(expect_unclear(world, east, WORLD_DEADLINE_MS) < WORLD_DEADLINE_MS);
+    arbiter_close(east);
+}
+
+static void
+test_garbage(struct world *world)
+{
+    static const char *const words[] = {
+        "", "N", "S", "Squark", "HTTP/1.1 200 OK\r\n\r\n{}", "\x16\x03\x01\x02\x00\x01\x00"
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        struct listener listener;
+        listen_at(world, &listener, words[i]);
+        struct arbiter *east = open_port(world, listener.port, &world->east);
+        (void)expect_unclear(world, east, SHORT_MS_MAX);
+        arbiter_close(east);
+        listener_close(world, &listener);
+    }
+    if (world->spoil == NULL)
+        return;
+    struct pair pair = pair_open(world);
+    world->spoil(world);
+    struct arbiter_reply reply =
+        expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_UNCLEAR);
+    assert_string_equal(reply.err.slug, "arbiter_record");
+    (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 9, "west-1", ARBITER_UNCLEAR);
+    (void)expect(world, pair.west, ARBITER_OP_READ, 0, "", ARBITER_UNCLEAR);
+    adopt(world, pair.east, 3, "east-1");
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+/* The first refuses, the second says nothing, the third is it; then it is asked first. */
+static void
+test_fail_over(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct listener silent;
+    listen_at(world, &silent, NULL);
+    const char *hosts[] = { "127.0.0.1", "127.0.0.1", "localhost" };
+    uint16_t ports[] = { pg_fixture_port(), silent.port, world->port };
+    struct arbiter *east = open_at(world, hosts, ports, 3, &world->east);
+    struct arbiter_ask what = call_of(ARBITER_OP_ACQUIRE, 3, "east-1");
+    what.deadline_ms = 3 * SHORT_MS_MAX;
+    struct arbiter_reply reply = ask(world, east, &what);
+    if (reply.result != ARBITER_GRANTED)
+        fail_msg("%s: %s", world->name, reply.err.text);
+    reply = expect(world, east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    assert_true(reply.answered_ms - reply.sent_ms < 2 * SHORT_MS_MAX);
+
+    world->stop(world); /* nobody is left: each is tried once */
+    (void)expect_unclear(world, east, 3 * SHORT_MS);
+    world->start(world);
+    what.op = ARBITER_OP_ACQUIRE;
+    reply = ask(world, east, &what);
+    assert_int_equal(reply.result, ARBITER_GRANTED);
+    arbiter_close(east);
+    listener_close(world, &silent);
+    pair_close(&pair);
+}
+
+static void
+test_name(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    const char *hosts[] = { "no..such..name", "localhost" };
+    uint16_t ports[] = { world->port, world->port };
+    struct arbiter *east = open_at(world, hosts, ports, 2, &world->east);
+    (void)expect(world, east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    arbiter_close(east);
+    east = open_at(world, hosts, ports, 1, &world->east); /* only the one that is not there */
+    (void)expect_unclear(world, east, SHORT_MS);
+    arbiter_close(east);
+    east = open_at(world, hosts + 1, ports, 1, &world->east);
+    arbiter_close(east); /* while it is looked up */
+    pair_close(&pair);
+}
+
+static void
+test_tls(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    const char *hosts[] = { "127.0.0.1" };
+    struct arbiter_config config;
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+
+    world->config(world, hosts, &world->port, 1, &config);
+    free(config.ca);
+    config.ca = str_dup(world->other_ca.certificate); /* not the one who signed the server */
+    struct arbiter *east = open_with(world, &config, &world->east, WORLD_CLUSTER);
+    (void)expect_unclear(world, east, SHORT_MS_MAX);
+    arbiter_close(east);
+    arbiter_config_done(&config);
+
+    east = open_port(world, world->port, &world->nobody); /* a CA that it does not know */
+    (void)expect_unclear(world, east, SHORT_MS_MAX);
+    arbiter_close(east);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    pair_close(&pair);
+}
+
+/* Clusters share a witness, and nodes a cluster: a certificate speaks for one of each. */
+static void
+test_strangers(struct world *world)
+{
+    if (world->put_clock == NULL) /* of an etcd, its operator decides */
+        return;
+    struct pair pair = pair_open(world);
+    struct arbiter_config config;
+    const char *hosts[] = { "127.0.0.1" };
+    struct arbiter_reply reply;
+    struct arbiter *other = open_port(world, world->port, &world->other);
+    static const enum arbiter_op ops[] = { ARBITER_OP_CREATE, ARBITER_OP_READ, ARBITER_OP_ACQUIRE,
+                                           ARBITER_OP_RENEW, ARBITER_OP_RELEASE };
+    for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
+        reply = expect(world, other, ops[i], 3, "east-1", ARBITER_UNCLEAR);
+        assert_string_equal(reply.err.slug, "arbiter_denied");
+    }
+    arbiter_close(other);
+    reply = expect(world, pair.west, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_UNCLEAR);
+    assert_string_equal(reply.err.slug, "arbiter_denied");
+
+    /* and the other cluster has its own row */
+    world->config(world, hosts, &world->port, 1, &config);
+    other = open_with(world, &config, &world->other, WORLD_OTHER);
+    (void)expect(world, other, ARBITER_OP_ACQUIRE, 1, "east-1", ARBITER_EMPTY);
+    (void)expect(world, other, ARBITER_OP_CREATE, 1, "east-1", ARBITER_DONE);
+    (void)expect(world, other, ARBITER_OP_ACQUIRE, 1, "east-1", ARBITER_GRANTED);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED);
+    arbiter_close(other);
+    arbiter_config_done(&config);
+    pair_close(&pair);
+}
+
+/* ---- several at once ---- */
+
+/* Each wants an epoch of its own at the same moment; one seat, and never two for one epoch. */
+static void
+test_race(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter *racers[RACERS];
+    struct asked asked[RACERS];
+    for (size_t i = 0; i < RACERS; i++)
+        racers[i] = open_port(world, world->port, i % 2 == 0 ? &world->east : &world->west);
+    for (uint64_t round = 1; round <= 5; round++) {
+        unsigned granted = 0;
+        struct arbiter_reply reply;
+        world->expire(world);
+        memset(asked, 0, sizeof asked);
+        for (size_t i = 0; i < RACERS; i++) {
+            struct arbiter_ask what =
+                call_of(ARBITER_OP_ACQUIRE, 10 * round + i / 2, i % 2 == 0 ? "east-1" : "west-1");
+            (void)arbiter_start(racers[i], &what, on_reply, &asked[i]);
+        }
+        for (size_t i = 0; i < RACERS; i++) {
+            assert_true(pg_fixture_until(world->loop, &asked[i].done, WORLD_PATIENCE_MS));
+            granted += asked[i].reply.result == ARBITER_GRANTED;
+        }
+        assert_true(granted <= 1);
+        reply = expect(world, pair.east, ARBITER_OP_READ, 0, "", ARBITER_DONE);
+        for (size_t i = 0; i < RACERS; i++) {
+            bool is = epoch_equal(&asked[i].reply.epoch, &reply.epoch);
+            assert_true(asked[i].reply.result != ARBITER_GRANTED || is);
+        }
+    }
+    for (size_t i = 0; i < RACERS; i++)
+        arbiter_close(racers[i]);
+    pair_close(&pair);
+}
+
+static void
+never(void *data, const struct arbiter_reply *reply)
+{
+    (void)data, (void)reply;
+    fail();
+}
+
+static void
+test_cancel(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter *east = open_port(world, world->port, &world->east);
+    struct arbiter_ask what = call_of(ARBITER_OP_RENEW, 3, "east-1");
+    struct asked asked = { 0 };
+    struct arbiter_call *calls[3];
+    arbiter_cancel(NULL);
+    arbiter_cancel(arbiter_start(east, &what, never, NULL)); /* not begun */
+    for (size_t i = 0; i < ARRAY_COUNT(calls); i++)
+        calls[i] = arbiter_start(east, &what, never, NULL);
+    (void)arbiter_start(east, &what, on_reply, &asked);
+    for (unsigned i = 0; i < 2; i++)
+        ev_run(world->loop, EVRUN_ONCE); /* begun, and the connection is in the making */
+    for (size_t i = 0; i < ARRAY_COUNT(calls); i++)
+        arbiter_cancel(calls[i]);
+    assert_true(pg_fixture_until(world->loop, &asked.done, WORLD_PATIENCE_MS));
+    assert_int_equal(asked.reply.result, ARBITER_GRANTED);
+
+    (void)arbiter_start(east, &what, never, NULL);
+    (void)ev_run(world->loop, EVRUN_ONCE); /* sent */
+    (void)arbiter_start(east, &what, never, NULL);
+    arbiter_close(east);
+    arbiter_close(NULL);
+    (void)ev_run(world->loop, EVRUN_NOWAIT);
+    pair_close(&pair);
+}
+
+/* More at once than are let through; and a failing connection ends all that wait for it. */
+static void
+test_crowd(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_ask what = call_of(ARBITER_OP_READ, 0, "");
+    struct asked asked[ARBITER_CALLS_MAX + 2] = { 0 };
+    unsigned busy = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(asked); i++)
+        (void)arbiter_start(pair.east, &what, on_reply, &asked[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(asked); i++) {
+        assert_true(pg_fixture_until(world->loop, &asked[i].done, WORLD_PATIENCE_MS));
+        bool refused = strcmp(asked[i].reply.err.slug, "arbiter_busy") == 0;
+        assert_true(refused || asked[i].reply.result == ARBITER_DONE);
+        busy += refused;
+    }
+    assert_true(busy >= 2);
+
+    const char *hosts[] = { "127.0.0.1", "127.0.0.1" };
+    uint16_t ports[] = { pg_fixture_port(), world->port };
+    struct arbiter *east = open_at(world, hosts, ports, 2, &world->east);
+    memset(asked, 0, sizeof asked);
+    for (size_t i = 0; i < 8; i++)
+        (void)arbiter_start(east, &what, on_reply, &asked[i]);
+    for (size_t i = 0; i < 8; i++) {
+        assert_true(pg_fixture_until(world->loop, &asked[i].done, WORLD_PATIENCE_MS));
+        assert_int_equal(asked[i].reply.result, ARBITER_DONE);
+    }
+    arbiter_close(east);
+    pair_close(&pair);
+}
+
+/* ---- what needs no arbiter ---- */
+
+static void
+test_config(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "{\"kind\":\"manual\"}",
+        "{\"kind\":\"postgres\",\"dsn\":\"host=w port=7445\",\"ca\":\"-----BEGIN x\"}",
+        "{\"kind\":\"postgres\",\"dsn\":\"host=/run/pg\"}",
+        "{\"kind\":\"postgres\",\"dsn\":\"host=a,b sslmode=require passfile=/etc/x\"}",
+        "{\"kind\":\"postgres\",\"dsn\":\"postgresql://a:1,b:2/x?sslrootcert=/x\"}",
+        "{\"kind\":\"etcd\",\"endpoints\":[\"https://a:2379\",\"https://[::1]:2379/\"]}",
+    };
+    static const struct {
+        const char *text;
+        const char *says;
+    } bad[] = {
+        { "5", "kind" },
+        { "{\"kind\":\"zookeeper\"}", "kind" },
+        { "{\"kind\":\"manual\",\"dsn\":\"host=x\"}", "dsn" },
+        { "{\"kind\":\"postgres\"}", "dsn" },
+        { "{\"kind\":\"postgres\",\"dsn\":5}", "dsn" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=w\"}", "signed" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=w\",\"ca\":\"/etc/ca.crt\"}", "ca" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"port=1 sslmode=require\"}", "no host" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=w secret\"}", "parse" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=/x password=secret\"}", "password" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=/x port=1,2\"}", "as many" },
+        { "{\"kind\":\"postgres\",\"dsn\":\"host=/x,/x,/x,/x,/x,/x,/x,/x,/x\"}", "as many" },
+        { "{\"kind\":\"etcd\"}", "endpoints" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[]}", "endpoints" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[7]}", "endpoints" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[\"etcd:2379\"]}", "etcd:2379" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[\"https://u:p@etcd:2379\"]}", "no URL" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[\"https:///v3\"]}", "no URL" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[\"https://a/v3/kv\"]}", "no URL" },
+        { "{\"kind\":\"etcd\",\"endpoints\":[\"https://a\"],\"user\":\"x\"}", "user" },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        struct json_object *value = NULL;
+        struct arbiter_config config;
+        struct err err = { 0 };
+        assert_int_equal(json_read(good[i], strlen(good[i]), &value, &err), ERR_NONE);
+        if (arbiter_config_read(value, &config, &err) != ERR_NONE)
+            fail_msg("%s: %s", good[i], err.text);
+        arbiter_config_done(&config);
+        json_object_put(value);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        struct json_object *value = NULL;
+        struct arbiter_config config;
+        struct err err = { 0 };
+        assert_int_equal(json_read(bad[i].text, strlen(bad[i].text), &value, &err), ERR_NONE);
+        assert_int_equal(arbiter_config_read(value, &config, &err), ERR_INVALID);
+        if (strstr(err.text, bad[i].says) == NULL || strstr(err.text, "secret") != NULL)
+            fail_msg("%s: %s", bad[i].text, err.text);
+        json_object_put(value);
+    }
+}
+
+/* ---- the table ---- */
+
+#define CASE_TABLE(X)                                                                              \
+    X(grant)                                                                                       \
+    X(held)                                                                                        \
+    X(stale)                                                                                       \
+    X(expired)                                                                                     \
+    X(runs_out)                                                                                    \
+    X(release)                                                                                     \
+    X(same_holder)                                                                                 \
+    X(length)                                                                                      \
+    X(empty)                                                                                       \
+    X(restored)                                                                                    \
+    X(restored_read)                                                                               \
+    X(restart)                                                                                     \
+    X(clock_back)                                                                                  \
+    X(hangs)                                                                                       \
+    X(silent)                                                                                      \
+    X(refused)                                                                                     \
+    X(garbage)                                                                                     \
+    X(fail_over)                                                                                   \
+    X(name)                                                                                        \
+    X(tls)                                                                                         \
+    X(strangers)                                                                                   \
+    X(race)                                                                                        \
+    X(cancel)                                                                                      \
+    X(crowd)
+
+#define X(name)                                                                                    \
+    static void postgres_##name(void **state)                                                      \
+    {                                                                                              \
+        (void)state;                                                                               \
+        test_##name(worlds[0]);                                                                    \
+    }                                                                                              \
+    static void etcd_##name(void **state)                                                          \
+    {                                                                                              \
+        (void)state;                                                                               \
+        test_##name(worlds[1]);                                                                    \
+    }
+CASE_TABLE(X)
+#undef X
+
+static int
+open_worlds(void **state)
+{
+    (void)state;
+    worlds[0] = world_open("postgres");
+    worlds[1] = world_open("etcd");
+    return 0;
+}
+
+static int
+close_worlds(void **state)
+{
+    (void)state;
+    world_close(worlds[0]);
+    world_close(worlds[1]);
+    ev_loop_destroy(ev_default_loop(0));
+    return 0;
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_config),
+#define X(name) cmocka_unit_test(postgres_##name), cmocka_unit_test(etcd_##name),
+                                               CASE_TABLE(X)
+#undef X
+    };
+    return cmocka_run_group_tests(tests, open_worlds, close_worlds);
+}
