@@ -209,10 +209,14 @@ judge_fenced(struct node *node, struct step_context *context)
                    (unsigned long long)node->own.applied.revision);
         return NODE_FENCED;
     }
-    if (own_epoch_is_confirmed(node, now_ms)) {
-        (void)emit(context, NODE_DO_RESUME);
-        node->deadline_ms = now_ms + node->limits.retry_ms;
+    if (!own_epoch_is_confirmed(node, now_ms))
+        return NODE_FENCED;
+    if (node->leased && !epoch_equal(&node->granted, &node->own.epoch)) {
+        emit(context, NODE_DO_WANT)->epoch = node->own.epoch;
+        return NODE_FENCED;
     }
+    (void)emit(context, NODE_DO_RESUME);
+    node->deadline_ms = now_ms + node->limits.retry_ms;
     return NODE_FENCED;
 }
 
@@ -356,6 +360,26 @@ step_down(struct node *node, struct step_context *context)
     node->deadline_ms = 0;
     node->challenged_ms = 0;
     return judge_fenced(node, context);
+}
+
+static enum node_state
+on_lapsed(struct node *node, struct step_context *context)
+{
+    set_reason(node, "the lease is lost: %s",
+               context->event->text == NULL ? "no cause given" : context->event->text);
+    return step_down(node, context);
+}
+
+/* A renewal goes on: it leads to another epoch, and that one has to be granted. */
+static enum node_state
+on_lapsed_candidate(struct node *node, struct step_context *context)
+{
+    if (node->before != NODE_PRIMARY)
+        return NODE_CANDIDATE;
+    (void)emit(context, NODE_DO_FENCE_DATABASE);
+    (void)emit(context, NODE_DO_DEACTIVATE);
+    node->before = NODE_FENCED;
+    return NODE_CANDIDATE;
 }
 
 static enum node_state
@@ -593,6 +617,7 @@ static const struct node_rule {
     { NODE_FENCED, NODE_EV_FROZEN, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_REOPENED, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_ATTACHED, on_nothing, TO(FENCED) },
+    { NODE_FENCED, NODE_EV_LAPSED, on_nothing, TO(FENCED) },
 
     { NODE_REJOINING, NODE_EV_START, on_start, DOWN },
     { NODE_REJOINING, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -602,6 +627,7 @@ static const struct node_rule {
     { NODE_REJOINING, NODE_EV_ATTACHED, on_attached, TO(STANDBY) | TO(FENCED) },
     { NODE_REJOINING, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
     { NODE_REJOINING, NODE_EV_STREAM, on_nothing, TO(REJOINING) },
+    { NODE_REJOINING, NODE_EV_LAPSED, on_nothing, TO(REJOINING) },
 
     { NODE_STANDBY, NODE_EV_START, on_start, DOWN },
     { NODE_STANDBY, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -610,6 +636,7 @@ static const struct node_rule {
     { NODE_STANDBY, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_STANDBY, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
     { NODE_STANDBY, NODE_EV_STREAM, on_stream, TO(STANDBY) | DOWN },
+    { NODE_STANDBY, NODE_EV_LAPSED, on_nothing, TO(STANDBY) },
 
     { NODE_CANDIDATE, NODE_EV_START, on_start, DOWN },
     { NODE_CANDIDATE, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -620,6 +647,7 @@ static const struct node_rule {
     { NODE_CANDIDATE, NODE_EV_FAILED, on_failed, TO(PRIMARY) | TO(STANDBY) | TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_ATTACHED, on_nothing, TO(CANDIDATE) },
     { NODE_CANDIDATE, NODE_EV_STREAM, on_nothing, TO(CANDIDATE) },
+    { NODE_CANDIDATE, NODE_EV_LAPSED, on_lapsed_candidate, TO(CANDIDATE) },
 
     { NODE_CLOSED, NODE_EV_START, on_start, DOWN },
     { NODE_CLOSED, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -629,6 +657,7 @@ static const struct node_rule {
     { NODE_CLOSED, NODE_EV_ACKED, on_acked, TO(PRIMARY) },
     { NODE_CLOSED, NODE_EV_FAILED, on_failed_closed, TO(FENCED) },
     { NODE_CLOSED, NODE_EV_STREAM, on_nothing, TO(CLOSED) },
+    { NODE_CLOSED, NODE_EV_LAPSED, on_lapsed, DOWN },
 
     { NODE_PRIMARY, NODE_EV_START, on_start, DOWN },
     { NODE_PRIMARY, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -640,6 +669,7 @@ static const struct node_rule {
     { NODE_PRIMARY, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
     { NODE_PRIMARY, NODE_EV_FAILED, on_nothing, TO(PRIMARY) },
     { NODE_PRIMARY, NODE_EV_STREAM, on_nothing, TO(PRIMARY) },
+    { NODE_PRIMARY, NODE_EV_LAPSED, on_lapsed, DOWN },
 
     { NODE_DRAINING, NODE_EV_START, on_start, DOWN },
     { NODE_DRAINING, NODE_EV_LOST, on_lost, TO(FENCED) },
@@ -651,6 +681,7 @@ static const struct node_rule {
     { NODE_DRAINING, NODE_EV_FROZEN, on_frozen, TO(DRAINING) | TO(PRIMARY) },
     { NODE_DRAINING, NODE_EV_REOPENED, on_reopened, TO(DRAINING) | TO(PRIMARY) },
     { NODE_DRAINING, NODE_EV_STREAM, on_nothing, TO(DRAINING) },
+    { NODE_DRAINING, NODE_EV_LAPSED, on_lapsed, DOWN },
 };
 
 static const struct node_rule *
@@ -696,6 +727,13 @@ node_note(struct node *node, const struct position *applied, const struct epoch 
     }
     if (promised != NULL)
         node->own.promised = *epoch_max(&node->own.promised, promised);
+}
+
+void
+node_note_lease(struct node *node, bool leased, const struct epoch *granted)
+{
+    node->leased = leased;
+    node->granted = granted == NULL ? (struct epoch){ 0 } : *granted;
 }
 
 static void

@@ -11,6 +11,8 @@
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
  *       epoch only when the peers that any capture would have met have promised nothing later.
+ *       Where there is an arbiter, it has to grant that epoch, too, before the node goes on (WANT).
+ *   I9  PRIMARY, CLOSED, DRAINING -the lease is lost-> FENCED: somebody else may act now.
  *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
  *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
  *       wrote.
@@ -74,6 +76,7 @@ struct node_facts {
     X(ACKED)    /* its first row is acknowledged */                                                \
     X(FAILED)   /* the promotion ended; 'beyond': after its first promise */                       \
     X(ATTACHED) /* REJOINING is done, or not ok */                                                 \
+    X(LAPSED)   /* the lease is lost: 'text' says how */                                           \
     X(STREAM)   /* our subscription receives (ok) or does not */
 
 enum node_event_kind {
@@ -96,6 +99,7 @@ const char *node_event_name(enum node_event_kind kind);
     X(DEACTIVATE)   /* nothing on the outside is ours any more */                                  \
     X(RESUME)       /* start a promotion of kind resumption */                                     \
     X(RENEW)        /* start a promotion of kind renewal */                                        \
+    X(WANT)         /* ask the arbiter for 'epoch', ours: node_note_lease() when it is granted */  \
     X(ALARM)        /* TICK at 'at_ms' */
 
 enum node_effect_kind {
@@ -132,6 +136,8 @@ struct node {
     struct node_peer peers[NODE_MEMBERS_MAX]; /* the other members */
     size_t peer_count;
     bool database;                  /* our database answers */
+    bool leased;                    /* an arbiter grants epochs */
+    struct epoch granted;           /* by it, to us; number 0 for none */
     char following[NODE_NAME_SIZE]; /* REJOINING, STANDBY */
     struct epoch following_epoch;
     struct epoch freeze_epoch;     /* DRAINING: asked for by */
@@ -152,7 +158,7 @@ struct node_event {
     const struct quorum_record *record; /* any; NULL when it has not changed */
     struct epoch epoch;                 /* CAPTURED, FREEZE, THAW, OPENED */
     struct position position;           /* ATTACHED, OPENED: our own now */
-    const char *text;                   /* LOST, FAILED, ATTACHED not ok: the cause; may be NULL */
+    const char *text; /* LOST, FAILED, LAPSED, ATTACHED not ok: the cause; may be NULL */
     bool ok;
     bool beyond; /* FAILED */
 };
@@ -180,6 +186,9 @@ void node_set_peers(struct node *node, const char *const *names, size_t count);
  * never go back to the primary of an earlier one (I3).
  */
 void node_note(struct node *node, const struct position *applied, const struct epoch *promised);
+
+/* Whether there is an arbiter, and the epoch under which it lets us go on; NULL for none. */
+void node_note_lease(struct node *node, bool leased, const struct epoch *granted);
 
 /* ERR_CONFLICT: no rule for the event in this state; nothing has changed. */
 MUST_CHECK enum err_code node_step(struct node *node, const struct node_event *event,

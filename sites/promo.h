@@ -273,6 +273,8 @@ MUST_CHECK enum err_code promo_step(struct promo *promo, const struct promo_even
 /* True from the first promise on until DONE or FAILED: only forward. */
 bool promo_is_beyond_return(const struct promo *promo);
 bool promo_is_running(const struct promo *promo);
+/* The latest epoch, promises included, that the members showed before they promised ours (I9). */
+struct epoch promo_known_before(const struct promo *promo);
 
 /* The whole matrix of states and events as text, one line each, refusals included. */
 struct buf;

@@ -111,3 +111,14 @@ promo_is_beyond_return(const struct promo *promo)
     }
     return false;
 }
+
+struct epoch
+promo_known_before(const struct promo *promo)
+{
+    struct epoch before = promo->old_epoch;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].captured)
+            before = *epoch_max(&before, &promo->members[i].promised_before);
+    }
+    return before;
+}

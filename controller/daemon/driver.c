@@ -42,8 +42,8 @@ run_promo(struct driver *driver, struct driver_queued *queued)
         driver_drain_look(driver);
 }
 
-static void
-tell_acting(struct driver *driver)
+void
+driver_act(struct driver *driver)
 {
     enum node_state state = driver->node.state;
     bool primary = state == NODE_PRIMARY;
@@ -57,7 +57,7 @@ tell_acting(struct driver *driver)
     struct driver_peer *peer = driver_peer(driver, now.name);
     const char *site = now.self ? driver->core->home->site : peer == NULL ? "" : peer->site;
     acting_role(driver->core->acting, role, site, &driver->node.own.epoch,
-                primary && driver->may_act);
+                primary && driver->may_act && driver->leased);
 }
 
 static void
@@ -83,6 +83,8 @@ run_node(struct driver *driver, struct driver_queued *queued)
     }
     for (size_t i = 0; i < effects.count; i++)
         driver_do_node(driver, &effects.list[i]);
+    if (queued->node.kind == NODE_EV_CAPTURED)
+        driver_lease_close(driver);
     bool down = driver->node.state == NODE_FENCED || driver->node.state == NODE_REJOINING;
     if (changed && down && queued->node.kind != NODE_EV_FAILED &&
         promo_is_running(&driver->promo)) /* a promotion that nobody would open for any more */
@@ -91,7 +93,7 @@ run_node(struct driver *driver, struct driver_queued *queued)
     if (changed) {
         if (driver->node.state != NODE_PRIMARY)
             driver->may_act = false;
-        tell_acting(driver);
+        driver_act(driver);
         struct json_object *document = json_object_new_object();
         json_add_string(document, "node", driver->node.self);
         json_add_string(document, "state", node_state_name(driver->node.state));
@@ -299,6 +301,7 @@ driver_database(struct driver *driver, bool ready, const struct err *err)
      * standbys would hold the row. */
     driver->database_asked = true;
     driver_load_key_rules(driver);
+    driver_lease_load(driver);
     (void)pq_query(driver->core->ctl, sql_waiters_cancel, 0, NULL, on_waiters_cancelled, NULL);
     (void)pq_query(driver->core->ctl, sql_fence, 0, NULL, on_start_position, driver);
 }
@@ -326,6 +329,8 @@ on_row(struct tail_listener *listener, const struct tail_row *row)
     if (strcmp(row->key, "sync/set") == 0 || strcmp(row->key, "durability") == 0 ||
         strcmp(row->key, "sync.k") == 0)
         driver_sync_changed(driver);
+    if (strcmp(row->key, "arbiter") == 0 || str_starts(row->key, "lease."))
+        driver_lease_configure(driver);
 }
 
 static void
@@ -333,6 +338,7 @@ on_reloaded(struct tail_listener *listener, const struct cache_position *positio
 {
     struct driver *driver = CONTAINER_OF(listener, struct driver, tail);
     driver_read_members(driver);
+    driver_lease_configure(driver);
     on_applied(listener, position);
     if (!driver->node.database && pq_state(driver->core->ctl) == PQ_READY)
         driver_database(driver, true, NULL);
@@ -387,7 +393,7 @@ on_upkeep(struct ev_loop *loop, ev_timer *timer, int revents)
     if (!driver->node.database && pq_state(driver->core->ctl) == PQ_READY)
         driver_database(driver, true, NULL);
     driver_upkeep(driver);
-    tell_acting(driver);
+    driver_act(driver);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -518,6 +524,7 @@ void
 driver_start(struct driver *driver)
 {
     driver->running = true;
+    driver_lease_start(driver);
     tail_listen(driver->core->tail, &driver->tail);
     driver_read_members(driver);
     ev_timer_again(driver->core->loop, &driver->poll);
@@ -548,6 +555,7 @@ driver_stop(struct driver *driver)
     if (!driver->running)
         return;
     driver->running = false;
+    driver_lease_stop(driver);
     tail_unlisten(&driver->tail);
     ev_timer_stop(driver->core->loop, &driver->poll);
     ev_timer_stop(driver->core->loop, &driver->node_alarm);

@@ -63,9 +63,19 @@ set_alarm(struct driver *driver, ev_timer *timer, uint64_t at_ms)
 static void
 on_fenced(void *data, const PGresult *result, const struct err *err, bool warned)
 {
-    (void)data, (void)result, (void)warned;
+    struct driver *driver = data;
+    enum node_state state = driver->node.state;
+    (void)result, (void)warned;
     if (err != NULL)
         log_warn("node.fence", "reason=\"%s\"", err->text);
+    else if (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY)
+        driver_lease_close(driver);
+}
+
+void
+driver_fence_database(struct driver *driver)
+{
+    (void)pq_query(driver->core->ctl, sql_fence, 0, NULL, on_fenced, driver);
 }
 
 static void
@@ -237,7 +247,7 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
     const char *pair[] = { number, effect->epoch.holder };
     switch (effect->kind) {
     case NODE_DO_FENCE_DATABASE:
-        (void)pq_query(core->ctl, sql_fence, 0, NULL, on_fenced, driver);
+        driver_fence_database(driver);
         break;
     case NODE_DO_FREEZE_DATABASE:
         (void)pq_query(core->ctl, sql_freeze, 0, NULL, on_frozen, driver);
@@ -266,6 +276,9 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
         break;
     case NODE_DO_RENEW:
         do_own_promo(driver, PROMO_RENEWAL);
+        break;
+    case NODE_DO_WANT:
+        driver_want_lease(driver, &effect->epoch);
         break;
     case NODE_DO_ALARM:
         set_alarm(driver, &driver->node_alarm, effect->at_ms);
@@ -543,10 +556,13 @@ on_opened(void *data, const PGresult *result, const struct err *err, bool warned
     if (!call_end(data, &driver, node))
         return;
     bool ok = err == NULL && driver_read_position(result, &facts);
-    if (ok)
+    if (ok) {
+        struct epoch before = promo_known_before(&driver->promo);
+        driver_lease_opened(driver, &facts.epoch, &before);
         driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_OPENED,
                                                        .epoch = facts.epoch,
                                                        .position = facts.applied });
+    }
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_OPENED,
                                                      .ok = ok,
                                                      .text = err == NULL ? NULL : err->text });
@@ -646,6 +662,10 @@ on_released(void *context, struct json_object *document, const struct err *err)
         return;
     if (err == NULL && !json_get_bool(document, "released", &ok))
         ok = false;
+    const char *acted;
+    struct epoch epoch;
+    if (ok && json_get_string(document, "acted", &acted) && epoch_parse(acted, &epoch))
+        driver_lease_proved(driver, &epoch);
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_RELEASED, .ok = ok });
 }
 
@@ -710,6 +730,9 @@ do_open(struct driver *driver, const struct promo_effect *effect)
     char number[24];
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)effect->epoch.number);
     const char *values[] = { number, effect->epoch.holder };
+    if (!effect->resume)
+        driver->gate_ms = 0; /* what is left of an earlier epoch */
+    driver_gate_database(driver);
     (void)pq_query(driver->core->ctl, effect->resume ? sql_resume : sql_open, 2, values, on_opened,
                    call_new(driver, driver->node.self));
 }
@@ -764,6 +787,7 @@ driver_do_promo(struct driver *driver, const struct promo_effect *effect)
         break;
     case PROMO_DO_ACTIVATE:
         driver->may_act = true;
+        driver_act(driver);
         driver_touch(driver);
         break;
     case PROMO_DO_ALARM:

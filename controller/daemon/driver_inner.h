@@ -13,6 +13,7 @@
 #include <ev.h>
 #include <libpq-fe.h>
 
+#include "controller/arbiter/arbiter.h"
 #include "controller/base/list.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
@@ -22,6 +23,7 @@
 #include "controller/loop/fetch.h"
 #include "replication/repl_arm.h"
 #include "replication/repl_attach.h"
+#include "sites/lease.h"
 
 #define DRIVER_QUEUE_MAX      256
 #define DRIVER_ADDRESS_SIZE   300
@@ -94,7 +96,22 @@ struct driver {
 
     unsigned silent_seconds; /* without an answer of our database to the upkeep */
     bool database_asked;
-    bool may_act;            /* effects on the outside are ours */
+    bool may_act; /* effects on the outside are ours, as far as promotions go */
+
+    struct lease lease;
+    bool lease_loaded; /* what it kept over the restart was read */
+    bool leased;       /* effects on the outside are ours, as far as the lease goes */
+    uint64_t gate_ms;  /* our database takes writes until then; 0: no end */
+    uint64_t arbiter_revision;
+    enum arbiter_kind arbiter_kind;
+    struct arbiter *arbiter;         /* owned; NULL without */
+    struct arbiter_call *lease_call; /* under way, or NULL */
+    void *lease_question;            /* owned; of it */
+    ev_timer lease_alarm;
+    ev_timer give_up; /* asks again that nothing of ours acts */
+    ev_check turn;
+    struct serve *released_for; /* a deactivation that waits until the lease is given back */
+
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
     uint64_t acked_revision; /* newest of our own rows that was acknowledged in this epoch */
@@ -129,6 +146,8 @@ struct driver {
 void driver_post_node(struct driver *driver, const struct node_event *event);
 void driver_post_promo(struct driver *driver, const struct promo_event *event);
 void driver_touch(struct driver *driver);
+/* Tells acting.h what we are and whether we may act. */
+void driver_act(struct driver *driver);
 void driver_emit(struct driver *driver, const char *kind, struct json_object *document);
 /* The record of the sync set in our log: from the cache; all members and k = 0 when none is there.
  */
@@ -173,3 +192,33 @@ void driver_upkeep(struct driver *driver);
 /* The record, a setting of durability or the members have changed: look at once. */
 void driver_sync_changed(struct driver *driver);
 void driver_load_key_rules(struct driver *driver);
+
+/* ---- driver_lease.c ---- */
+
+void driver_lease_start(struct driver *driver);
+void driver_lease_stop(struct driver *driver);
+/* Once our database answers: what was kept over the restart. */
+void driver_lease_load(struct driver *driver);
+/* The key "arbiter", a time of the lease, or the members may have changed. */
+void driver_lease_configure(struct driver *driver);
+void driver_lease_members(struct driver *driver);
+/* A holder that was fenced asks to go on under 'epoch'. */
+void driver_want_lease(struct driver *driver, const struct epoch *epoch);
+/* Our database holds 'epoch'; 'before' is the latest that was known here before we promised it. */
+void driver_lease_opened(struct driver *driver, const struct epoch *epoch,
+                         const struct epoch *before);
+/* We are primary no more: our database is fenced, or promised to another. */
+void driver_lease_close(struct driver *driver);
+/* Nothing of ours acts on the outside any more. */
+void driver_lease_stopped(struct driver *driver);
+/* It is to be given back, and is not yet: driver_released() is called when it is. */
+bool driver_lease_is_releasing(const struct driver *driver);
+/* The holder of 'epoch' was allowed to act under it, and acts no more. */
+void driver_lease_proved(struct driver *driver, const struct epoch *epoch);
+/* The end of writes as the lease sees it, told to our database. */
+void driver_gate_database(struct driver *driver);
+
+/* ---- driver_effects.c, driver_serve.c ---- */
+
+void driver_fence_database(struct driver *driver);
+void driver_released(struct driver *driver);

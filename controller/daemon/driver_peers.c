@@ -90,6 +90,7 @@ driver_read_members(struct driver *driver)
     for (size_t i = 0; i < count; i++)
         names[i] = driver->peers[i].name;
     node_set_peers(&driver->node, names, count);
+    driver_lease_members(driver);
     driver->members_generation++;
     driver_touch(driver);
 }

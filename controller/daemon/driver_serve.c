@@ -396,13 +396,37 @@ serve_snapshot(struct serve *serve)
  */
 
 static void
+answer_released(struct serve *serve, bool ok, const char *text)
+{
+    struct json_object *document = json_object_new_object();
+    const struct epoch *acted = &serve->driver->lease.memory.cleared;
+    char epoch[EPOCH_TEXT_SIZE];
+    json_add_bool(document, "released", ok);
+    json_add_string(document, "acted", acted->number == 0 ? "" : epoch_text(acted, epoch));
+    json_add_string(document, "text", text);
+    serve_json(serve, document);
+}
+
+void
+driver_released(struct driver *driver)
+{
+    struct serve *serve = take_ptr(&driver->released_for);
+    if (serve != NULL)
+        answer_released(serve, true, "");
+}
+
+/* Who takes over may act at once when the lease was given back, too. */
+static void
 on_acting_released(void *data, bool ok, const char *text)
 {
     struct serve *serve = data;
-    struct json_object *document = json_object_new_object();
-    json_add_bool(document, "released", ok);
-    json_add_string(document, "text", text);
-    serve_json(serve, document);
+    struct driver *driver = serve->driver;
+    if (ok)
+        driver_lease_stopped(driver);
+    if (!ok || !driver_lease_is_releasing(driver) || driver->released_for != NULL)
+        answer_released(serve, ok, text);
+    else
+        driver->released_for = serve;
 }
 
 static void
@@ -415,6 +439,7 @@ serve_deactivate(struct serve *serve)
         return;
     }
     driver->may_act = false;
+    driver_lease_close(driver);
     acting_release(driver->core->acting, on_acting_released, serve);
 }
 

@@ -21,6 +21,7 @@ begin
             return false;
         end if;
         perform local.capture(n.promised + 1, n.name);
+        perform local.tenure_set(null);
         perform local.open(n.promised + 1, n.name);
         answer := shared.write(jsonb_build_array(
             '{"author": "baton", "changes": [{"key": "epoch", "value": null}]}'::jsonb,

@@ -161,6 +161,21 @@ confirmed(struct bench *bench)
 }
 
 static void
+confirmed_not_granted(struct bench *bench)
+{
+    struct epoch earlier = epoch_make(1, "a-1");
+    confirmed(bench);
+    node_note_lease(&bench->node, true, &earlier);
+}
+
+static void
+confirmed_and_granted(struct bench *bench)
+{
+    confirmed(bench);
+    node_note_lease(&bench->node, true, &bench->node.own.epoch);
+}
+
+static void
 confirmed_a_while_ago(struct bench *bench)
 {
     confirmed(bench);
@@ -356,6 +371,9 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "" },
     { NODE_FENCED, NODE_EV_ATTACHED, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_STREAM, NULL, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_LAPSED, NULL, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_TICK, confirmed_not_granted, NODE_FENCED, "WANT:1/b-1" },
+    { NODE_FENCED, NODE_EV_TICK, confirmed_and_granted, NODE_FENCED, "RESUME" },
 
     { NODE_REJOINING, NODE_EV_START, NULL, NODE_FENCED, "" },
     { NODE_REJOINING, NODE_EV_START, later_primary, NODE_REJOINING, "ATTACH:2/a-1" },
@@ -371,6 +389,7 @@ static const struct node_case cases[] = {
     { NODE_REJOINING, NODE_EV_ATTACHED, NULL, NODE_STANDBY, "" },
     { NODE_REJOINING, NODE_EV_ATTACHED, not_ok, NODE_FENCED, "ALARM+100" },
     { NODE_REJOINING, NODE_EV_STREAM, NULL, NODE_REJOINING, "" },
+    { NODE_REJOINING, NODE_EV_LAPSED, NULL, NODE_REJOINING, "" },
 
     { NODE_STANDBY, NODE_EV_START, NULL, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_START, later_primary, NODE_REJOINING, "ATTACH:2/a-1" },
@@ -389,6 +408,7 @@ static const struct node_case cases[] = {
     { NODE_STANDBY, NODE_EV_STREAM, not_ok, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, silent_for_long, NODE_REJOINING, "ATTACH:2/a-1" },
     { NODE_STANDBY, NODE_EV_STREAM, newer_schema, NODE_FENCED, "" },
+    { NODE_STANDBY, NODE_EV_LAPSED, NULL, NODE_STANDBY, "" },
 
     { NODE_CANDIDATE, NODE_EV_START, NULL, NODE_FENCED, "" },
     { NODE_CANDIDATE, NODE_EV_START, was_primary, NODE_FENCED, "WRITES_CLOSE" },
@@ -410,6 +430,8 @@ static const struct node_case cases[] = {
       "FENCE_DATABASE DEACTIVATE ALARM+100" },
     { NODE_CANDIDATE, NODE_EV_ATTACHED, NULL, NODE_CANDIDATE, "" },
     { NODE_CANDIDATE, NODE_EV_STREAM, NULL, NODE_CANDIDATE, "" },
+    { NODE_CANDIDATE, NODE_EV_LAPSED, NULL, NODE_CANDIDATE, "" },
+    { NODE_CANDIDATE, NODE_EV_LAPSED, was_primary, NODE_CANDIDATE, "FENCE_DATABASE DEACTIVATE" },
 
     { NODE_CLOSED, NODE_EV_START, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_CLOSED, NODE_EV_START, later_primary, NODE_REJOINING, "WRITES_CLOSE ATTACH:2/a-1" },
@@ -429,6 +451,8 @@ static const struct node_case cases[] = {
     { NODE_CLOSED, NODE_EV_ACKED, NULL, NODE_PRIMARY, "WRITES_OPEN" },
     { NODE_CLOSED, NODE_EV_FAILED, NULL, NODE_FENCED, "FENCE_DATABASE DEACTIVATE ALARM+100" },
     { NODE_CLOSED, NODE_EV_STREAM, NULL, NODE_CLOSED, "" },
+    { NODE_CLOSED, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
+    { NODE_CLOSED, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
 
     { NODE_PRIMARY, NODE_EV_START, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_PRIMARY, NODE_EV_START, later_primary, NODE_REJOINING, "WRITES_CLOSE ATTACH:2/a-1" },
@@ -448,6 +472,9 @@ static const struct node_case cases[] = {
     { NODE_PRIMARY, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "WRITES_HOLD" },
     { NODE_PRIMARY, NODE_EV_FAILED, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_STREAM, NULL, NODE_PRIMARY, "" },
+    { NODE_PRIMARY, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
+    { NODE_PRIMARY, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_PRIMARY, NODE_EV_LAPSED, confirmed_not_granted, NODE_FENCED, DOWN " WANT:1/b-1" },
 
     { NODE_DRAINING, NODE_EV_START, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_DRAINING, NODE_EV_START, later_primary, NODE_REJOINING, "WRITES_CLOSE ATTACH:2/a-1" },
@@ -473,6 +500,8 @@ static const struct node_case cases[] = {
     { NODE_DRAINING, NODE_EV_REOPENED, NULL, NODE_PRIMARY, "WRITES_OPEN" },
     { NODE_DRAINING, NODE_EV_REOPENED, not_ok, NODE_DRAINING, "ALARM+100" },
     { NODE_DRAINING, NODE_EV_STREAM, NULL, NODE_DRAINING, "" },
+    { NODE_DRAINING, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
+    { NODE_DRAINING, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
 };
 
 static void

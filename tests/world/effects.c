@@ -85,6 +85,8 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
     case NODE_DO_RENEW:
         do_own_promo(world, node, PROMO_RENEWAL);
         break;
+    case NODE_DO_WANT: /* no arbiter in this world */
+        break;
     case NODE_DO_ALARM:
         set_alarm(world, node, false, effect->at_ms);
         break;
