@@ -58,6 +58,23 @@
       "how long the arbiter grants the right to act; a silent primary is replaced no sooner")      \
     X(LEASE_RENEW_MS, "lease.renew_ms", INTEGER, "ms", 100, 60000, "1000", CLUSTER, LIVE,          \
       "pause between two renewals of the lease, and how long the arbiter may take to answer")      \
+    X(TAKEOVER_WITHIN_SITE, "takeover.within_site", CHOICE, "automatic|manual|unguarded", 0, 0,    \
+      "automatic", CLUSTER, LIVE,                                                                  \
+      "who decides when the primary is gone and a node of its site could take over. automatic: "   \
+      "Baton, with an arbiter; manual: a person; unguarded: Baton without an arbiter, at the "     \
+      "risk "                                                                                      \
+      "of two primaries")                                                                          \
+    X(TAKEOVER_ACROSS_SITES, "takeover.across_sites", CHOICE, "automatic|manual|unguarded", 0, 0,  \
+      "manual", CLUSTER, LIVE, "the same for a node of another site")                              \
+    X(TAKEOVER_DELAY_MS, "takeover.delay_ms", INTEGER, "ms", 0, 3600000, "500", SITE, LIVE,        \
+      "how long the primary must have been gone before a node of this site takes over, and how "   \
+      "much longer each node waits for a better one")                                              \
+    X(TAKEOVER_PRIORITY, "takeover.priority", INTEGER, "points", 0, 100, "50", NODE, LIVE,         \
+      "of several nodes that could take over, the one with the most does; 0: never by itself")     \
+    X(TAKEOVER_COOLDOWN_MS, "takeover.cooldown_ms", INTEGER, "ms", 0, 86400000, "60000", CLUSTER,  \
+      LIVE, "pause between two automatic takeovers")                                               \
+    X(TAKEOVER_PER_HOUR_MAX, "takeover.per_hour_max", INTEGER, "takeovers", 1, 60, "2", CLUSTER,   \
+      LIVE, "more automatic takeovers than this within an hour need a person")                     \
     X(LOG_KEEP_DAYS, "log.keep_days", INTEGER, "days", 1, 3650, "30", CLUSTER, LIVE,               \
       "rows of the shared log younger than this are kept")                                         \
     X(LOG_KEEP_ROWS, "log.keep_rows", INTEGER, "rows", 1000, 100000000, "1000000", CLUSTER, LIVE,  \

@@ -1,7 +1,9 @@
 #include "sites/setting.h"
 
 #include <inttypes.h>
+#include <string.h>
 
+#include "controller/base/json.h"
 #include "sites/lease.h"
 
 struct bounds {
@@ -48,6 +50,34 @@ check_waits(const struct bounds *bounds)
                  "after sync.commit_wait_ms a write is answered with outcome unknown");
 }
 
+static bool
+has_arbiter(const struct setting_source *source)
+{
+    struct setting_stored stored = { 0 };
+    const char *kind;
+    return source->find(source->data, SETTING_LAYER_CLUSTER, "",
+                        setting_row(SETTING_SYSTEM_ARBITER)->name, &stored) &&
+           json_get_string(stored.value, "kind", &kind) && strcmp(kind, "manual") != 0;
+}
+
+/* Without an arbiter is a choice of its own, not a fall-back. */
+static void
+check_unguarded(const struct bounds *bounds)
+{
+    static const enum setting_id ids[] = { SETTING_TAKEOVER_WITHIN_SITE,
+                                           SETTING_TAKEOVER_ACROSS_SITES };
+    for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
+        char pointer[FAULT_POINTER_SIZE];
+        if (strcmp(setting_text(ids[i], bounds->source), "unguarded") != 0 ||
+            !has_arbiter(bounds->source))
+            continue;
+        fault_pointer(pointer, "", setting_row(ids[i])->name);
+        fault_add(bounds->faults, pointer,
+                  "'unguarded' is for clusters without an arbiter, and this one has one; choose "
+                  "automatic");
+    }
+}
+
 void
 setting_bound_faults(const struct setting_source *source, struct fault_list *faults)
 {
@@ -55,4 +85,5 @@ setting_bound_faults(const struct setting_source *source, struct fault_list *fau
     check_lease(&bounds);
     check_peers(&bounds);
     check_waits(&bounds);
+    check_unguarded(&bounds);
 }

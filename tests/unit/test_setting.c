@@ -362,6 +362,32 @@ test_bounds_between_keys(void **state)
     expect_bound("sync.commit_wait_ms", "1000",
                  "/sync.wait_ms: 2000 ms, but at most 1000: after sync.commit_wait_ms a write is "
                  "answered with outcome unknown");
+    expect_bound("takeover.within_site", "\"unguarded\"", NULL);
+    expect_bound("arbiter", "{\"kind\":\"etcd\"}", NULL);
+}
+
+static void
+test_unguarded_is_for_clusters_without_an_arbiter(void **state)
+{
+    (void)state;
+    struct store store = { 0 };
+    struct fault_list faults = { 0 };
+    put(&store, SETTING_LAYER_CLUSTER, "", "takeover.across_sites", "\"unguarded\"");
+    put(&store, SETTING_LAYER_CLUSTER, "", "arbiter", "{\"kind\":\"manual\"}");
+    struct setting_source source = source_of(&store, "west");
+    setting_bound_faults(&source, &faults);
+    assert_int_equal(faults.count, 0);
+    put(&store, SETTING_LAYER_CLUSTER, "", "takeover.within_site", "\"unguarded\"");
+    json_putp(&store.rows[1].value);
+    store.rows[1].value = parse("{\"kind\":\"postgres\"}");
+    setting_bound_faults(&source, &faults);
+    assert_int_equal(faults.count, 2);
+    assert_string_equal(faults.list[0].pointer, "/takeover.within_site");
+    assert_string_equal(faults.list[0].text,
+                        "'unguarded' is for clusters without an arbiter, and this one has one; "
+                        "choose automatic");
+    assert_string_equal(faults.list[1].pointer, "/takeover.across_sites");
+    store_done(&store);
 }
 
 /* ---- effective values ---- */
@@ -508,6 +534,7 @@ main(void)
         cmocka_unit_test(test_value_size),
         cmocka_unit_test(test_check_change),
         cmocka_unit_test(test_bounds_between_keys),
+        cmocka_unit_test(test_unguarded_is_for_clusters_without_an_arbiter),
         cmocka_unit_test(test_layers_of_a_site_key),
         cmocka_unit_test(test_layers_of_cluster_and_node_keys),
         cmocka_unit_test(test_resolved_value_says_where_it_is_from),
