@@ -181,7 +181,7 @@ declare
     after integer; -- the epoch that is asked for, beside the row's: -1 earlier, 0 the same, 1 later
     alive boolean;
 begin
-    if p_op not in ('create', 'read', 'acquire', 'renew', 'release') or p_cluster is null
+    if p_op is null or p_op not in ('create', 'read', 'acquire', 'renew', 'release') or p_cluster is null
             or p_op <> 'read' and (p_epoch is null or p_holder is null)
             or p_op in ('create', 'acquire', 'renew') and (p_lease_ms is null or p_lease_ms <= 0) then
         raise exception 'a call without sense: %', p_op using errcode = 'BW005', constraint = 'arbiter_call';
