@@ -75,6 +75,9 @@
       LIVE, "pause between two automatic takeovers")                                               \
     X(TAKEOVER_PER_HOUR_MAX, "takeover.per_hour_max", INTEGER, "takeovers", 1, 60, "2", CLUSTER,   \
       LIVE, "more automatic takeovers than this within an hour need a person")                     \
+    X(RTO_MS, "rto_ms", INTEGER, "ms", 0, 86400000, "0", CLUSTER, LIVE,                            \
+      "how long an outage may last by your own rules: settings that could take longer are "        \
+      "refused; see baton budget. 0: not declared")                                                \
     X(LOG_KEEP_DAYS, "log.keep_days", INTEGER, "days", 1, 3650, "30", CLUSTER, LIVE,               \
       "rows of the shared log younger than this are kept")                                         \
     X(LOG_KEEP_ROWS, "log.keep_rows", INTEGER, "rows", 1000, 100000000, "1000000", CLUSTER, LIVE,  \
