@@ -133,6 +133,7 @@ struct promo_order {
     enum promo_mode mode; /* FAILOVER and SWITCHOVER are told apart here by who answers */
     bool dry_run;         /* end after the checks */
     bool accept_data_loss;
+    bool takeover;         /* Baton's own: nothing to do when a primary answers */
     unsigned overrides;    /* bit 1u << enum promo_check */
     bool history_differs;  /* the primary's head hash is not in our log (I13) */
     bool connectors_ready; /* the latent servers of this node answer */

@@ -168,7 +168,10 @@ check_primary(struct promo *promo, const struct promo_member *primary)
 {
     char text[EPOCH_TEXT_SIZE];
     (void)epoch_text(&promo->old_epoch, text);
-    if (promo->mode == PROMO_SWITCHOVER)
+    if (promo->mode == PROMO_SWITCHOVER && promo->order.takeover)
+        set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_STOP,
+                    "%s answers as primary of epoch %s after all", primary->name, text);
+    else if (promo->mode == PROMO_SWITCHOVER)
         set_finding(promo, PROMO_CHECK_PRIMARY, PROMO_OK, "%s answers as primary of epoch %s",
                     primary->name, text);
     else if (promo->mode == PROMO_RENEWAL)

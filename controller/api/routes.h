@@ -51,7 +51,7 @@
     X(user_list, GET, "/v1/users", ADMIN, "")                                                      \
     X(user_set, PUT, "/v1/users/{name}", VIEWER, "")                                               \
     X(user_delete, DELETE, "/v1/users/{name}", ADMIN, "")                                          \
-    X(peer_state, GET, "/v1/peer/state", NODE, "")                                                 \
+    X(peer_state, GET, "/v1/peer/state", NODE, "suspect")                                          \
     X(peer_capture, POST, "/v1/peer/capture", NODE, "")                                            \
     X(peer_freeze, POST, "/v1/peer/freeze", NODE, "")                                              \
     X(peer_thaw, POST, "/v1/peer/thaw", NODE, "")                                                  \
@@ -60,6 +60,8 @@
     X(peer_follow, POST, "/v1/peer/follow", NODE, "")                                              \
     X(peer_deactivate, POST, "/v1/peer/deactivate", NODE, "")                                      \
     X(peer_order, POST, "/v1/peer/order", NODE, "")                                                \
+    X(peer_arbiter, POST, "/v1/peer/arbiter", NODE, "")                                            \
+    X(peer_why, GET, "/v1/peer/why", NODE, "")                                                     \
     X(peer_promotion, GET, "/v1/peer/promotion", NODE, "id")                                       \
     X(peer_log, GET, "/v1/peer/log", NODE, "after,limit")                                          \
     X(peer_match, POST, "/v1/peer/match", NODE, "")                                                \

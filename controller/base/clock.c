@@ -1,6 +1,7 @@
 #include "controller/base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "controller/base/check.h"
@@ -37,4 +38,23 @@ clock_wall_text(int64_t wall_ms, char text[CLOCK_TEXT_SIZE])
     ASSERT(strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts) != 0);
     (void)snprintf(text, CLOCK_TEXT_SIZE, "%s.%03dZ", day, (int)(wall_ms % 1000));
     return text;
+}
+
+bool
+clock_wall_parse(const char *text, int64_t *ret_wall_ms)
+{
+    struct tm parts = { 0 };
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (rest == NULL)
+        return false;
+    int64_t fraction_ms = 0;
+    if (*rest == '.') {
+        int64_t weight = 100;
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++, weight /= 10)
+            fraction_ms += (*rest - '0') * weight;
+    }
+    if (strcmp(rest, "Z") != 0)
+        return false;
+    *ret_wall_ms = (int64_t)timegm(&parts) * 1000 + fraction_ms;
+    return true;
 }

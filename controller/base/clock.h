@@ -3,7 +3,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "controller/base/own.h"
 
 #define CLOCK_TEXT_SIZE 32
 
@@ -15,3 +18,5 @@ uint64_t clock_now_us(void);
 int64_t clock_wall_ms(void);
 /* "2026-11-22T05:41:03.123Z" */
 const char *clock_wall_text(int64_t wall_ms, char text[CLOCK_TEXT_SIZE]);
+/* Reads that; the fraction may be missing. False: it is no such time. */
+MUST_CHECK bool clock_wall_parse(const char *text, int64_t *ret_wall_ms);

@@ -6,6 +6,7 @@
 
 #include "controller/base/buf.h"
 #include "controller/base/check.h"
+#include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
@@ -206,8 +207,8 @@ show_primary(const struct table_look *look, struct json_object *status)
     table_text(look, TABLE_BOLD, "primary     %s (site %s)", word_string(primary, "node"),
                word_string(primary, "site"));
     table_text(look, TABLE_PLAIN, "  epoch %s\n", word_epoch(primary, "epoch", epoch));
-    bool known = word_time_ms(word_string(primary, "since"), &since_ms) &&
-                 word_time_ms(word_string(status, "time"), &now_ms) && now_ms >= since_ms;
+    bool known = clock_wall_parse(word_string(primary, "since"), &since_ms) &&
+                 clock_wall_parse(word_string(status, "time"), &now_ms) && now_ms >= since_ms;
     table_text(look, TABLE_PLAIN, "            since %s UTC",
                word_time(word_string(primary, "since"), since));
     if (known && now_ms - since_ms < 1000)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 
@@ -42,30 +43,11 @@ word_duration(uint64_t duration_ms, char text[WORD_SIZE])
     return text;
 }
 
-bool
-word_time_ms(const char *time, int64_t *ret_ms)
-{
-    struct tm tm = { 0 };
-    const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (rest == NULL)
-        return false;
-    int64_t fraction_ms = 0;
-    if (*rest == '.') {
-        int64_t weight = 100;
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++, weight /= 10)
-            fraction_ms += (*rest - '0') * weight;
-    }
-    if (strcmp(rest, "Z") != 0)
-        return false;
-    *ret_ms = (int64_t)timegm(&tm) * 1000 + fraction_ms;
-    return true;
-}
-
 const char *
 word_time(const char *time, char text[WORD_SIZE])
 {
     int64_t unused;
-    if (!word_time_ms(time, &unused))
+    if (!clock_wall_parse(time, &unused))
         (void)snprintf(text, WORD_SIZE, "%s", time);
     else
         (void)snprintf(text, WORD_SIZE, "%.10s %.8s", time, time + 11);

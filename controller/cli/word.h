@@ -19,8 +19,6 @@ const char *word_age(uint64_t age_ms, char text[WORD_SIZE]);
 const char *word_duration(uint64_t duration_ms, char text[WORD_SIZE]);
 /* "2026-11-22 05:40:11" of an RFC 3339 text in UTC; what is no time stays as it is. */
 const char *word_time(const char *time, char text[WORD_SIZE]);
-/* Milliseconds since 1970 of "2026-11-22T05:40:11.020Z"; false for anything else. */
-MUST_CHECK bool word_time_ms(const char *time, int64_t *ret_ms);
 
 /* Members of a document as text: "?" when missing, null, or of another type. */
 const char *word_string(struct json_object *object, const char *name);

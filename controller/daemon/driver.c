@@ -393,6 +393,8 @@ on_upkeep(struct ev_loop *loop, ev_timer *timer, int revents)
     if (!driver->node.database && pq_state(driver->core->ctl) == PQ_READY)
         driver_database(driver, true, NULL);
     driver_upkeep(driver);
+    driver_lease_upkeep(driver);
+    driver_takeover_look(driver);
     driver_act(driver);
 }
 
@@ -525,6 +527,7 @@ driver_start(struct driver *driver)
 {
     driver->running = true;
     driver_lease_start(driver);
+    driver_takeover_start(driver);
     tail_listen(driver->core->tail, &driver->tail);
     driver_read_members(driver);
     ev_timer_again(driver->core->loop, &driver->poll);
@@ -556,6 +559,7 @@ driver_stop(struct driver *driver)
         return;
     driver->running = false;
     driver_lease_stop(driver);
+    driver_takeover_stop(driver);
     tail_unlisten(&driver->tail);
     ev_timer_stop(driver->core->loop, &driver->poll);
     ev_timer_stop(driver->core->loop, &driver->node_alarm);

@@ -70,6 +70,7 @@ uint64_t driver_generation(const struct driver *driver);
  * document ({"id"}, or the plan of a dry run; borrowed) or an error, once.
  */
 extern const struct shape driver_order_members[];
+extern const struct shape driver_arbiter_members[]; /* of driver_set_arbiter() */
 typedef void driver_answer(void *data, struct json_object *document, const struct err *err);
 void driver_promote(struct driver *driver, struct json_object *order, const char *author,
                     driver_answer *done, void *data);
@@ -89,3 +90,18 @@ void driver_serve_peer(struct driver *driver, struct http_request *request, cons
 /* Wakes on changes for event streams: role changes, promotion progress. One listener. */
 typedef void driver_event(void *data, const char *kind, struct json_object *document);
 void driver_on_event(struct driver *driver, driver_event *listener, void *data);
+
+/*
+ * {"arbiter": {"kind", ...}, "adopt": bool, "reason"}: who grants the lease from now on. Any node
+ * may be asked; the primary does it. 'done' gets {"revision","arbiter"}, or ERR_INVALID,
+ * ERR_CONFLICT (arbiter_has_record), ERR_UNAVAILABLE (arbiter_unreachable, no_primary).
+ */
+void driver_set_arbiter(struct driver *driver, struct json_object *document, const char *author,
+                        driver_answer *done, void *data);
+/* {"kind","arbiter","state","reason","alarm","may_act","left_ms","record":{"epoch","released",
+ * "remaining_ms","age_ms"}|null}; owned by the caller. */
+struct json_object *driver_lease_json(struct driver *driver);
+
+/* Why this node takes over by itself, or does not: {"node","site","primary","decision","because",
+ * "wait_ms","place","rules":[{"name","verdict","text"}]}; owned by the caller. */
+struct json_object *driver_why_json(struct driver *driver);

@@ -24,6 +24,7 @@
 #include "replication/repl_arm.h"
 #include "replication/repl_attach.h"
 #include "sites/lease.h"
+#include "sites/takeover.h"
 
 #define DRIVER_QUEUE_MAX      256
 #define DRIVER_ADDRESS_SIZE   300
@@ -49,6 +50,12 @@ struct driver_peer {
     struct node_facts facts;      /* of it */
     enum driver_digest digest;    /* its head hash against ours at that revision */
     uint64_t digest_ms;
+    struct takeover_path https; /* as we see it */
+    /* what it says about taking over */
+    bool able;
+    unsigned priority;
+    char primary[NODE_NAME_SIZE]; /* whom it looks at */
+    struct takeover_sight sight;  /* and how it sees him */
 };
 
 /* An event with everything that it borrows. */
@@ -99,9 +106,10 @@ struct driver {
     bool may_act; /* effects on the outside are ours, as far as promotions go */
 
     struct lease lease;
-    bool lease_loaded; /* what it kept over the restart was read */
-    bool leased;       /* effects on the outside are ours, as far as the lease goes */
-    uint64_t gate_ms;  /* our database takes writes until then; 0: no end */
+    bool lease_loaded;    /* what it kept over the restart was read */
+    bool leased;          /* effects on the outside are ours, as far as the lease goes */
+    uint64_t gate_ms;     /* our database takes writes until then; 0: no end */
+    bool changes_arbiter; /* a change is under way */
     uint64_t arbiter_revision;
     enum arbiter_kind arbiter_kind;
     struct arbiter *arbiter;         /* owned; NULL without */
@@ -111,6 +119,17 @@ struct driver {
     ev_timer give_up; /* asks again that nothing of ours acts */
     ev_check turn;
     struct serve *released_for; /* a deactivation that waits until the lease is given back */
+
+    struct takeover takeover;     /* the last verdict */
+    char primary[NODE_NAME_SIZE]; /* the last one heard of */
+    char primary_site[SITE_NAME_SIZE];
+    uint64_t primary_ms;           /* when it last answered as such */
+    struct takeover_path postgres; /* of the primary's database, as we see it */
+    struct knock *knocks[2];       /* at its HTTPS and at its database; NULL: none under way */
+    bool suspects;                 /* the primary does not answer: everybody is asked often */
+    uint64_t suspects_ms;          /* since when */
+    uint64_t takeover_ms;          /* not before; 0: at any time */
+    ev_timer suspicion;
 
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
     bool names_known;
@@ -215,6 +234,10 @@ void driver_lease_stopped(struct driver *driver);
 bool driver_lease_is_releasing(const struct driver *driver);
 /* The holder of 'epoch' was allowed to act under it, and acts no more. */
 void driver_lease_proved(struct driver *driver, const struct epoch *epoch);
+/* The arbiter is about to be changed: nothing is asked until driver_lease_configure(). */
+void driver_lease_hold(struct driver *driver);
+/* Once a second. */
+void driver_lease_upkeep(struct driver *driver);
 /* The end of writes as the lease sees it, told to our database. */
 void driver_gate_database(struct driver *driver);
 
@@ -222,3 +245,18 @@ void driver_gate_database(struct driver *driver);
 
 void driver_fence_database(struct driver *driver);
 void driver_released(struct driver *driver);
+
+/* ---- driver_takeover.c ---- */
+
+void driver_takeover_start(struct driver *driver);
+void driver_takeover_stop(struct driver *driver);
+/* A question to the peer was answered, or not ('err'). */
+void driver_takeover_heard(struct driver *driver, struct driver_peer *peer, const struct err *err);
+/* Another member has no answer of the primary 'name': look for ourselves, at once. */
+void driver_takeover_suspect(struct driver *driver, const char *name);
+/* Decides anew, and begins when the decision is to begin. */
+void driver_takeover_look(struct driver *driver);
+/* "takeover" of the state that members tell each other; the caller's. */
+struct json_object *driver_takeover_json(struct driver *driver);
+/* Reads that of a peer; what is missing is not known. */
+void driver_takeover_read(struct driver_peer *peer, struct json_object *document);

@@ -248,7 +248,8 @@ allow(struct driver *driver, const struct lease_effect *effect)
     driver->leased = effect->may;
     driver_touch(driver);
     driver_act(driver);
-    if (!effect->may)
+    /* While it only has to be asked for anew, what is in use stays, and nothing new begins. */
+    if (!effect->may && driver->lease.state != LEASE_STATE_WANTED)
         give_up(driver);
 }
 
@@ -375,9 +376,26 @@ driver_lease_is_releasing(const struct driver *driver)
 }
 
 void
+driver_lease_hold(struct driver *driver)
+{
+    post(driver, &(struct lease_event){ .kind = LEASE_EV_HOLD });
+}
+
+void
 driver_lease_proved(struct driver *driver, const struct epoch *epoch)
 {
     post(driver, &(struct lease_event){ .kind = LEASE_EV_PROVED, .epoch = *epoch });
+}
+
+/* A primary whose database stays away is none: after a whole lease its database takes no writes any
+ * more, if it ever comes back, and somebody else may have it. */
+void
+driver_lease_upkeep(struct driver *driver)
+{
+    const struct node *node = &driver->node;
+    if (node->state == NODE_FENCED && !node->database && driver->lease.deadline_ms != 0 &&
+        clock_now_ms() - node->since_ms > driver->lease.config.ttl_ms)
+        driver_lease_close(driver);
 }
 
 /* ------------------------------------------------------------------ which arbiter */

@@ -164,6 +164,7 @@ driver_state_json(struct driver *driver)
     if (driver->standbys != NULL && driver->node.state == NODE_PRIMARY)
         json_add(document, "standbys", json_object_get(driver->standbys));
     json_add(document, "connectors", acting_connectors(driver->core->acting));
+    json_add(document, "takeover", driver_takeover_json(driver));
     return document;
 }
 
@@ -253,6 +254,7 @@ take_answer(struct driver_peer *peer, struct json_object *document)
     json_putp(&peer->document);
     peer->document = json_object_get(document);
     peer->facts = facts;
+    driver_takeover_read(peer, json_get(document, "takeover"));
     driver_touch(driver);
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
 }
@@ -267,11 +269,13 @@ on_polled(void *data, const struct fetch_reply *reply, const struct err *err)
     if (err == NULL && fetch_reply_err(reply, &fault) == ERR_NONE &&
         json_read(buf_text(&reply->body), reply->body.size, &document, &fault) == ERR_NONE) {
         take_answer(peer, document);
+        driver_takeover_heard(peer->driver, peer, NULL);
         return;
     }
     (void)snprintf(peer->error, sizeof peer->error, "%.*s", DRIVER_TEXT_SIZE - 1,
                    err == NULL ? fault.text : err->text);
     driver_touch(peer->driver);
+    driver_takeover_heard(peer->driver, peer, err == NULL ? &fault : err);
 }
 
 void
@@ -285,7 +289,10 @@ driver_poll_peers(struct driver *driver)
         struct driver_peer *peer = &driver->peers[i];
         if (peer->poll != NULL)
             continue;
-        CLEANUP(freep) char *url = str_printf("https://%s/v1/peer/state", peer->address);
+        CLEANUP(freep)
+        char *url = str_printf("https://%s/v1/peer/state%s%s", peer->address,
+                               driver->suspects ? "?suspect=" : "",
+                               driver->suspects ? driver->primary : "");
         struct fetch_request request = { .url = url,
                                          .timeout_ms = (unsigned)timeout_ms,
                                          .connect_timeout_ms = (unsigned)timeout_ms };

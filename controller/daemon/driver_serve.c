@@ -67,6 +67,9 @@ add_position(struct json_object *document, const struct node_facts *facts)
 static void
 serve_state(struct serve *serve)
 {
+    const char *suspect;
+    if (http_query(serve->request, "suspect", &suspect))
+        driver_takeover_suspect(serve->driver, suspect);
     serve_json(serve, driver_state_json(serve->driver));
 }
 
@@ -462,6 +465,20 @@ serve_order(struct serve *serve)
 }
 
 static void
+serve_arbiter(struct serve *serve)
+{
+    const char *author = "";
+    (void)!json_get_string(serve->body, "author", &author);
+    driver_set_arbiter(serve->driver, json_get(serve->body, "change"), author, on_ordered, serve);
+}
+
+static void
+serve_why(struct serve *serve)
+{
+    serve_json(serve, driver_why_json(serve->driver));
+}
+
+static void
 serve_promotion(struct serve *serve)
 {
     const char *id;
@@ -530,6 +547,19 @@ static const struct shape order_members[] = {
 };
 static const struct shape order_body = { .type = SHAPE_OBJECT, .inside = order_members };
 
+const struct shape driver_arbiter_members[] = {
+    { .name = "arbiter", .type = SHAPE_ANY, .required = true },
+    { .name = "adopt", .type = SHAPE_BOOL },
+    { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
+    { .name = NULL },
+};
+static const struct shape change_members[] = {
+    { .name = "author", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 255 },
+    { .name = "change", .type = SHAPE_OBJECT, .required = true, .inside = driver_arbiter_members },
+    { .name = NULL },
+};
+static const struct shape change_body = { .type = SHAPE_OBJECT, .inside = change_members };
+
 /* News may say more than this version knows. Only what is read of it is checked, by its reader. */
 static const struct shape news_body = { .type = SHAPE_ANY };
 
@@ -550,6 +580,8 @@ static const struct {
     { HTTP_VERB_POST, "/v1/peer/prepare", serve_prepare, &epoch_body },
     { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, &epoch_body },
     { HTTP_VERB_POST, "/v1/peer/order", serve_order, &order_body },
+    { HTTP_VERB_POST, "/v1/peer/arbiter", serve_arbiter, &change_body },
+    { HTTP_VERB_GET, "/v1/peer/why", serve_why, NULL },
     { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, NULL },
     { HTTP_VERB_GET, "/v1/peer/log", serve_log, NULL },
     { HTTP_VERB_POST, "/v1/peer/match", serve_match, &match_body },

@@ -276,6 +276,8 @@ on_subs(void *data, const PGresult *result, const struct err *err, bool warned)
                     pq_text(result, row, "received") != NULL;
     }
     driver->stray_seconds = stray ? driver->stray_seconds + 1 : 0;
+    if (streaming)
+        driver->streaming_ms = clock_now_ms();
     if (streaming != driver->streaming)
         driver_touch(driver);
     driver->streaming = streaming;

@@ -1,0 +1,434 @@
+/*
+ * Taking over by itself: gathers what sites/takeover decides by, and begins the promotion when it
+ * says so. A member that has no answer of the primary asks everybody ten times a second, and says
+ * whom it misses, so that the others look at once.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/base/check.h"
+#include "controller/base/clock.h"
+#include "controller/base/json.h"
+#include "controller/base/log.h"
+#include "controller/base/str.h"
+#include "controller/daemon/acting.h"
+#include "controller/daemon/driver_inner.h"
+#include "controller/loop/knock.h"
+
+#define TAKEOVER_LOOK_MS    100   /* between two looks while the primary is missing */
+#define TAKEOVER_HASTE_MS   60000 /* so long; then at the usual pace */
+#define TAKEOVER_AGAIN_MS   1000  /* after a takeover that failed */
+#define TAKEOVER_HTTPS_PORT 7443
+
+enum door { DOOR_HTTPS, DOOR_POSTGRES };
+
+/* ------------------------------------------------------------------ what we see of the primary */
+
+static void
+see(struct takeover_path *path, enum takeover_path_kind kind)
+{
+    if (path->kind == kind)
+        return;
+    path->kind = kind;
+    path->since_ms = clock_now_ms();
+}
+
+static bool
+is_primary_state(enum node_state state)
+{
+    return state == NODE_PRIMARY || state == NODE_CLOSED || state == NODE_DRAINING;
+}
+
+static void
+forget_knocks(struct driver *driver)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(driver->knocks); i++)
+        knock_cancel(take_ptr(&driver->knocks[i]));
+}
+
+static void
+set_pace(struct driver *driver, bool suspects)
+{
+    struct ev_loop *loop = driver->core->loop;
+    if (suspects == driver->suspects)
+        return;
+    driver->suspects = suspects;
+    driver->suspects_ms = clock_now_ms();
+    if (suspects) {
+        log_info("takeover.suspects", "primary=%s", driver->primary);
+        ev_timer_set(&driver->suspicion, 0.0, TAKEOVER_LOOK_MS / 1000.0);
+        ev_timer_start(loop, &driver->suspicion);
+    } else {
+        ev_timer_stop(loop, &driver->suspicion);
+        forget_knocks(driver);
+    }
+}
+
+static void
+note_primary(struct driver *driver)
+{
+    const struct node_peer *primary = node_find_primary(&driver->node, clock_now_ms());
+    if (primary == NULL || is_primary_state(driver->node.state))
+        return;
+    if (strcmp(primary->name, driver->primary) != 0) {
+        ASSERT(str_copy(driver->primary, sizeof driver->primary, primary->name));
+        driver->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };
+        forget_knocks(driver);
+    }
+    (void)snprintf(driver->primary_site, sizeof driver->primary_site, "%s", primary->facts.site);
+    driver->primary_ms = primary->heard_ms;
+}
+
+static void
+on_https_knock(void *data, enum knock_result result)
+{
+    struct driver *driver = data;
+    struct driver_peer *peer = driver_peer(driver, driver->primary);
+    driver->knocks[DOOR_HTTPS] = NULL;
+    if (peer != NULL && result == KNOCK_REFUSED)
+        see(&peer->https, TAKEOVER_PATH_REFUSED);
+    driver_takeover_look(driver);
+}
+
+static void
+on_postgres_knock(void *data, enum knock_result result)
+{
+    struct driver *driver = data;
+    driver->knocks[DOOR_POSTGRES] = NULL;
+    see(&driver->postgres, result == KNOCK_OPEN      ? TAKEOVER_PATH_ANSWERS
+                           : result == KNOCK_REFUSED ? TAKEOVER_PATH_REFUSED
+                                                     : TAKEOVER_PATH_SILENT);
+    driver_takeover_look(driver);
+}
+
+static unsigned
+knock_timeout_ms(const struct driver *driver)
+{
+    return (unsigned)setting_u64(SETTING_PEER_TIMEOUT_MS, cache_settings(driver->core->cache));
+}
+
+static void
+knock_at_https(struct driver *driver, const struct driver_peer *peer)
+{
+    uint16_t port;
+    CLEANUP(freep) char *host = NULL;
+    if (driver->knocks[DOOR_HTTPS] == NULL &&
+        home_split_address(peer->address, TAKEOVER_HTTPS_PORT, &host, &port, NULL) == ERR_NONE)
+        driver->knocks[DOOR_HTTPS] = knock_start(driver->core->loop, host, port,
+                                                 knock_timeout_ms(driver), on_https_knock, driver);
+}
+
+static void
+knock_at_postgres(struct driver *driver)
+{
+    char key[NODE_NAME_SIZE + 8];
+    const char *host;
+    uint64_t port;
+    (void)snprintf(key, sizeof key, "node/%s", driver->primary);
+    const struct cache_entry *entry = cache_get(driver->core->cache, key, "");
+    struct json_object *pg = entry == NULL ? NULL : json_get(cache_value(entry), "pg");
+    if (driver->knocks[DOOR_POSTGRES] != NULL || !json_get_string(pg, "host", &host) ||
+        !json_get_u64(pg, "port", &port) || port > UINT16_MAX)
+        return;
+    driver->knocks[DOOR_POSTGRES] =
+        knock_start(driver->core->loop, host, (uint16_t)port, knock_timeout_ms(driver),
+                    on_postgres_knock, driver);
+}
+
+void
+driver_takeover_heard(struct driver *driver, struct driver_peer *peer, const struct err *err)
+{
+    if (!driver->running || !cache_loaded(driver->core->cache))
+        return;
+    if (err == NULL)
+        see(&peer->https,
+            is_primary_state(peer->facts.state) ? TAKEOVER_PATH_ACTS : TAKEOVER_PATH_ANSWERS);
+    else if (err->code != ERR_TIMEOUT && err->code != ERR_UNAVAILABLE)
+        see(&peer->https, TAKEOVER_PATH_ANSWERS); /* somebody is there, and says no */
+    else if (peer->https.kind != TAKEOVER_PATH_REFUSED)
+        see(&peer->https, TAKEOVER_PATH_SILENT);
+    note_primary(driver);
+    if (strcmp(peer->name, driver->primary) == 0 && !is_primary_state(driver->node.state)) {
+        set_pace(driver, peer->https.kind != TAKEOVER_PATH_ACTS);
+        if (err != NULL)
+            knock_at_https(driver, peer);
+        if (driver->suspects)
+            knock_at_postgres(driver);
+    }
+    if (driver->suspects)
+        driver_takeover_look(driver);
+}
+
+void
+driver_takeover_suspect(struct driver *driver, const char *name)
+{
+    struct driver_peer *peer = driver_peer(driver, name);
+    if (driver->running && peer != NULL && peer->poll == NULL && !driver->suspects &&
+        strcmp(name, driver->primary) == 0 && !is_primary_state(driver->node.state))
+        driver_poll_peers(driver);
+}
+
+static void
+on_suspicion(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct driver *driver = timer->data;
+    (void)loop, (void)revents;
+    if (is_primary_state(driver->node.state))
+        set_pace(driver, false);
+    else if (clock_now_ms() - driver->suspects_ms < TAKEOVER_HASTE_MS)
+        driver_poll_peers(driver);
+    driver_takeover_look(driver);
+}
+
+/* ------------------------------------------------------------------ what members tell each other
+ */
+
+static struct json_object *
+path_json(const struct takeover_path *path)
+{
+    struct json_object *object = json_object_new_object();
+    json_add_string(object, "path", takeover_path_name(path->kind));
+    json_add_u64(object, "for_ms",
+                 path->kind == TAKEOVER_PATH_UNTRIED ? 0 : clock_now_ms() - path->since_ms);
+    return object;
+}
+
+struct json_object *
+driver_takeover_json(struct driver *driver)
+{
+    struct json_object *object = json_object_new_object();
+    struct takeover_path untried = { .kind = TAKEOVER_PATH_UNTRIED };
+    const struct driver_peer *peer = driver_peer(driver, driver->primary);
+    json_add_bool(object, "able", driver->takeover.able);
+    json_add_u64(object, "priority",
+                 setting_u64(SETTING_TAKEOVER_PRIORITY, cache_settings(driver->core->cache)));
+    json_add_string(object, "primary", driver->primary);
+    json_add(object, "https", path_json(peer == NULL ? &untried : &peer->https));
+    json_add(object, "postgres", path_json(&driver->postgres));
+    return object;
+}
+
+static void
+read_path(struct takeover_path *path, struct json_object *document)
+{
+    const char *name;
+    uint64_t for_ms;
+    uint64_t now_ms = clock_now_ms();
+    *path = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };
+    if (json_get_string(document, "path", &name) && json_get_u64(document, "for_ms", &for_ms) &&
+        takeover_path_parse(name, &path->kind))
+        path->since_ms = for_ms < now_ms ? now_ms - for_ms : 0;
+}
+
+void
+driver_takeover_read(struct driver_peer *peer, struct json_object *document)
+{
+    const char *primary = "";
+    uint64_t priority = 0;
+    if (!json_get_bool(document, "able", &peer->able))
+        peer->able = false;
+    (void)!json_get_u64(document, "priority", &priority);
+    (void)!json_get_string(document, "primary", &primary);
+    peer->priority = (unsigned)priority;
+    (void)snprintf(peer->primary, sizeof peer->primary, "%s", primary);
+    read_path(&peer->sight.https, json_get(document, "https"));
+    read_path(&peer->sight.postgres, json_get(document, "postgres"));
+}
+
+/* ------------------------------------------------------------------ the decision */
+
+static struct takeover_peer
+view_of_peer(const struct driver *driver, const struct driver_peer *peer)
+{
+    struct takeover_peer view = { .heard = peer->heard_ms != 0,
+                                  .heard_ms = peer->heard_ms,
+                                  .facts = peer->facts,
+                                  .priority = peer->priority,
+                                  .able = peer->able };
+    if (!view.heard)
+        (void)snprintf(view.facts.name, sizeof view.facts.name, "%s", peer->name);
+    if (strcmp(peer->primary, driver->primary) == 0)
+        view.sight = peer->sight;
+    return view;
+}
+
+static void
+view_digest(const struct driver *driver, const struct driver_peer *primary,
+            struct takeover_view *view)
+{
+    (void)driver;
+    if (primary == NULL || primary->digest == DRIVER_DIGEST_UNKNOWN)
+        return;
+    view->digest =
+        primary->digest == DRIVER_DIGEST_SAME ? TAKEOVER_DIGEST_SAME : TAKEOVER_DIGEST_DIFFERENT;
+    view->digest_ms = primary->digest_ms;
+}
+
+static void
+view_pause(const struct driver *driver, struct takeover_view *view)
+{
+    const struct cache_entry *entry = cache_get(driver->core->cache, "pause", "");
+    struct json_object *value = entry == NULL ? NULL : cache_value(entry);
+    const char *until;
+    int64_t until_ms;
+    int64_t wall_ms = clock_wall_ms();
+    if (!json_get_string(value, "until", &until) || !clock_wall_parse(until, &until_ms) ||
+        until_ms <= wall_ms)
+        return;
+    view->paused_until_ms = view->now_ms + (uint64_t)(until_ms - wall_ms);
+    (void)!json_get_string(value, "reason", &view->pause_text);
+}
+
+static void
+add_recent(struct takeover_view *view, uint64_t ago_ms)
+{
+    size_t at = view->recent_count;
+    if (at == TAKEOVER_RECENT_MAX)
+        return;
+    for (; at > 0 && view->recent_ago_ms[at - 1] > ago_ms; at--)
+        view->recent_ago_ms[at] = view->recent_ago_ms[at - 1];
+    view->recent_ago_ms[at] = ago_ms;
+    view->recent_count++;
+}
+
+/* Only rows of the last hour count, and their times are those of the members' wall clocks. */
+static void
+view_recent(const struct driver *driver, struct takeover_view *view)
+{
+    const struct cache_entry *entry;
+    int64_t wall_ms = clock_wall_ms();
+    for (size_t at = 0; (entry = cache_next(driver->core->cache, "promotion/", "", &at)) != NULL;) {
+        const char *by;
+        const char *kind;
+        const char *started;
+        int64_t started_ms;
+        struct json_object *value = cache_value(entry);
+        if (!json_get_string(value, "by", &by) || strcmp(by, "baton") != 0 ||
+            !json_get_string(value, "kind", &kind) || strcmp(kind, "failover") != 0 ||
+            !json_get_string(value, "started_at", &started) ||
+            !clock_wall_parse(started, &started_ms))
+            continue;
+        uint64_t ago_ms = started_ms < wall_ms ? (uint64_t)(wall_ms - started_ms) : 0;
+        if (ago_ms < TAKEOVER_HOUR_MS)
+            add_recent(view, ago_ms);
+    }
+}
+
+static void
+begin(struct driver *driver)
+{
+    struct promo_order order = { .mode = PROMO_SWITCHOVER,
+                                 .takeover = true,
+                                 .accept_data_loss = driver->takeover.accept_data_loss };
+    order.connectors_ready = acting_ready(driver->core->acting, order.connectors_text);
+    driver->takeover_ms = clock_now_ms() + TAKEOVER_AGAIN_MS;
+    (void)snprintf(driver->id, sizeof driver->id, "%s.takeover-%llu", driver->node.self,
+                   (unsigned long long)clock_wall_ms());
+    log_info("takeover.start", "from=%s reason=\"%s\"", driver->primary,
+             driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
+    driver_start_promo(driver, &order, "baton",
+                       driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
+}
+
+static void
+look_at(struct driver *driver, uint64_t until_ms)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (driver->suspects) /* ten times a second as it is */
+        return;
+    ev_timer_stop(driver->core->loop, &driver->suspicion);
+    ev_now_update(driver->core->loop);
+    ev_timer_set(&driver->suspicion,
+                 until_ms > now_ms ? (double)(until_ms - now_ms + 1) / 1000.0 : 0.001, 0.0);
+    ev_timer_start(driver->core->loop, &driver->suspicion);
+}
+
+void
+driver_takeover_look(struct driver *driver)
+{
+    struct takeover_peer peers[NODE_MEMBERS_MAX];
+    struct quorum_record record;
+    char connectors[ACTING_TEXT_SIZE];
+    if (!driver->running || !driver->lease_loaded || !cache_loaded(driver->core->cache))
+        return;
+    const struct setting_source *source = cache_settings(driver->core->cache);
+    const struct driver_peer *primary = driver_peer(driver, driver->primary);
+    struct takeover_view view = { .now_ms = clock_now_ms(),
+                                  .settings = takeover_settings_from(source),
+                                  .own = driver_own_facts(driver),
+                                  .database = driver->node.database,
+                                  .primary_ms = driver->primary_ms,
+                                  .streamed_ms = driver->streaming_ms,
+                                  .peers = peers,
+                                  .peer_count = driver->peer_count,
+                                  .record = &record,
+                                  .lease = &driver->lease,
+                                  .connectors_text = connectors };
+    (void)snprintf(view.primary, sizeof view.primary, "%s", driver->primary);
+    (void)snprintf(view.primary_site, sizeof view.primary_site, "%s", driver->primary_site);
+    if (primary != NULL)
+        view.sight.https = primary->https;
+    view.sight.postgres = driver->postgres;
+    driver_record(driver, &record);
+    for (size_t i = 0; i < driver->peer_count; i++)
+        peers[i] = view_of_peer(driver, &driver->peers[i]);
+    view_digest(driver, primary, &view);
+    view.connectors_ready = acting_ready(driver->core->acting, connectors);
+    view_pause(driver, &view);
+    view_recent(driver, &view);
+    takeover_decide(&view, &driver->takeover);
+    if (promo_is_running(&driver->promo) || driver->node.state != NODE_STANDBY)
+        return;
+    if (driver->takeover.decision == TAKEOVER_START && view.now_ms >= driver->takeover_ms)
+        begin(driver);
+    else if (driver->takeover.decision == TAKEOVER_WAIT)
+        look_at(driver, driver->takeover.until_ms);
+}
+
+struct json_object *
+driver_why_json(struct driver *driver)
+{
+    struct json_object *object = json_object_new_object();
+    struct json_object *rules = json_object_new_array();
+    uint64_t now_ms = clock_now_ms();
+    driver_takeover_look(driver);
+    const struct takeover *takeover = &driver->takeover;
+    json_add_string(object, "node", driver->node.self);
+    json_add_string(object, "site", driver->core->home->site);
+    json_add_string(object, "primary", driver->primary);
+    json_add_string(object, "decision", takeover_decision_name(takeover->decision));
+    json_add_string(object, "because",
+                    takeover->decision == TAKEOVER_START ? ""
+                                                         : takeover_rule_name(takeover->because));
+    json_add_u64(object, "wait_ms",
+                 takeover->decision == TAKEOVER_WAIT && takeover->until_ms > now_ms
+                     ? takeover->until_ms - now_ms
+                     : 0);
+    json_add_u64(object, "place", takeover->rank + 1);
+    for (size_t i = 0; i < TAKEOVER_RULE_COUNT; i++) {
+        struct json_object *rule = json_object_new_object();
+        json_add_string(rule, "name", takeover_rule_name((enum takeover_rule)i));
+        json_add_string(rule, "verdict", takeover_verdict_name(takeover->findings[i].verdict));
+        json_add_string(rule, "text", takeover->findings[i].text);
+        (void)json_object_array_add(rules, rule);
+    }
+    json_add(object, "rules", rules);
+    return object;
+}
+
+/* ------------------------------------------------------------------ life */
+
+void
+driver_takeover_start(struct driver *driver)
+{
+    ev_timer_init(&driver->suspicion, on_suspicion, 0.0, 0.0);
+    driver->suspicion.data = driver;
+}
+
+void
+driver_takeover_stop(struct driver *driver)
+{
+    ev_timer_stop(driver->core->loop, &driver->suspicion);
+    forget_knocks(driver);
+}
