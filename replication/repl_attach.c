@@ -25,6 +25,7 @@ struct repl_attach {
     char *ca;          /* owned */
     char *certificate; /* owned */
     char *key;         /* owned */
+    char *login;       /* owned */
     bool prepare_only;
     bool catch_up_only;
     struct repl_pull *pull; /* ours until it answers */
@@ -56,6 +57,7 @@ finish(struct repl_attach *attach, const struct position *position, const struct
     free(attach->ca);
     free(attach->certificate);
     free(attach->key);
+    free(attach->login);
     free(attach);
 }
 
@@ -211,8 +213,8 @@ subscribe(struct repl_attach *attach)
     (void)snprintf(text, sizeof text, "%" PRIu64, port);
     add_conninfo(&conninfo, "port", text);
     add_conninfo(&conninfo, "dbname", dbname);
-    (void)snprintf(text, sizeof text, "baton_n_%s", attach->self);
-    add_conninfo(&conninfo, "user", text);
+    CLEANUP(freep) char *user = str_printf("baton_n_%s", attach->login);
+    add_conninfo(&conninfo, "user", user);
     add_conninfo(&conninfo, "application_name", attach->self);
     add_conninfo(&conninfo, "sslmode", "verify-full");
     add_conninfo(&conninfo, "sslrootcert", attach->ca);
@@ -527,6 +529,7 @@ start(const struct repl_port *port, const char *self, const char *primary,
     attach->ca = str_dup(tls == NULL ? NULL : tls->ca);
     attach->certificate = str_dup(tls == NULL ? NULL : tls->certificate);
     attach->key = str_dup(tls == NULL ? NULL : tls->key);
+    attach->login = str_dup(tls == NULL ? NULL : tls->login);
     ASSERT(str_copy(attach->self, sizeof attach->self, self));
     ASSERT(str_copy(attach->primary, sizeof attach->primary, primary));
     return attach;

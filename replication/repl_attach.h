@@ -38,6 +38,7 @@ struct repl_attach_tls {
     const char *ca;
     const char *certificate;
     const char *key;
+    const char *login; /* what the certificate says: role baton_n_LOGIN */
 };
 struct repl_attach *repl_attach_start(const struct repl_port *port, const char *self,
                                       const char *primary, const struct epoch *epoch,

@@ -142,8 +142,7 @@
     X(SYSTEM_PAUSE, "pause", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                    \
       "until when no takeover starts by itself, and why")                                          \
     X(SYSTEM_PROMOTION, "promotion/**", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                         \
-      "the record of a promotion")                                                                 \
-    X(SYSTEM_REVOKED, "revoked/**", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a revoked certificate")
+      "the record of a promotion")
 
 enum setting_id {
 #define X(id, ...) SETTING_##id,

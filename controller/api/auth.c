@@ -14,6 +14,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
+#include "controller/daemon/setup.h"
 #include "controller/loop/cert.h"
 #include "controller/loop/password.h"
 #include "controller/loop/worker.h"
@@ -72,31 +73,32 @@ auth_free(struct auth *auth)
 
 /* ---- certificates ---- */
 
+/* A member that our copy of the config does not know yet has joined lately: only a member can have
+ * signed its certificate. One that was removed, or whose name another has now, is known to be. */
 static bool
-is_removed(const struct auth *auth, const char *node)
+is_out(const struct auth *auth, const char *node, unsigned generation)
 {
     char key[CERT_NAME_SIZE + 8];
     bool removed = false;
     (void)snprintf(key, sizeof key, "node/%s", node);
     const struct cache_entry *entry = cache_get(auth->core->cache, key, "");
-    return entry != NULL && json_get_bool(cache_value(entry), "removed", &removed) && removed;
+    if (entry == NULL)
+        return false;
+    uint64_t now = setup_generation(cache_value(entry));
+    if (!json_get_bool(cache_value(entry), "removed", &removed))
+        removed = false;
+    return generation < now || (removed && generation == now);
 }
 
 static enum err_code
 check_member(struct auth *auth, const struct tls_peer *peer, struct err *err)
 {
-    const struct cache *cache = auth->core->cache;
-    char key[CERT_SERIAL_SIZE + 16];
     if (strcmp(peer->organization, auth->core->home->cluster_id) != 0)
         return err_set(err, ERR_DENIED, "not_a_member",
                        "the certificate of '%s' is of another cluster", peer->name);
-    (void)snprintf(key, sizeof key, "revoked/%s", peer->serial);
-    if (cache_get(cache, key, "") != NULL)
-        return err_set(err, ERR_DENIED, "not_a_member", "the certificate of '%s' is revoked",
-                       peer->name);
-    /* A member that our copy of the config does not know yet has joined lately: only a member can
-     * have signed its certificate. One that was removed is known to be. */
-    if (is_removed(auth, peer->name))
+    if (peer->generation == 0)
+        return err_set(err, ERR_DENIED, "not_a_member", "the certificate names no node");
+    if (is_out(auth, peer->name, peer->generation))
         return err_set(err, ERR_DENIED, "not_a_member", "'%s' was removed from the cluster",
                        peer->name);
     return ERR_NONE;
@@ -107,14 +109,13 @@ by_certificate(struct auth *auth, const struct tls_peer *peer, struct caller *re
                struct err *err)
 {
     const char *self = auth->core->home->node;
-    if (check_member(auth, peer, err) != ERR_NONE || !str_is_name(peer->name)) {
+    if (check_member(auth, peer, err) != ERR_NONE) {
         auth->counters.refused_certificates++;
-        if (err->code == ERR_NONE)
-            (void)err_set(err, ERR_DENIED, "not_a_member", "the certificate names no node");
         return err_mend(err, "join the cluster again with a new token");
     }
     ret_caller->is_node = true;
     ret_caller->is_self = strcmp(peer->name, self) == 0;
+    ret_caller->generation = peer->generation;
     ret_caller->role = ret_caller->is_self ? CALLER_ADMIN : CALLER_VIEWER;
     (void)snprintf(ret_caller->node, sizeof ret_caller->node, "%.63s", peer->name);
     (void)snprintf(ret_caller->author, sizeof ret_caller->author, "%s%.63s",
@@ -166,7 +167,7 @@ auth_holds(const struct auth *auth, const struct caller *caller)
                                      .max_ms = setting_u64(SETTING_SESSION_MAX_MS, source) };
     enum caller_role role;
     if (caller->session[0] == '\0')
-        return !caller->is_node || !is_removed(auth, caller->node);
+        return !caller->is_node || !is_out(auth, caller->node, caller->generation);
     uint64_t now_ms = clock_now_ms();
     const struct session *session = sessions_look(auth->sessions, caller->session, now_ms, &limits);
     const struct cache_entry *user = session == NULL ? NULL : find_user(auth, session->user, &role);

@@ -5,8 +5,8 @@
  *   certificate of another member    NODE for peer routes, else VIEWER; author is the node
  *   bearer token, or the cookie      the user's role as the shared config has it now
  *
- *   U1  A certificate of a removed member, of a revoked serial, or of another cluster is refused
- *       at once, whatever else comes with it.
+ *   U1  A certificate of a removed member is refused at once, also one that it renewed itself, and
+ *       also when another node has joined under its name; so is one of another cluster.
  *   U2  A session ends with any change of its user, here and on every node, by the row's revision.
  *   U3  A cookie may change something only from our own origin (CSRF).
  */
@@ -35,6 +35,7 @@ struct caller {
     bool is_node;              /* shows a member's certificate */
     bool is_self;              /* that of this very node */
     char node[AUTH_TEXT_SIZE]; /* whose certificate; "" when there is none */
+    unsigned generation;       /* of its login (cert.h) */
     char author[AUTH_AUTHOR_SIZE];
     char session[AUTH_TEXT_SIZE]; /* the session's text; "" when there is none */
 };

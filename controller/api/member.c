@@ -3,7 +3,7 @@
  *
  *   token create -> token/ID {hash, site, expires_at}            the secret is shown once
  *   join         -> check, sign, one write: token used (if_match: only once, ever) and node/NAME
- *   node remove  -> one write: node/NAME removed, revoked/SERIAL  refused from then on (auth.h U1)
+ *   node remove  -> one write: node/NAME removed                  refused from then on (auth.h U1)
  */
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +62,6 @@ serve_node_remove(struct call *call)
 {
     char key[ROUTE_PARAM_SIZE + 16];
     const char *name = call_param(call);
-    const char *serial = NULL;
     CLEANUP(freep) char *reason = NULL;
     if (!call_reason(call, &reason))
         return;
@@ -83,14 +82,7 @@ serve_node_remove(struct call *call)
     struct json_object *value = NULL;
     ASSERT(json_object_deep_copy(cache_value(entry), &value, NULL) == 0);
     json_add_bool(value, "removed", true);
-    struct json_object *group = group_of(call, reason, key, value, entry->revision);
-    if (json_get_string(value, "serial", &serial) && *serial != '\0') {
-        struct json_object *revoked = json_object_new_object();
-        json_add_string(revoked, "node", name);
-        (void)snprintf(key, sizeof key, "revoked/%.64s", serial);
-        writer_group_put(group, key, "", revoked, WRITER_ANY_REVISION);
-    }
-    call_write(call, group, NULL);
+    call_write(call, group_of(call, reason, key, value, entry->revision), NULL);
 }
 
 /* ---- tokens ---- */
@@ -272,6 +264,7 @@ struct join {
     char *certificate; /* owned */
     char *site;        /* owned */
     char *node;        /* owned */
+    unsigned generation;
 };
 
 static void
@@ -336,7 +329,7 @@ on_joined(struct call *call, const struct writer_result *result)
 
 /* node/NAME of the new member. */
 static struct json_object *
-node_value(const struct setup_request *request, const char *site, const char *serial)
+node_value(const struct setup_request *request, const char *site, unsigned generation)
 {
     char now[CLOCK_TEXT_SIZE];
     struct json_object *value = json_object_new_object();
@@ -347,7 +340,7 @@ node_value(const struct setup_request *request, const char *site, const char *se
     json_add_string(value, "site", site);
     json_add_string(value, "address", request->address);
     json_add(value, "pg", pg);
-    json_add_string(value, "serial", serial);
+    json_add_u64(value, "generation", generation);
     json_add_string(value, "joined_at", clock_wall_text(clock_wall_ms(), now));
     json_add_bool(value, "removed", false);
     return value;
@@ -356,7 +349,7 @@ node_value(const struct setup_request *request, const char *site, const char *se
 /* The token's row and the node's: both are as they were looked at, or nothing is written. */
 static struct json_object *
 join_group(struct call *call, const struct cache_entry *token, const struct cache_entry *node,
-           const struct setup_request *request, const struct cert_info *info)
+           const struct setup_request *request)
 {
     char key[SETTING_KEY_SIZE_MAX + 1];
     char author[AUTH_AUTHOR_SIZE];
@@ -368,7 +361,7 @@ join_group(struct call *call, const struct cache_entry *token, const struct cach
     struct json_object *group = writer_group(author, "join");
     writer_group_put(group, token->key, "", used, token->revision);
     (void)snprintf(key, sizeof key, "node/%s", request->node);
-    writer_group_put(group, key, "", node_value(request, join->site, info->serial),
+    writer_group_put(group, key, "", node_value(request, join->site, join->generation),
                      node == NULL ? 0 : node->revision);
     return group;
 }
@@ -381,7 +374,6 @@ join_checked(struct call *call, const struct setup_request *request,
 {
     struct err err;
     char key[SETTING_KEY_SIZE_MAX + 1];
-    struct cert_info info;
     const struct home *home = call->api->core->home;
     (void)snprintf(key, sizeof key, "node/%.63s", request->node);
     const struct cache_entry *node = cache_get(call_cache(call), key, "");
@@ -397,12 +389,13 @@ join_checked(struct call *call, const struct setup_request *request,
     call->state_free = join_free;
     join->site = str_dup(site);
     join->node = str_dup(request->node);
-    if (setup_sign_join(home->folder, home->cluster_id, request, &join->certificate, &info, &err) !=
-        ERR_NONE) {
+    join->generation = node == NULL ? 1 : setup_generation(cache_value(node)) + 1;
+    if (setup_sign_join(home->folder, home->cluster_id, request, join->generation,
+                        &join->certificate, &err) != ERR_NONE) {
         call_fail(call, &err);
         return;
     }
-    call_write(call, join_group(call, token, node, request, &info), on_joined);
+    call_write(call, join_group(call, token, node, request), on_joined);
 }
 
 void

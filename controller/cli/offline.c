@@ -107,10 +107,11 @@ check_certificate(struct json_object *doctor, const struct home *home)
         add_err(doctor, "certificate", &err);
         return;
     }
+    char login[CERT_NAME_SIZE];
     long long days = (long long)(info.not_after_s - now_s) / DAY_S;
-    if (strcmp(info.common_name, home->node) != 0)
+    if (strcmp(info.common_name, cert_login(home->node, home->generation, login)) != 0)
         add(doctor, "certificate", FAIL, "was the folder copied from another node? join anew",
-            "it is of '%s', and this node is '%s'", info.common_name, home->node);
+            "it is of '%s', and this node is '%s'", info.common_name, login);
     else
         add(doctor, "certificate", days < CERT_DAYS_WARN ? WARN : OK,
             days < CERT_DAYS_WARN ? "a running batond renews it" : "", "valid for %lld more days",

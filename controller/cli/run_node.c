@@ -122,7 +122,7 @@ run_node_remove(struct cli *cli, struct err *err)
     const char *node = cli_operand(cli, 0);
     CLEANUP(freep)
     char *what = str_printf(
-        "remove %s: its certificate is revoked and it can only come back by a new join", node);
+        "remove %s: its certificate is refused and it can only come back by a new join", node);
     CLEANUP(freep) char *done = str_printf("removed %s", node);
     CLEANUP(buf_done) struct buf path = { 0 };
     buf_add_text(&path, "/v1/nodes/");

@@ -189,9 +189,14 @@ do_attach(struct driver *driver, const struct node_effect *effect)
         writer_close(driver->core->writer, reason);
     }
     tls_paths(driver, paths);
-    struct repl_attach_tls tls = { .ca = paths[0], .certificate = paths[1], .key = paths[2] };
-    driver->attach = repl_attach_start(&driver->port, driver->core->home->node, effect->node,
-                                       &effect->epoch, &tls, on_attached, driver);
+    char login[CERT_NAME_SIZE];
+    const struct home *home = driver->core->home;
+    struct repl_attach_tls tls = { .ca = paths[0],
+                                   .certificate = paths[1],
+                                   .key = paths[2],
+                                   .login = cert_login(home->node, home->generation, login) };
+    driver->attach = repl_attach_start(&driver->port, home->node, effect->node, &effect->epoch,
+                                       &tls, on_attached, driver);
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
         free(paths[i]);
 }

@@ -20,6 +20,7 @@
 #include "controller/daemon/driver.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/writer.h"
+#include "controller/loop/cert.h"
 #include "controller/loop/fetch.h"
 #include "replication/repl_arm.h"
 #include "replication/repl_attach.h"
@@ -41,8 +42,9 @@ struct driver_peer {
     char name[NODE_NAME_SIZE];
     char site[SITE_NAME_SIZE];
     char address[DRIVER_ADDRESS_SIZE];
-    struct driver *driver; /* borrowed */
-    struct fetch *poll;    /* in flight, or NULL */
+    char login[CERT_NAME_SIZE]; /* "" while its row is not known here */
+    struct driver *driver;      /* borrowed */
+    struct fetch *poll;         /* in flight, or NULL */
     uint64_t asked_ms;
     uint64_t heard_ms;            /* last good answer; 0 for never */
     char error[DRIVER_TEXT_SIZE]; /* of the last try; "" when it was good */

@@ -8,6 +8,8 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/setup.h"
+#include "controller/loop/cert.h"
 #include "controller/postgres/migrate.h"
 #include "sites/setting.h"
 
@@ -35,7 +37,7 @@ peer_done(struct driver_peer *peer)
 
 static void
 peer_take(struct driver *driver, struct driver_peer *list, size_t *count, const char *name,
-          const char *site, const char *address)
+          const char *site, const char *address, unsigned generation)
 {
     if (*count == NODE_MEMBERS_MAX || strcmp(name, driver->core->home->node) == 0)
         return;
@@ -50,6 +52,9 @@ peer_take(struct driver *driver, struct driver_peer *list, size_t *count, const 
     }
     (void)snprintf(to->name, sizeof to->name, "%s", name);
     (void)snprintf(to->site, sizeof to->site, "%s", site);
+    to->login[0] = '\0';
+    if (generation > 0)
+        (void)cert_login(name, generation, to->login);
     (void)snprintf(to->address, sizeof to->address, "%s", address);
 }
 
@@ -67,7 +72,8 @@ read_from_cache(struct driver *driver, struct driver_peer *list)
         if (json_get_bool(value, "removed", &removed) && removed)
             continue;
         if (json_get_string(value, "site", &site) && json_get_string(value, "address", &address))
-            peer_take(driver, list, &count, entry->key + strlen("node/"), site, address);
+            peer_take(driver, list, &count, entry->key + strlen("node/"), site, address,
+                      setup_generation(value));
     }
     return count;
 }
@@ -81,7 +87,7 @@ driver_read_members(struct driver *driver)
     if (count == 0) { /* not loaded yet, or a node that has only just joined */
         const struct home *home = driver->core->home;
         for (size_t i = 0; i < home->peer_count; i++)
-            peer_take(driver, list, &count, home->peers[i].node, "", home->peers[i].address);
+            peer_take(driver, list, &count, home->peers[i].node, "", home->peers[i].address, 0);
     }
     for (size_t i = 0; i < driver->peer_count; i++)
         peer_done(&driver->peers[i]);

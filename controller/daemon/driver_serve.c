@@ -298,7 +298,11 @@ serve_prepare(struct serve *serve)
     CLEANUP(freep) char *ca = home_path(home, "pg/tls/ca.crt");
     CLEANUP(freep) char *certificate = home_path(home, "pg/tls/server.crt");
     CLEANUP(freep) char *tls_key = home_path(home, "pg/tls/server.key");
-    struct repl_attach_tls tls = { .ca = ca, .certificate = certificate, .key = tls_key };
+    char login[CERT_NAME_SIZE];
+    struct repl_attach_tls tls = { .ca = ca,
+                                   .certificate = certificate,
+                                   .key = tls_key,
+                                   .login = cert_login(home->node, home->generation, login) };
     driver->prepare =
         repl_prepare_start(&driver->port, home->node, serve->peer, pg, &tls, on_prepared, serve);
 }

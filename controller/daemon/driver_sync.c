@@ -60,8 +60,11 @@ sync_roles(struct driver *driver)
         driver->roles_generation == driver->members_generation)
         return;
     buf_add_text(&names, "{");
-    for (size_t i = 0; i < driver->peer_count; i++) /* names are RFC 1123 labels: no quoting */
-        buf_printf(&names, "%s%s", i == 0 ? "" : ",", driver->peers[i].name);
+    for (size_t i = 0; i < driver->peer_count; i++) { /* labels and a dot: no quoting */
+        if (driver->peers[i].login[0] == '\0')
+            return; /* its row is not read yet */
+        buf_printf(&names, "%s%s", i == 0 ? "" : ",", driver->peers[i].login);
+    }
     buf_add_text(&names, "}");
     const char *values[] = { buf_text(&names) };
     driver->roles_count = driver->peer_count + 1;

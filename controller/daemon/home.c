@@ -199,6 +199,12 @@ take_all(struct json_object *object, struct home *home, struct err *err)
         return wrong(err, "cluster_id");
     if (!take_name(object, "node", &home->node))
         return wrong(err, "node");
+    uint64_t generation = 1;
+    if (json_get(object, "generation") != NULL &&
+        (!json_get_u64(object, "generation", &generation) || generation == 0 ||
+         generation > CERT_GENERATION_MAX))
+        return wrong(err, "generation");
+    home->generation = (unsigned)generation;
     if (!take_name(object, "site", &home->site))
         return wrong(err, "site");
     if (!take_address(object, "listen", &home->listen))
@@ -251,6 +257,7 @@ home_save(const struct home *home, struct err *err)
     json_add_string(object, "cluster", home->cluster);
     json_add_string(object, "cluster_id", home->cluster_id);
     json_add_string(object, "node", home->node);
+    json_add_u64(object, "generation", home->generation);
     json_add_string(object, "site", home->site);
     json_add_string(object, "listen", home->listen);
     json_add_string(object, "advertise", home->advertise);

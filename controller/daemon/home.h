@@ -30,14 +30,15 @@ struct home_peer {
 };
 
 struct home {
-    char *folder;     /* owned; absolute */
-    char *cluster;    /* owned */
-    char *cluster_id; /* owned; UUID */
-    char *node;       /* owned */
-    char *site;       /* owned */
-    char *listen;     /* owned; ADDR:PORT */
-    char *advertise;  /* owned; HOST:PORT that others use */
-    char *database;   /* owned; HOME_MANAGED, or the conninfo of an external server */
+    char *folder;        /* owned; absolute */
+    char *cluster;       /* owned */
+    char *cluster_id;    /* owned; UUID */
+    char *node;          /* owned */
+    unsigned generation; /* of our login (cert.h); from 1 */
+    char *site;          /* owned */
+    char *listen;        /* owned; ADDR:PORT */
+    char *advertise;     /* owned; HOST:PORT that others use */
+    char *database;      /* owned; HOME_MANAGED, or the conninfo of an external server */
     struct {
         uint16_t port;
         char *listen; /* owned; address that PostgreSQL listens on */

@@ -287,6 +287,7 @@ setup_plan(struct setup *setup, const struct setup_node *node, const char *clust
     setup->home->cluster = str_dup(cluster);
     setup->home->site = str_dup(site);
     setup->home->node = str_dup(node->node);
+    setup->home->generation = 1; /* until the cluster says another */
     code = require_port("--listen", "--listen", listen_host, listen_port, err);
     if (code != ERR_NONE || !home_managed(setup->home))
         return code;

@@ -20,7 +20,7 @@
 #define SETUP_PASSWORD_SIZE     64
 #define SETUP_PASSWORD_SIZE_MIN 12
 #define SETUP_ADMIN             "admin"
-#define SETUP_NODE_LENGTH_MAX   55 /* baton_n_NAME is a role, and PostgreSQL cuts names at 63 */
+#define SETUP_NODE_LENGTH_MAX   51 /* baton_n_NAME.999 is a role; PostgreSQL cuts names at 63 */
 
 /* One line for each step, for a person who waits: "make the database". May be NULL. */
 typedef void setup_say_fn(void *data, const char *text);
@@ -90,12 +90,14 @@ MUST_CHECK enum err_code setup_check_token(struct json_object *token,
 /*
  * Signs the CSR with the CA of data directory 'folder'. The certificate names the node, the hosts
  * of its address and PostgreSQL address, localhost and loopback, and nothing else from the asker.
- * '*ret_certificate' is the caller's; '*ret_info' has its serial for node/NAME.
+ * 'generation' counts the nodes of this name (cert.h). '*ret_certificate' is the caller's.
+ * ERR_LIMIT: the name has had too many.
  */
 MUST_CHECK enum err_code setup_sign_join(const char *folder, const char *cluster_id,
-                                         const struct setup_request *request,
-                                         char **ret_certificate, struct cert_info *ret_info,
-                                         struct err *err);
+                                         const struct setup_request *request, unsigned generation,
+                                         char **ret_certificate, struct err *err);
+/* Of the value of a key node/NAME. */
+unsigned setup_generation(struct json_object *node);
 /*
  * The answer to the new node; carries the CA's key, so it goes nowhere but into this TLS reply
  * (and must not be logged or cached). 'members': [{"node","address"}], reference taken.

@@ -53,7 +53,6 @@ struct identity {
     char *key;         /* owned, secret */
     char *certificate; /* owned */
     char *chain;       /* owned; certificate and CA */
-    struct cert_info info;
     struct cert_info ca_info;
 };
 
@@ -85,8 +84,6 @@ make_identity(struct setup *setup, struct identity *identity, struct err *err)
         code = cert_make_csr(identity->key, home->node, &csr, err);
     if (code == ERR_NONE)
         code = cert_sign(&identity->ca, csr, &subject, &identity->certificate, err);
-    if (code == ERR_NONE)
-        code = cert_read(identity->certificate, &identity->info, err);
     if (code == ERR_NONE)
         code = cert_read(identity->ca.certificate, &identity->ca_info, err);
     if (code == ERR_NONE)
@@ -123,13 +120,13 @@ epoch_value(const struct home *home)
 }
 
 static struct json_object *
-node_value(const struct setup *setup, const char *serial, const char *now)
+node_value(const struct setup *setup, const char *now)
 {
     struct json_object *value = json_object_new_object();
     json_add_string(value, "site", setup->home->site);
     json_add_string(value, "address", setup->home->advertise);
     json_add(value, "pg", setup_pg_json(setup));
-    json_add_string(value, "serial", serial);
+    json_add_u64(value, "generation", setup->home->generation);
     json_add_string(value, "joined_at", now);
     json_add_bool(value, "removed", false);
     return value;
@@ -145,7 +142,7 @@ quorum_value(const struct home *home)
 
 /* One group, so that a cluster is there whole or not at all; the epoch's row is its first. */
 static struct json_object *
-first_batch(const struct setup *setup, const struct identity *identity, const char *hash)
+first_batch(const struct setup *setup, const char *hash)
 {
     char now[CLOCK_TEXT_SIZE];
     const struct home *home = setup->home;
@@ -163,7 +160,7 @@ first_batch(const struct setup *setup, const struct identity *identity, const ch
     json_add_string(admin, "role", "admin");
     add_change(changes, "epoch", epoch_value(home));
     add_change(changes, "cluster", cluster);
-    add_change(changes, node_key, node_value(setup, identity->info.serial, now));
+    add_change(changes, node_key, node_value(setup, now));
     add_change(changes, "sync/set", quorum_value(home));
     add_change(changes, "user/" SETUP_ADMIN, admin);
     json_add_string(group, "author", AUTHOR);
@@ -192,8 +189,7 @@ check_answer(const PGresult *result, struct err *err)
 }
 
 static enum err_code
-write_first(const struct setup *setup, const struct identity *identity, const char *password,
-            PGconn *connection, struct err *err)
+write_first(const struct setup *setup, const char *password, PGconn *connection, struct err *err)
 {
     char hash[PASSWORD_HASH_SIZE];
     const char *epoch[] = { FIRST_EPOCH, setup->home->node };
@@ -207,7 +203,7 @@ write_first(const struct setup *setup, const struct identity *identity, const ch
     if (code == ERR_NONE)
         code = pq_run_blocking(connection, "set synchronous_commit = on", 0, NULL, NULL, err);
     if (code == ERR_NONE) {
-        CLEANUP(json_putp) struct json_object *batch = first_batch(setup, identity, hash);
+        CLEANUP(json_putp) struct json_object *batch = first_batch(setup, hash);
         const char *values[] = { json_text(batch) };
         code = pq_run_blocking(connection, sql_write, 1, values, &result, err);
     }
@@ -236,7 +232,7 @@ found(struct setup *setup, struct identity *identity, const char *password, stru
     if (code == ERR_NONE)
         code = setup_step(setup, err, "write epoch 1");
     if (code == ERR_NONE)
-        code = write_first(setup, identity, password, connection, err);
+        code = write_first(setup, password, connection, err);
     pq_finishp(&connection);
     if (code == ERR_NONE)
         code = setup_leave_database(setup, err);

@@ -177,7 +177,7 @@ bad_answer(struct err *err, const char *what)
 
 static enum err_code
 take_certificate(struct json_object *answer, const struct token *token, const char *key,
-                 const struct home *home, struct setup_identity *identity, struct err *err)
+                 struct home *home, struct setup_identity *identity, struct err *err)
 {
     const char *certificate;
     const char *ca;
@@ -200,8 +200,9 @@ take_certificate(struct json_object *answer, const struct token *token, const ch
         code = cert_read(certificate, &info, err);
     if (code != ERR_NONE)
         return err_wrap(err, "the primary's answer");
-    if (strcmp(info.common_name, home->node) != 0 ||
-        strcmp(info.organization, home->cluster_id) != 0)
+    char node[CERT_NAME_SIZE];
+    if (!cert_login_read(info.common_name, node, &home->generation) ||
+        strcmp(node, home->node) != 0 || strcmp(info.organization, home->cluster_id) != 0)
         return bad_answer(err, "a certificate for another node");
     identity->ca.certificate = str_dup(ca);
     identity->ca.key = str_dup(ca_key);

@@ -113,13 +113,15 @@ read_ca(const char *folder, struct cert_pair *ca, struct err *err)
 
 /* Signs for a node with the hosts of these two addresses. */
 static enum err_code
-sign(const char *folder, const char *cluster_id, const char *node, const char *csr,
-     const char *address, const char *pg_host, char **ret_certificate, struct err *err)
+sign(const char *folder, const char *cluster_id, const char *node, unsigned generation,
+     const char *csr, const char *address, const char *pg_host, char **ret_certificate,
+     struct err *err)
 {
     struct cert_pair ca = { 0 };
     char *owned[2];
     const char *hosts[SETUP_HOSTS_MAX];
     struct cert_subject subject = { .node = node,
+                                    .generation = generation,
                                     .cluster_id = cluster_id,
                                     .hosts = hosts,
                                     .host_count = setup_hosts(address, pg_host, owned, hosts) };
@@ -134,16 +136,24 @@ sign(const char *folder, const char *cluster_id, const char *node, const char *c
 
 enum err_code
 setup_sign_join(const char *folder, const char *cluster_id, const struct setup_request *request,
-                char **ret_certificate, struct cert_info *ret_info, struct err *err)
+                unsigned generation, char **ret_certificate, struct err *err)
 {
-    CLEANUP(freep) char *certificate = NULL;
-    enum err_code code = sign(folder, cluster_id, request->node, request->csr, request->address,
-                              request->pg_host, &certificate, err);
-    if (code == ERR_NONE)
-        code = cert_read(certificate, ret_info, err);
-    if (code == ERR_NONE)
-        *ret_certificate = take_ptr(&certificate);
-    return code;
+    if (generation > CERT_GENERATION_MAX) {
+        (void)err_set(err, ERR_LIMIT, "name_worn", "%d nodes have had the name '%s'",
+                      CERT_GENERATION_MAX, request->node);
+        return err_mend(err, "choose another with --node");
+    }
+    return sign(folder, cluster_id, request->node, generation, request->csr, request->address,
+                request->pg_host, ret_certificate, err);
+}
+
+unsigned
+setup_generation(struct json_object *node)
+{
+    uint64_t generation;
+    if (!json_get_u64(node, "generation", &generation) || generation > CERT_GENERATION_MAX)
+        return 1;
+    return (unsigned)generation;
 }
 
 enum err_code
@@ -204,7 +214,7 @@ setup_renew(const char *folder, struct err *err)
     if (code == ERR_NONE)
         code = cert_make_csr(key, home->node, &csr, err);
     if (code == ERR_NONE)
-        code = sign(folder, home->cluster_id, home->node, csr, home->advertise,
+        code = sign(folder, home->cluster_id, home->node, home->generation, csr, home->advertise,
                     host != NULL && setup_host_is_public(host) ? host : NULL, &certificate, err);
     if (code != ERR_NONE)
         return err_wrap(err, "renew the certificate");

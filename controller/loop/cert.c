@@ -425,9 +425,11 @@ cert_sign(const struct cert_pair *ca_pair, const char *csr, const struct cert_su
     CLEANUP(x509_freep) X509 *certificate = X509_new();
     ASSERT(certificate != NULL);
     X509_NAME *name = X509_get_subject_name(certificate);
+    char login[CERT_NAME_SIZE];
     unsigned days = subject->days == 0 ? CERT_NODE_DAYS : subject->days;
     if (!begin_certificate(certificate, days, ca_info.not_after_s) ||
-        !name_add(name, "CN", subject->node) || !name_add(name, "O", subject->cluster_id) ||
+        !name_add(name, "CN", cert_login(subject->node, subject->generation, login)) ||
+        !name_add(name, "O", subject->cluster_id) ||
         X509_set_issuer_name(certificate, X509_get_subject_name(ca)) != 1 ||
         X509_set_pubkey(certificate, X509_REQ_get0_pubkey(request)) != 1 ||
         !add_extension(certificate, ca, NID_basic_constraints, "critical,CA:FALSE") ||
@@ -442,6 +444,38 @@ cert_sign(const struct cert_pair *ca_pair, const char *csr, const struct cert_su
         return openssl_err(err, ERR_INTERNAL, "sign the certificate");
     *ret_certificate = x509_text(certificate);
     return ERR_NONE;
+}
+
+/* ---- logins ---- */
+
+const char *
+cert_login(const char *node, unsigned generation, char to[CERT_NAME_SIZE])
+{
+    if (generation > 1)
+        (void)snprintf(to, CERT_NAME_SIZE, "%s.%u", node, generation);
+    else
+        (void)snprintf(to, CERT_NAME_SIZE, "%s", node);
+    return to;
+}
+
+bool
+cert_login_read(const char *login, char ret_node[CERT_NAME_SIZE], unsigned *ret_generation)
+{
+    char node[CERT_NAME_SIZE];
+    const char *dot = strchr(login, '.');
+    size_t length = dot == NULL ? strlen(login) : (size_t)(dot - login);
+    uint64_t generation = 1;
+    if (length >= sizeof node ||
+        (dot != NULL &&
+         (dot[1] == '0' || !str_to_u64(dot + 1, 2, CERT_GENERATION_MAX, &generation))))
+        return false;
+    memcpy(node, login, length);
+    node[length] = '\0';
+    if (!str_is_name(node))
+        return false;
+    memcpy(ret_node, node, sizeof node);
+    *ret_generation = (unsigned)generation;
+    return true;
 }
 
 /* ---- reading and judging ---- */

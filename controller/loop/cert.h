@@ -2,7 +2,7 @@
  * cert.h -- the cluster's certificates: one CA, one certificate for each node, EC P-256.
  *
  *   CA    CN "<cluster> CA", O = cluster id, 10 years
- *   node  CN = node, O = cluster id, SAN = node name and the hosts it is reached by,
+ *   node  CN = login of the node, O = cluster id, SAN = node name and the hosts it is reached by,
  *         for servers and clients, 90 days, random 128-bit serial, valid from 5 minutes ago
  *
  *   K1  What a certificate says comes from the one who signs, never from the request: of a CSR
@@ -45,9 +45,21 @@ struct cert_info {
     bool is_ca;
 };
 
+/*
+ * A name may be given again once its node was removed. Then the new node logs in as "west-1.2", and
+ * what the removed one has, or renews by itself, goes on to say "west-1": it fits no role of
+ * PostgreSQL and is refused by every member.
+ */
+#define CERT_GENERATION_MAX 999
+const char *cert_login(const char *node, unsigned generation, char to[CERT_NAME_SIZE]);
+/* False: it is none. */
+MUST_CHECK bool cert_login_read(const char *login, char ret_node[CERT_NAME_SIZE],
+                                unsigned *ret_generation);
+
 /* What a node's certificate shall say. */
 struct cert_subject {
     const char *node;
+    unsigned generation; /* 0: the first */
     const char *cluster_id;
     const char *const *hosts; /* IP addresses and DNS names; duplicates are fine */
     size_t host_count;        /* at most CERT_HOSTS_MAX */

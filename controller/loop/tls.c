@@ -266,9 +266,11 @@ tls_peer_read(const SSL *ssl, struct tls_peer *ret)
     struct err err;
     if (cert_read_x509(certificate, &info, &err) != ERR_NONE)
         return false;
-    memcpy(ret->name, info.common_name, sizeof ret->name);
+    if (!cert_login_read(info.common_name, ret->name, &ret->generation)) {
+        memcpy(ret->name, info.common_name, sizeof ret->name);
+        ret->generation = 0;
+    }
     memcpy(ret->organization, info.organization, sizeof ret->organization);
-    memcpy(ret->serial, info.serial, sizeof ret->serial);
     return true;
 }
 

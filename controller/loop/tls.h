@@ -30,9 +30,9 @@ struct tls_identity {
 
 /* Who a verified certificate speaks for. */
 struct tls_peer {
-    char name[CERT_NAME_SIZE];         /* CN */
+    char name[CERT_NAME_SIZE];         /* the node of its login, or what else its CN says */
+    unsigned generation;               /* of its login; 0: the CN is none */
     char organization[CERT_NAME_SIZE]; /* O */
-    char serial[CERT_SERIAL_SIZE];     /* as in struct cert_info */
 };
 
 bool tls_is_pem(const char *text);

@@ -148,27 +148,28 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     order by r.application_name, r.pid
 $$;
 
--- One login role for each member and none else. Returns what was done, for the record.
-create function local.peer_role_sync(nodes text[])
+-- One login role for each member and none else. 'west-1.2' is the second node of that name: the role of
+-- the first is dropped. Returns what was done, for the record.
+create function local.peer_role_sync(logins text[])
 returns table (role text, action text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
-    node text;
+    login text;
 begin
-    foreach node in array nodes loop
-        if node is null or node !~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$' then
-            perform local.fail('22023', 'node_name', format('''%s'' is not a name of a node', node),
-                'use a-z, 0-9 and - , at most 55');
+    foreach login in array logins loop
+        if login is null or login !~ '^[a-z0-9]([a-z0-9-]{0,49}[a-z0-9])?(\.[1-9][0-9]{0,2})?$' then
+            perform local.fail('22023', 'node_name', format('''%s'' is not a login of a node', login),
+                'use a-z, 0-9 and - , at most 51, and the count of its name after a dot');
         end if;
     end loop;
-    for role in select 'baton_n_' || u from unnest(nodes) u
+    for role in select 'baton_n_' || u from unnest(logins) u
             where not exists (select from pg_roles r where r.rolname = 'baton_n_' || u) order by 1 loop
         execute format('create role %I login replication in role baton_peers', role);
         action := 'created';
         return next;
     end loop;
     for role in select r.rolname::text from pg_roles r where r.rolname like 'baton\_n\_%'
-            and substr(r.rolname, 9) <> all (nodes) order by 1 loop
+            and substr(r.rolname, 9) <> all (logins) order by 1 loop
         perform pg_terminate_backend(a.pid) from pg_stat_activity a where a.usename = role;
         execute format('drop role %I', role);
         action := 'dropped';

@@ -27,7 +27,6 @@ insert into local.key_rule (pattern, scope) values
     ('epoch', 'system'),
     ('node/*', 'system'),
     ('promotion/**', 'system'),
-    ('revoked/**', 'system'),
     ('sync/set', 'system'),
     ('token/*', 'system'),
     ('user/*', 'system');

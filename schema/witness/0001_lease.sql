@@ -72,7 +72,8 @@ end
 $$;
 
 -- The CAs of several clusters are trusted alike, so it is the name of the one who signed that counts, and
--- none of our CAs may sign another CA. 'node' NULL: any of the cluster.
+-- none of our CAs may sign another CA. 'node' NULL: any of the cluster. The second node of a name has
+-- "NAME.2" in its certificate.
 create function witness.check_caller(cluster uuid, node text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -85,7 +86,7 @@ begin
             using errcode = 'BW004', constraint = 'arbiter_denied';
     end if;
     if node is distinct from null
-            and witness.ssl_client_dn_field('commonName') is distinct from node then
+            and split_part(witness.ssl_client_dn_field('commonName'), '.', 1) is distinct from node then
         raise exception 'this certificate is not of node %', node
             using errcode = 'BW004', constraint = 'arbiter_denied';
     end if;

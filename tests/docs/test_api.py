@@ -243,7 +243,7 @@ def kinds_of(row):
 
 
 # Slugs that stay inside: a program error, or of the start of batond and of offline commands.
-INSIDE = set("bad_name copy empty_statement fetch_trust header url listen listen_address node_no_rule promo_no_rule "
+INSIDE = set("bad_name copy empty_statement fetch_trust header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
              "too_many_members too_many_voters".split())
 
 

@@ -167,7 +167,9 @@ def test_member_roles_follow_the_members(make):
         "select 1 from pg_stat_activity where usename = 'baton_n_west-2'"))
     west.close()
     assert node.run("peer_role_sync", ["west-1"]) == []
-    for bad in ("West", "x" * 56, "a_b", 'a"; drop role baton; --', ""):
+    assert node.run("peer_role_sync", ["west-1.2"]) == [
+        {"role": "baton_n_west-1.2", "action": "created"}, {"role": "baton_n_west-1", "action": "dropped"}]
+    for bad in ("West", "x" * 52, "a_b", "west.0", "west.1000", "west.2.2", ".2", 'a"; drop role baton; --', ""):
         assert error_of(node.run, "peer_role_sync", ["west-1", bad])[:2] == ("22023", "node_name")
-    assert node.run("peer_role_sync", ["n" * 55])
+    assert node.run("peer_role_sync", ["n" * 51 + ".999"])
     node.run("peer_role_sync", "{}")

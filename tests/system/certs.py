@@ -44,9 +44,9 @@ def self_signed(folder, name, subject, ca=False):
     return Pair(folder / (name + ".crt"), key)
 
 
-def signed(folder, name, subject, ca, start="20200101000000Z", end="20990101000000Z", extensions=USAGE):
+def signed(folder, name, subject, ca, start="20200101000000Z", end="20990101000000Z", extensions=USAGE, key=None):
     """Signed by the pair 'ca', good from 'start' to 'end'."""
-    key = new_key(folder, name)
+    key = key or new_key(folder, name)
     request = new_csr(folder, name, subject, key)
     for file, text in (("index", ""), ("extensions", extensions), ("config", CONFIG)):
         (folder / ("%s.%s" % (name, file))).write_text(text.replace("NAME", name))

@@ -1,4 +1,5 @@
 """Tokens, joining and removing: who becomes a member, once, and who is one no longer."""
+import datetime
 import json
 import shutil
 import ssl
@@ -6,7 +7,8 @@ import subprocess
 
 import pytest
 
-from cluster import PORT, Cluster, logs, until
+import certs
+from cluster import PG_PORT, PORT, Cluster, free_address, logs, until
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,82 @@ def test_a_removed_member_is_refused_at_once(two):
     assert try_join(two, token_for(two.east_1)["token"], "west-2").returncode == 0
     assert two.east_1.api("GET", "/v1/peer/state", context=two.nodes["west-2"].context()).status == 200
     assert two.east_1.api("GET", "/v1/peer/state", context=context).json["code"] == "not_a_member"
+
+
+def due_for_renewal(node, folder):
+    """Gives a stopped node a certificate whose end is near: it renews it by itself at its start."""
+    ca = certs.Pair(node.folder / "ca.crt", node.folder / "ca.key")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    start, end = ((now + datetime.timedelta(days=days)).strftime("%Y%m%d%H%M%SZ") for days in (-80, 10))
+    config = json.loads((node.folder / "node.json").read_text())
+    key = folder / (node.name + ".key")
+    shutil.copy(node.folder / "node.key", key)
+    pair = certs.signed(folder, node.name, "/O=%s/CN=%s" % (config["cluster_id"], node.name), ca, start, end,
+                        certs.USAGE + "subjectAltName=DNS:%s,IP:%s\n" % (node.name, node.address), key)
+    (node.folder / "node.crt").chmod(0o600)
+    (node.folder / "node.crt").write_bytes(pair.certificate.read_bytes() + ca.certificate.read_bytes())
+
+
+def psql(node, folder, user):
+    """What the database of 'node' answers to the certificate in that data directory."""
+    return subprocess.run(
+        ["psql", "-XqAt", "-c", "select 1", "host=%s port=%d dbname=baton user=%s sslmode=verify-full sslrootcert=%s "
+         "sslcert=%s sslkey=%s" % (node.address, PG_PORT, user, *(folder / name for name in (
+             "ca.crt", "node.crt", "node.key")))],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/")
+
+
+def test_a_removed_member_stays_out_whatever_it_renews(two, folder):
+    """Also when another machine has its name, and it runs and believes that it is that member."""
+    made = folder / "renewed"
+    made.mkdir()
+    gone = two.join("west-3", "west")
+    gone.stop()
+    due_for_renewal(gone, made)
+    before = (gone.folder / "node.crt").read_bytes()
+    gone.start()
+    until("it has renewed its certificate", lambda: "certificate.renew ok=1" in gone.log.read_text())
+    until("it follows again", lambda: gone.state() == "STANDBY")
+    assert (gone.folder / "node.crt").read_bytes() != before
+    nodes = [two.east_1, two.west_1]
+    for node in nodes:
+        assert node.api("GET", "/v1/peer/state", context=gone.context()).status == 200
+        assert psql(node, gone.folder, "baton_n_west-3").stdout == "1\n"
+
+    def is_out():
+        for node in nodes:
+            until("%s refuses it" % node.name, lambda n=node: n.api(
+                "GET", "/v1/peer/state", context=gone.context()).json["code"] == "not_a_member")
+            until("so does its database", lambda n=node: psql(n, gone.folder, "baton_n_west-3").returncode == 2)
+
+    two.east_1.cli("node", "remove", "west-3", "--yes")
+    is_out()
+    # another machine gets its name, while it runs on
+    del two.nodes["west-3"]
+    heir = two._node("west-3", "west")
+    heir.folder = two.folder / "heir"
+    heir.log = two.folder / "heir.log"
+    heir.address = two._address()
+    while heir.address == gone.address:
+        heir.address = free_address(int(heir.address.rsplit(".", 1)[1]) + 1)
+    heir.cli("join", token_for(two.east_1)["token"], "--node", "west-3", *two._where(heir))
+    heir.start()
+    until("it follows", lambda: heir.state() == "STANDBY")
+    is_out()
+    for node in nodes:
+        assert node.api("GET", "/v1/peer/state", context=heir.context()).status == 200
+        assert psql(node, heir.folder, "baton_n_west-3.2").stdout == "1\n"
+        assert psql(node, gone.folder, "baton_n_west-3.2").returncode == 2
+    gone.stop()
+    gone.start()
+    until("it is up", lambda: gone.api("GET", "/v1/version").json["code"] == "not_a_member")  # it has read that itself
+    until("its database is up", lambda: gone.sql("select 1"))
+    assert two.east_1.put("app/heir", 1).status == 200
+    until("the heir has it", lambda: heir.get("app/heir") == 1)
+    assert two.east_1.sql("select usename from pg_stat_replication where application_name = 'west-3'") == [
+        ["baton_n_west-3.2"]]
+    assert gone.sql("select 1 from shared.config where key = 'app/heir'") == []
+    gone.stop()
 
 
 def test_garbage_on_the_port_harms_nobody(two):

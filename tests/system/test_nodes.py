@@ -91,7 +91,7 @@ def test_init_refuses_what_is_no_name(refused, options):
 def test_init_takes_no_name_that_is_too_long_for_its_roles(refused):
     """PostgreSQL's roles and slots carry the node's name: what init takes must fit there too."""
     said, path = attempt(refused, node="n" * 56)
-    assert "at most 55" in said, said
+    assert "at most 51" in said, said
     assert not path.exists()
 
 

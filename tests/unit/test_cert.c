@@ -306,6 +306,31 @@ a_pin_is_the_key_not_the_certificate(void **state)
     cert_pair_done(&ca);
 }
 
+static void
+a_login_is_read_as_it_is_written(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "",         ".2",         "west-1.",
+                                       "west-1.0", "west-1.1",   "west-1.02",
+                                       "west-1.x", "west-1.2.3", "west-1.1000",
+                                       "West-1",   "*",          "west 1" };
+    char login[CERT_NAME_SIZE];
+    char node[CERT_NAME_SIZE] = "as before";
+    unsigned generation = 7;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_false(cert_login_read(bad[i], node, &generation));
+    assert_string_equal(node, "as before");
+    assert_int_equal(generation, 7);
+    assert_string_equal(cert_login("west-1", 0, login), "west-1");
+    assert_string_equal(cert_login("west-1", 1, login), "west-1");
+    assert_true(cert_login_read(login, node, &generation));
+    assert_int_equal(generation, 1);
+    assert_string_equal(cert_login("west-1", CERT_GENERATION_MAX, login), "west-1.999");
+    assert_true(cert_login_read(login, node, &generation));
+    assert_string_equal(node, "west-1");
+    assert_int_equal(generation, CERT_GENERATION_MAX);
+}
+
 int
 main(void)
 {
@@ -320,6 +345,7 @@ main(void)
         cmocka_unit_test(a_host_is_one_name_and_no_syntax),
         cmocka_unit_test(renewal_is_due_after_two_thirds),
         cmocka_unit_test(a_pin_is_the_key_not_the_certificate),
+        cmocka_unit_test(a_login_is_read_as_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,8 @@ what_is_saved_is_loaded(void **state)
     write_text("node.json", managed_json);
     assert_int_equal(home_load(folder, &home, &err), ERR_NONE);
     assert_string_equal(home->node, "east-1");
+    assert_int_equal(home->generation, 1);
+    home->generation = 3;
     assert_null(home->pg.run_as);
     assert_true(home_managed(home));
     const struct home_peer peers[] = {
@@ -71,6 +73,7 @@ what_is_saved_is_loaded(void **state)
     assert_string_equal(again->cluster, "demo");
     assert_string_equal(again->cluster_id, UUID);
     assert_string_equal(again->site, "east");
+    assert_int_equal(again->generation, 3);
     assert_string_equal(again->listen, "0.0.0.0:7443");
     assert_string_equal(again->advertise, "east-1.example:7443");
     assert_int_equal(again->pg.port, 7444);
@@ -98,6 +101,8 @@ each_faulty_member_is_named(void **state)
     } rows[] = {
         { "\"demo\"", "\"De mo\"", "cluster" },
         { "\"east-1\"", "7", "node" },
+        { "\"east-1\"", "\"east-1\",\"generation\":0", "generation" },
+        { "\"east-1\"", "\"east-1\",\"generation\":1000", "generation" },
         { "\"site\":\"east\",", "", "site" },
         { "0.0.0.0:7443", "0.0.0.0:77777", "listen" },
         { "east-1.example:7443", "a b:1", "advertise" },

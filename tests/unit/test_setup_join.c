@@ -86,7 +86,6 @@ answer_join(struct primary *primary, struct http_request *request, struct json_o
 {
     struct err err = { 0 };
     struct setup_request join;
-    struct cert_info info;
     const char *site;
     CLEANUP(freep) char *certificate = NULL;
     struct json_object *reply = NULL;
@@ -94,7 +93,7 @@ answer_join(struct primary *primary, struct http_request *request, struct json_o
     if (code == ERR_NONE)
         code = setup_check_token(primary->row, &join, clock_wall_ms(), &site, &err);
     if (code == ERR_NONE)
-        code = setup_sign_join(folder, CLUSTER_ID, &join, &certificate, &info, &err);
+        code = setup_sign_join(folder, CLUSTER_ID, &join, 2, &certificate, &err);
     if (code == ERR_NONE) {
         struct json_object *members = NULL;
         static const char text[] = "[{\"node\":\"east-1\",\"site\":\"east\",\"address\":"
@@ -231,6 +230,15 @@ check_node(void)
     assert_string_equal(home->cluster_id, CLUSTER_ID);
     assert_int_equal(home->peer_count, 1); /* without ourselves */
     assert_string_equal(home->peers[0].node, "east-1");
+
+    /* Another had the name before; a renewal does not forget it. */
+    struct cert_info info;
+    assert_int_equal(home->generation, 2);
+    assert_int_equal(setup_renew(data, &err), ERR_NONE);
+    CLEANUP(freep) char *renewed = read_text("node.crt");
+    assert_string_not_equal(renewed, chain);
+    assert_int_equal(cert_read(renewed, &info, &err), ERR_NONE);
+    assert_string_equal(info.common_name, "west-1.2");
 }
 
 /* The new database belongs to this node, has the schema, and no row: it is fenced. */
@@ -485,16 +493,20 @@ a_certificate_says_what_the_signer_says(void **state)
     struct setup_request request = {
         .node = "west-1", .csr = csr, .address = "192.0.2.9:7443", .pg_host = "db.west.example"
     };
-    assert_int_equal(setup_sign_join(folder, CLUSTER_ID, &request, &certificate, &info, &err),
+    assert_int_equal(setup_sign_join(folder, CLUSTER_ID, &request, 1, &certificate, &err),
                      ERR_NONE);
+    assert_int_equal(cert_read(certificate, &info, &err), ERR_NONE);
     assert_string_equal(info.common_name, "west-1");
     assert_string_equal(info.organization, CLUSTER_ID);
     assert_int_equal(cert_verify(ca.certificate, certificate, clock_wall_ms() / 1000, &err),
                      ERR_NONE);
     request.node = "east-1"; /* the token's holder asks for a name that its CSR is not made for */
     freep(&certificate);
-    assert_int_equal(setup_sign_join(folder, CLUSTER_ID, &request, &certificate, &info, &err),
+    assert_int_equal(setup_sign_join(folder, CLUSTER_ID, &request, 1, &certificate, &err),
                      ERR_INVALID);
+    assert_int_equal(
+        setup_sign_join(folder, CLUSTER_ID, &request, CERT_GENERATION_MAX + 1, &certificate, &err),
+        ERR_LIMIT);
     assert_null(certificate);
 }
 
