@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "controller/base/check.h"
+#include "controller/base/clock.h"
 #include "controller/base/file.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
@@ -354,6 +356,9 @@ home_conninfo(const struct home *home, const char *role, char **ret_conninfo, st
 
 /* ---- the lock ---- */
 
+#define LOCK_MS_MAX  1000 /* for one that was killed, and is not quite gone */
+#define LOCK_POLL_MS 10
+
 enum err_code
 home_lock(const struct home *home, int *ret_descriptor, struct err *err)
 {
@@ -361,7 +366,13 @@ home_lock(const struct home *home, int *ret_descriptor, struct err *err)
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0)
         return err_errno(err, errno, "open '%s'", path);
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    uint64_t until_ms = clock_now_ms() + LOCK_MS_MAX;
+    int locked = flock(file, LOCK_EX | LOCK_NB);
+    while (locked != 0 && errno == EWOULDBLOCK && clock_now_ms() < until_ms) {
+        (void)poll(NULL, 0, LOCK_POLL_MS);
+        locked = flock(file, LOCK_EX | LOCK_NB);
+    }
+    if (locked != 0) {
         int number = errno;
         char pid[16] = "";
         ssize_t got = read(file, pid, sizeof pid - 1);

@@ -74,7 +74,8 @@ MUST_CHECK enum err_code home_conninfo(const struct home *home, const char *role
                                        char **ret_conninfo, struct err *err);
 /*
  * Takes D/batond.pid: at most one batond, or one offline command, uses the folder. The lock ends
- * with the descriptor (close) or the process. ERR_CONFLICT names the pid that holds it.
+ * with the descriptor (close) or the process. Blocks for up to a second while another has it.
+ * ERR_CONFLICT names the pid that holds it.
  */
 MUST_CHECK enum err_code home_lock(const struct home *home, int *ret_descriptor, struct err *err);
 
