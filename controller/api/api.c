@@ -528,6 +528,12 @@ api_new(struct core *core, struct api **ret_api, struct err *err)
 }
 
 void
+api_reconnect(struct api *api)
+{
+    pq_reset(api->pq);
+}
+
+void
 api_stop(struct api *api)
 {
     if (api == NULL || api->stopping)

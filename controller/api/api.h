@@ -29,4 +29,6 @@ void api_handle(void *data, struct http_request *request);
 /* Refuses new requests with 503, ends event streams and held writes. Then the server, the writer
  * and the worker are closed, which answers what is left, and then the api is freed. */
 void api_stop(struct api *api);
+/* Our database was started anew. */
+void api_reconnect(struct api *api);
 void api_free(struct api *api);

@@ -128,6 +128,10 @@ on_managed(void *data, enum managed_state state, const struct err *err)
         migrate(batond);
         pq_reset(batond->core.ctl);
         pq_reset(batond->core.attach);
+        /* Each would try again by itself, up to PQ_RETRY_MS_MAX later. */
+        tail_reconnect(batond->core.tail);
+        writer_reconnect(batond->core.writer);
+        api_reconnect(batond->core.api);
     }
     if (state == MANAGED_STOPPED) {
         batond->database_stopped = true;

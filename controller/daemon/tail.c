@@ -389,6 +389,12 @@ tail_poke_local(struct tail *tail)
     read_local(tail);
 }
 
+void
+tail_reconnect(struct tail *tail)
+{
+    pq_reset(tail->pq);
+}
+
 bool
 tail_connected(const struct tail *tail)
 {

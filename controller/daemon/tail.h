@@ -53,4 +53,6 @@ void tail_unlisten(struct tail_listener *listener);
 void tail_poke(struct tail *tail);
 /* Loads the local settings anew (after one was written). */
 void tail_poke_local(struct tail *tail);
+/* Our database was started anew. */
+void tail_reconnect(struct tail *tail);
 bool tail_connected(const struct tail *tail);

@@ -481,6 +481,12 @@ writer_stop(struct writer *writer)
 }
 
 void
+writer_reconnect(struct writer *writer)
+{
+    pq_reset(writer->pq);
+}
+
+void
 writer_free(struct writer *writer)
 {
     if (writer == NULL)

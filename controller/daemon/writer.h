@@ -64,6 +64,8 @@ MUST_CHECK enum err_code writer_new(struct ev_loop *loop, const char *conninfo,
                                     struct writer **ret_writer, struct err *err);
 /* The database is about to be stopped by us: closed for good, and the loss of it is no news. */
 void writer_stop(struct writer *writer);
+/* Our database was started anew. */
+void writer_reconnect(struct writer *writer);
 /* Groups still there get ERR_CANCELLED (queued) or ERR_UNKNOWN_OUTCOME (in flight). */
 void writer_free(struct writer *writer);
 void writer_set_limits(struct writer *writer, struct writer_limits limits);
