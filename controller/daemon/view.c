@@ -13,6 +13,8 @@
 #include "controller/daemon/driver_inner.h"
 #include "sites/setting.h"
 
+#define NOT_RECEIVING "its subscription does not receive"
+
 static struct json_object *
 epoch_json(const struct epoch *epoch)
 {
@@ -102,7 +104,7 @@ own_node(const struct core *core, uint64_t head)
     json_add_string(object, "version", BATON_VERSION);
     json_add_string(object, "reason",
                     well                          ? ""
-                    : facts.state == NODE_STANDBY ? "its subscription does not receive"
+                    : facts.state == NODE_STANDBY ? NOT_RECEIVING
                                                   : driver->node.reason);
     return object;
 }
@@ -139,7 +141,7 @@ add_known(struct json_object *object, const struct driver_peer *peer, uint64_t h
                                                               : "unknown");
     json_add_string(object, "reason",
                     well                           ? ""
-                    : facts->state == NODE_STANDBY ? "its subscription does not receive"
+                    : facts->state == NODE_STANDBY ? NOT_RECEIVING
                                                    : reason);
 }
 
@@ -415,11 +417,15 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
         add_alarm(list, "no_primary", "nobody is known to be primary; see baton promote --help");
     if (driver->node.state == NODE_FENCED)
         add_alarm(list, "fenced", "%s: %s", core->home->node, driver->node.reason);
+    if (driver->node.state == NODE_STANDBY && !driver->streaming)
+        add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, core->home->node);
     for (size_t i = 0; i < driver->peer_count; i++) {
         const struct driver_peer *peer = &driver->peers[i];
         if (!is_known(core, peer, now_ms))
             add_alarm(list, "member_silent", "%s: %s", peer->name,
                       peer->error[0] == '\0' ? "it has not answered yet" : peer->error);
+        else if (peer->facts.state == NODE_STANDBY && !peer->facts.streaming)
+            add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, peer->name);
         if (peer->digest == DRIVER_DIGEST_DIFFERENT)
             add_alarm(list, "digest_different", "%s holds another history than %s", peer->name,
                       core->home->node);
