@@ -1,0 +1,109 @@
+"""Nodes with a network of their own each: namespaces on one bridge, so that what is between them can be cut.
+
+A cut loses packets and tells nobody: no address goes away, no connection is refused. The tests stay in
+touch with every node all the time, as a client beside it would.
+"""
+import os
+import subprocess
+
+from cluster import Cluster, Failed
+
+DEAD_END = "02:00:00:00:0d:ed"
+
+
+def ip(*words, check=True):
+    done = subprocess.run(["ip", *map(str, words)], capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise Failed("ip %s: %s" % (" ".join(map(str, words)), done.stderr.strip()))
+    return done
+
+
+def why_not():
+    """Why no namespaces can be made here; '' when they can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    name = "bt%d" % os.getpid()
+    try:
+        ip("netns", "add", name)
+        ip("link", "add", name, "type", "bridge")
+    except (OSError, Failed) as problem:
+        return "no network namespace or bridge can be made here: %s" % problem
+    finally:
+        ip("link", "del", name, check=False)
+        ip("netns", "del", name, check=False)
+    return ""
+
+
+class Network:
+    """A bridge with a free /24 of 198.18.0.0/15, which is kept for tests; ours is .254."""
+
+    def __init__(self):
+        used = ip("-j", "addr").stdout
+        for number in range(256):
+            self.bridge, self.prefix = "bt%d" % number, "198.18.%d" % number
+            if '"%s.' % self.prefix not in used and \
+                    ip("link", "add", self.bridge, "type", "bridge", check=False).returncode == 0:
+                break
+        else:
+            raise Failed("no free network in 198.18.0.0/16")
+        self.names = []  # the first of them is at .1
+        ip("addr", "add", self.prefix + ".254/24", "dev", self.bridge)
+        ip("link", "set", self.bridge, "up")
+
+    def _space(self, name):
+        return "%s-%s" % (self.bridge, name)
+
+    def address(self, name):
+        return "%s.%d" % (self.prefix, self.names.index(name) + 1)
+
+    def add(self, name):
+        """The words that run a program in the namespace."""
+        self.names.append(name)
+        space, port = self._space(name), "%s-%d" % (self.bridge, len(self.names))
+        ip("netns", "add", space)
+        ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("link", "set", port, "master", self.bridge, "up")
+        ip("-n", space, "link", "set", "lo", "up")
+        ip("-n", space, "addr", "add", self.address(name) + "/24", "dev", "eth0")
+        ip("-n", space, "link", "set", "eth0", "up")
+        return ["nsenter", "--net=/run/netns/" + space, "--"]
+
+    def cut(self, one, *others, both=True):
+        """What 'one' sends to the others is lost, and what they send to it unless 'both' is False."""
+        for other in others or [name for name in self.names if name != one]:
+            for here, there in ((one, other), (other, one))[:2 if both else 1]:
+                ip("-n", self._space(here), "neigh", "replace", self.address(there), "lladdr", DEAD_END, "dev", "eth0",
+                   "nud", "permanent")
+
+    def mend(self):
+        for here in self.names:
+            for there in self.names:
+                ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0", check=False)
+
+    def close(self):
+        for name in self.names:
+            ip("netns", "del", self._space(name), check=False)
+        ip("link", "del", self.bridge, check=False)
+
+
+class NetworkCluster(Cluster):
+    """Each node in its own namespace."""
+
+    def __init__(self, folder, **options):
+        super().__init__(folder, **options)
+        self.network = Network()
+
+    def __exit__(self, *problem):
+        try:
+            super().__exit__(*problem)
+        finally:
+            self.network.close()
+
+    def _address(self):
+        return ""
+
+    def _node(self, name, site, user=None):
+        node = super()._node(name, site, user)
+        node.wrap = self.network.add(name)
+        node.address = self.network.address(name)
+        return node
