@@ -352,7 +352,7 @@ connect_now(struct postgres *postgres, struct err *err)
         tried++;
     }
     if (tried == count)
-        return err_set(err, ERR_NOT_FOUND, "dns", "no endpoint has an address yet");
+        return err_set(err, ERR_NOT_FOUND, "address_not_found", "no endpoint has an address yet");
     const struct endpoint *endpoint = &postgres->endpoints[postgres->current];
     struct buf conninfo = { 0 };
     buf_add_text(&conninfo, postgres->conninfo);
