@@ -150,10 +150,9 @@ on_attached(void *data, const struct position *position, uint64_t setaside, cons
 {
     struct driver *driver = data;
     driver->attach = NULL;
-    if (setaside > 0) {
+    if (setaside > 0) { /* whether a person has to decide is told by the upkeep */
         driver->lost_rows = setaside;
-        log_warn("node.setaside", "rows=%llu text=\"written here alone; see baton setaside list\"",
-                 (unsigned long long)setaside);
+        log_info("node.setaside", "rows=%llu", (unsigned long long)setaside);
     }
     struct node_event event = { .kind = NODE_EV_ATTACHED, .ok = err == NULL };
     if (err != NULL) {

@@ -386,6 +386,9 @@ on_setaside(void *data, const PGresult *result, const struct err *err, bool warn
         if (text != NULL && str_to_u64(text, 0, INT64_MAX, &count))
             kept += count;
     }
+    if (kept > driver->setaside_kept)
+        log_warn("node.setaside", "kept=%llu text=\"written here alone; see baton setaside list\"",
+                 (unsigned long long)kept);
     if (kept != driver->setaside_kept)
         driver_touch(driver);
     driver->setaside_kept = kept;

@@ -163,6 +163,24 @@ begin
 end
 $$;
 
+-- What Baton wrote for itself (who held which epoch, with whom, and how it came to that) tells of a role
+-- that is over: it is shown with its batch, and nobody is asked about it. What came of a command (node/,
+-- token/, user/ ...) is a person's, and so is kept.
+create function local.setaside_taken(batch_id bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    taken bigint;
+    own bigint;
+begin
+    update local.setaside s set state = 'discarded', decided_by = 'baton', decided_at = clock_timestamp()
+    where s.batch = batch_id and (s.key in ('epoch', 'sync/set') or s.key like 'promotion/%');
+    get diagnostics own = row_count;
+    select count(*) into taken from local.setaside s where s.batch = batch_id;
+    perform local.event_add('setaside', jsonb_build_object('batch', batch_id, 'rows', taken, 'discarded', own));
+    return taken;
+end
+$$;
+
 -- I8: what only this node has goes to local.setaside, and shared.config back to revision 'common', which
 -- a peer's local.match() told. Returns the number of rows. The epoch against which it is done is promised
 -- with it: who gave rows up for it goes back to no earlier one. BT009: this node is primary. BT003: a
@@ -194,7 +212,7 @@ begin
     select batch_id, l.revision, l.epoch, l.holder, l.txn, l.site, l.key, l.value, l.author, l.at, l.reason,
         l.hash, setaside_tail.against_epoch, setaside_tail.against_holder
     from shared.log l where l.revision > common order by l.revision;
-    get diagnostics taken = row_count;
+    taken := local.setaside_taken(batch_id);
     delete from shared.log l where l.revision > common;
 
     -- Each touched key as its last surviving row, or the base, has it.
@@ -241,7 +259,7 @@ begin
             'known from the state only', ''::bytea
         from local.config_base b) r
     where r.revision > common order by r.revision;
-    get diagnostics taken = row_count;
+    taken := local.setaside_taken(batch_id);
     delete from shared.log;
     delete from shared.config;
     delete from local.config_base;

@@ -136,6 +136,22 @@ def test_i8_a_fork_is_set_aside_and_the_state_goes_back(pair):
     assert first.value("setaside_tail", common, 2, "west-1") == 0, "nothing more: what is here came from the primary"
 
 
+def test_batons_own_rows_ask_nobody(pair):
+    """They are set aside and shown, and discarded at once; what a person's command made is kept."""
+    first, second = pair
+    for key in ("epoch", "sync/set", "promotion/1", "token/x", "user/anna", "node/west-9"):
+        first.set(key, {"x": 1})
+    assert first.value("setaside_tail", fork(first, second), 2, "west-1") == 6 + 8
+    (batch,) = first.run("setaside_list")
+    assert (batch["rows"], batch["kept"], batch["discarded"]) == (14, 11, 3)
+    own = [row for row in first.run("setaside_show", batch["batch"]) if row["state"] == "discarded"]
+    assert [(row["key"], row["decided_by"]) for row in own] == [
+        ("epoch", "baton"), ("sync/set", "baton"), ("promotion/1", "baton")]
+    assert all(row["decided_at"] for row in own)
+    assert first.own("select kind, doc from local.event") == [
+        ("setaside", {"batch": batch["batch"], "rows": 14, "discarded": 3})]
+
+
 def test_setaside_is_decided_once(pair):
     first, second = pair
     first.value("setaside_tail", fork(first, second), 2, "west-1")

@@ -221,6 +221,31 @@ def test_async_failover_sets_aside_what_only_the_old_primary_had(pair):
     until("applied everywhere", lambda: new.get("app/only-east") == "precious")
 
 
+def test_a_batch_of_batons_own_rows_alarms_nobody(pair):
+    """Nothing of a person's was lost: it is set aside, told in 'setaside list', and no alarm."""
+    pair.settled(k=0)
+    old = pair.primary()
+    new = others(pair, old)[0]
+    new.kill()
+    old.sql("set role baton; set synchronous_commit = local; select shared.write('[{\"author\": \"baton\", \"changes\": "
+            "[{\"key\": \"promotion/999\", \"value\": {}}]}]')")
+    old.kill()
+    new.start()
+    until("it is up", lambda: new.settled_fenced())
+    before = len(old.log.read_text())
+    pair.promote(new.name, "--accept-data-loss", "--reason", "gone", via=new)
+    old.start()
+    pair.settled(k=0)
+    batch = json.loads(old.cli("setaside", "list", "--json").stdout)["batches"][0]
+    assert (batch["kept"], batch["discarded"]) == (0, batch["rows"]) and batch["rows"] >= 1
+    assert "promotion/999" in old.cli("setaside", "show", batch["id"]).stdout
+    told = old.log.read_text()[before:]
+    assert " info  %s node.setaside rows=%d" % (old.name, batch["rows"]) in told
+    assert " warn  %s node.setaside" % old.name not in told
+    assert "setaside" not in [alarm["name"] for alarm in old.status()["alarms"]]
+    assert old.status()["setaside"]["count"] == 0
+
+
 def test_a_primary_with_unfinished_promises_renews_itself(three):
     """A candidate that died after its captures leaves promises: the primary takes a later epoch."""
     primary = three.primary()
