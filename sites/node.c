@@ -254,7 +254,7 @@ on_lost(struct node *node, struct step_context *context)
         (void)emit(context, NODE_DO_WRITES_CLOSE);
     /* The connector servers stay as they are: nobody else acts yet, and most databases that are
      * lost are back within seconds. Nothing new is done until the epoch is confirmed. */
-    set_reason(node, "the database does not answer: %s",
+    set_reason(node, "the database %s: %s", context->event->ok ? "is not fit" : "does not answer",
                context->event->text == NULL ? "connection lost" : context->event->text);
     return NODE_FENCED;
 }

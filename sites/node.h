@@ -62,7 +62,7 @@ struct node_facts {
 };
 #define NODE_EVENT_TABLE(X)                                                                        \
     X(START)    /* our database answers: 'facts' are our own row */                                \
-    X(LOST)     /* our database is gone */                                                         \
+    X(LOST)     /* our database is gone; 'ok': it answers, and must not be used */                 \
     X(HEARD)    /* a peer's facts */                                                               \
     X(TICK)     /* time has passed */                                                              \
     X(CAPTURED) /* our row now promises 'epoch' to somebody else, durably; 'ok': a promotion of    \

@@ -42,7 +42,8 @@ promo_find_primary(const struct promo *promo)
 bool
 promo_would_follow(const struct promo *promo, const struct promo_member *member)
 {
-    return !member->answered || member->facts.schema >= promo->own.schema;
+    unsigned schema = member->facts.schema; /* 0: its database was not yet asked */
+    return !member->answered || schema == 0 || schema >= promo->own.schema;
 }
 
 /* The newest epoch that anybody has shown; a primary of an older one is no primary any more. */

@@ -11,6 +11,8 @@
 #include "controller/base/file.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
+#include "controller/daemon/admit.h"
+#include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/view.h"
 #include "controller/loop/cert.h"
@@ -226,6 +228,31 @@ reply_doctor(struct call *call)
 }
 
 static void
+check_schema(struct doctor *doctor, const struct core *core)
+{
+    const struct err *fault = admit_fault(core->admit);
+    const struct err *tls = admit_tls_fault(core->admit);
+    CLEANUP(freep) char *text = str_printf("schema %u, as this program knows it", core->schema);
+    if (fault != NULL)
+        add_check(doctor, "schema", INSPECT_FAIL, fault->text, fault->mend);
+    else if (core->schema != 0)
+        add_check(doctor, "schema", INSPECT_OK, text, "");
+    if (tls != NULL)
+        add_check(doctor, "pg.certificate", INSPECT_FAIL, tls->text, tls->mend);
+}
+
+static void
+on_probed(void *data, const struct err *err)
+{
+    struct call *call = data;
+    if (err == NULL)
+        add_check(call->state, "pg.members", INSPECT_OK, "other members can connect", "");
+    else
+        add_check(call->state, "pg.members", INSPECT_FAIL, err->text, err->mend);
+    reply_doctor(call);
+}
+
+static void
 on_inspected(void *data, const PGresult *result, const struct err *err, bool warned)
 {
     (void)warned;
@@ -241,7 +268,7 @@ on_inspected(void *data, const PGresult *result, const struct err *err, bool war
     for (size_t i = 0; err == NULL && i < report->count; i++)
         add_check(doctor, report->list[i].name, report->list[i].state, report->list[i].text,
                   report->list[i].mend);
-    reply_doctor(call);
+    admit_probe(call->api->core, on_probed, call);
 }
 
 void
@@ -258,6 +285,7 @@ serve_doctor(struct call *call)
     check_certificate(doctor, core, "node.crt", "certificate");
     check_certificate(doctor, core, "ca.crt", "ca");
     check_disk(doctor, core);
+    check_schema(doctor, core);
     if (pq_state(call->api->pq) == PQ_READY) {
         (void)inspect_send(call->api->pq, on_inspected, call);
         return;

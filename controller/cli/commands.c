@@ -3,7 +3,7 @@
 
 #define NODE_OPTIONS                                                                               \
     OPTION_NODE | COMMAND_REQUIRED, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_DATABASE,              \
-        OPTION_PG_LISTEN, OPTION_PG_PORT, OPTION_RUN_AS
+        OPTION_PG_LISTEN, OPTION_PG_ADVERTISE, OPTION_PG_PORT, OPTION_RUN_AS
 
 #define VALUE_TEXT                                                                                 \
     "VALUE is JSON when it is JSON (5, true, {\"a\": 1}), and text when it is a plain word. "      \

@@ -47,6 +47,8 @@ enum option_type {
       "one (managed)")                                                                             \
     X(PG_LISTEN, "pg-listen", TEXT, "ADDR", NULL,                                                  \
       "where the managed PostgreSQL listens (as --listen)")                                        \
+    X(PG_ADVERTISE, "pg-advertise", TEXT, "HOST[:PORT]", NULL,                                     \
+      "address of the database for other members (of --advertise, or of the DSN)")                 \
     X(PG_PORT, "pg-port", NUMBER, "PORT", NULL, "port of the managed PostgreSQL (7444)")           \
     X(RUN_AS, "run-as", TEXT, "USER", NULL,                                                        \
       "user that the managed PostgreSQL runs as (postgres when started by root)")                  \

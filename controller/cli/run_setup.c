@@ -46,6 +46,7 @@ read_node(struct cli *cli, struct teller *teller, struct setup_node *node, struc
         .advertise = cli_value(cli, OPTION_ADVERTISE),
         .database = cli_value(cli, OPTION_DATABASE),
         .pg_listen = cli_value(cli, OPTION_PG_LISTEN),
+        .pg_advertise = cli_value(cli, OPTION_PG_ADVERTISE),
         .pg_port = (uint16_t)port,
         .run_as = cli_value(cli, OPTION_RUN_AS),
         .say = say,

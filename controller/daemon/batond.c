@@ -16,6 +16,7 @@
 #include "controller/base/log.h"
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
+#include "controller/daemon/admit.h"
 #include "controller/daemon/batond_certificate.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
@@ -30,7 +31,6 @@
 #include "controller/loop/pq.h"
 #include "controller/loop/worker.h"
 #include "controller/postgres/managed.h"
-#include "controller/postgres/migrate.h"
 #include "sites/setting.h"
 
 #define BATOND_STOP_MS 3000 /* for requests that are under way */
@@ -51,8 +51,7 @@ struct batond {
     ev_signal interrupt;
     ev_signal hangup;
     struct cache_watcher watcher;
-    bool migrating;
-    bool migrated;
+    bool told;
     bool http_stopped;
     bool database_stopped;
     int exit_code;
@@ -64,54 +63,28 @@ static void
 on_ctl_state(void *data, enum pq_state state, const struct err *err)
 {
     struct batond *batond = data;
-    if (batond->core.driver == NULL || batond->core.stopping)
-        return;
-    if (state == PQ_READY)
-        driver_database(batond->core.driver, true, NULL);
-    else if (err != NULL)
-        driver_database(batond->core.driver, false, err);
+    admit_connection(batond->core.admit, state, err);
 }
 
 static void
-start_deciding(struct batond *batond)
+tell_ready(void *data)
 {
-    if (batond->migrated)
+    struct batond *batond = data;
+    if (batond->told)
         return;
-    batond->migrated = true;
-    driver_start(batond->core.driver);
+    batond->told = true;
     notify_ready("fenced until the peers have told the epoch");
     log_info("batond.ready", "address=%s version=%s", http_server_address(batond->core.server),
              BATON_VERSION);
 }
 
 static void
-on_migrated(void *data, unsigned applied, const struct err *err)
+on_unusable(void *data, const struct err *err)
 {
     struct batond *batond = data;
-    batond->migrating = false;
-    if (batond->core.stopping)
-        return;
-    if (err != NULL) {
-        log_error("batond.migrate", "reason=\"%s\" mend=\"%s\"", err->text, err->mend);
-        batond->exit_code = err_code_exit(err->code);
-        ev_feed_signal_event(batond->core.loop, SIGTERM);
-        return;
-    }
-    if (applied > 0)
-        log_info("batond.migrated", "count=%u", applied);
-    start_deciding(batond);
-}
-
-static void
-migrate(struct batond *batond)
-{
-    struct err err;
-    if (batond->migrating || batond->migrated)
-        return;
-    batond->migrating = true;
-    if (migrate_start(batond->core.worker, batond->owner_conninfo, on_migrated, batond, &err) !=
-        ERR_NONE)
-        on_migrated(batond, 0, &err);
+    log_error("batond.database", "reason=\"%s\" mend=\"%s\"", err->text, err->mend);
+    batond->exit_code = err_code_exit(err->code);
+    ev_feed_signal_event(batond->core.loop, SIGTERM);
 }
 
 static void stopped_one(struct batond *batond);
@@ -125,7 +98,6 @@ on_managed(void *data, enum managed_state state, const struct err *err)
     else
         log_info("postgres.state", "state=%s", managed_state_name(state));
     if (state == MANAGED_READY && !batond->core.stopping) {
-        migrate(batond);
         pq_reset(batond->core.ctl);
         pq_reset(batond->core.attach);
         /* Each would try again by itself, up to PQ_RETRY_MS_MAX later. */
@@ -276,6 +248,11 @@ start(struct batond *batond, struct err *err)
         code = home_conninfo(core->home, "baton", &batond->conninfo, err);
     if (code == ERR_NONE && home_managed(core->home))
         code = home_conninfo(core->home, MANAGED_OWNER, &batond->owner_conninfo, err);
+    core->admit = admit_new(&(struct admit_options){ .core = core,
+                                                     .owner_conninfo = batond->owner_conninfo,
+                                                     .concluded = tell_ready,
+                                                     .stop = on_unusable,
+                                                     .data = batond });
     if (code == ERR_NONE)
         code = open_database(batond, err);
     if (code == ERR_NONE)
@@ -290,8 +267,9 @@ start(struct batond *batond, struct err *err)
     }
     batond->certificate = batond_certificate_new(core, &batond->managed);
     batond->notify = notify_open(core->loop);
-    if (!home_managed(core->home)) /* an external schema is migrated by `baton init` as its owner */
-        start_deciding(batond);
+    driver_start(core->driver);
+    if (core->managed == NULL) /* it may be away for long */
+        tell_ready(batond);
     return ERR_NONE;
 }
 
@@ -355,6 +333,7 @@ finish(struct batond *batond)
     if (core->api != NULL)
         api_free(core->api);
     driver_free(core->driver);
+    admit_free(core->admit);
     acting_free(core->acting);
     if (core->tail != NULL)
         tail_free(core->tail);

@@ -7,6 +7,7 @@
 #include "controller/base/clock.h"
 #include "controller/base/file.h"
 #include "controller/base/log.h"
+#include "controller/daemon/admit.h"
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/setup.h"
@@ -64,6 +65,8 @@ batond_certificate_reload(struct batond_certificate *certificate)
                                 &err) != ERR_NONE)
             log_error("certificate.postgres", "reason=\"%s\"", err.text);
         managed_reload(core->managed);
+    } else {
+        admit_certificate(core->admit);
     }
     log_info("certificate.reload", "ok=1");
 }

@@ -15,6 +15,7 @@
 #include "controller/daemon/home.h"
 
 struct acting;
+struct admit;
 struct api;
 struct cache;
 struct driver;
@@ -31,6 +32,9 @@ struct core {
     struct home *home;          /* owned, as the rest */
     struct worker *worker;      /* slow hashing, fsync of rendered files */
     struct managed *managed;    /* NULL when the database is external */
+    struct admit *admit;        /* is the database fit? */
+    unsigned schema;            /* what our database has, as last looked at; 0 before */
+    bool database_fit;          /* admit says so; false while it is away */
     struct pq *ctl;             /* role baton, synchronous_commit=local: local.* only */
     struct pq *attach;          /* the same, for slots and subscriptions, which may take seconds */
     struct fetch_client *peers; /* to the other members, with our certificate */

@@ -10,8 +10,8 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/loop/pq.h"
-#include "controller/postgres/migrate.h"
 #include "sites/setting.h"
+#include "sites/upgrade.h"
 #include "sql.h"
 
 /* ------------------------------------------------------------------ events and steps */
@@ -229,7 +229,7 @@ driver_own_facts(const struct driver *driver)
     struct node_facts facts = driver->node.own;
     const struct cache_position *position = cache_position(driver->core->cache);
     facts.state = driver->node.state;
-    facts.schema = migrate_newest();
+    facts.schema = driver->core->schema;
     facts.streaming = driver->streaming;
     (void)snprintf(facts.name, sizeof facts.name, "%s", driver->core->home->node);
     (void)snprintf(facts.site, sizeof facts.site, "%s", driver->core->home->site);
@@ -267,7 +267,7 @@ on_start_position(void *data, const PGresult *result, const struct err *err, boo
     }
     (void)snprintf(facts.name, sizeof facts.name, "%s", driver->core->home->node);
     (void)snprintf(facts.site, sizeof facts.site, "%s", driver->core->home->site);
-    facts.schema = migrate_newest();
+    facts.schema = driver->core->schema;
     driver->names_known = false;
     driver->server_names.settled = false;
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_START, .facts = &facts });
@@ -295,7 +295,7 @@ driver_database(struct driver *driver, bool ready, const struct err *err)
                                                    .text = err == NULL ? NULL : err->text });
         return;
     }
-    if (!cache_loaded(driver->core->cache) || driver->database_asked)
+    if (!driver->core->database_fit || !cache_loaded(driver->core->cache) || driver->database_asked)
         return;
     /* I11: what the row says of before proves nothing. A COMMIT of before that still waits for
      * standbys would hold the row. */
@@ -304,6 +304,26 @@ driver_database(struct driver *driver, bool ready, const struct err *err)
     driver_lease_load(driver);
     (void)pq_query(driver->core->ctl, sql_waiters_cancel, 0, NULL, on_waiters_cancelled, NULL);
     (void)pq_query(driver->core->ctl, sql_fence, 0, NULL, on_start_position, driver);
+}
+
+void
+driver_unfit(struct driver *driver, const char *why)
+{
+    driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_LOST, .ok = true, .text = why });
+}
+
+bool
+driver_may_upgrade(struct driver *driver, const PGresult *position, unsigned from, unsigned to,
+                   char *text)
+{
+    struct node_facts own = { 0 };
+    if (!driver_read_position(position, &own)) {
+        (void)snprintf(text, UPGRADE_TEXT_SIZE, "the database did not tell its position");
+        return false;
+    }
+    (void)snprintf(own.name, sizeof own.name, "%s", driver->core->home->node);
+    own.schema = from;
+    return upgrade_may_begin(&driver->node, &own, to, clock_now_ms(), text);
 }
 
 static void

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,8 +28,14 @@ struct driver *driver_new(struct core *core);
 void driver_free(struct driver *driver);
 /* After a change of the settings it reads. */
 void driver_refresh_limits(struct driver *driver);
-/* The control connection came (ready) or went ('err' says why). */
+/* The control connection came, and the database is fit (ready); or it went ('err' says why). */
 void driver_database(struct driver *driver, bool ready, const struct err *err);
+/* It answers, and must not be used. */
+void driver_unfit(struct driver *driver, const char *why);
+/* May our schema go from 'from' to 'to' now (sites/upgrade.h)? 'position': answer of sql_position.
+ * False: 'text', of UPGRADE_TEXT_SIZE, says what it waits for. */
+MUST_CHECK bool driver_may_upgrade(struct driver *driver, const PGresult *position, unsigned from,
+                                   unsigned to, char *text);
 /* Days left of our certificate, for the view. */
 void driver_certificate(struct driver *driver, int days);
 void driver_start(struct driver *driver);

@@ -167,15 +167,6 @@ on_attached(void *data, const struct position *position, uint64_t setaside, cons
 }
 
 static void
-tls_paths(struct driver *driver, char *paths[3])
-{
-    const struct home *home = driver->core->home;
-    paths[0] = home_path(home, "pg/tls/ca.crt");
-    paths[1] = home_path(home, "pg/tls/server.crt");
-    paths[2] = home_path(home, "pg/tls/server.key");
-}
-
-static void
 do_attach(struct driver *driver, const struct node_effect *effect)
 {
     char *paths[3];
@@ -187,7 +178,7 @@ do_attach(struct driver *driver, const struct node_effect *effect)
                                   (unsigned long long)effect->epoch.number);
         writer_close(driver->core->writer, reason);
     }
-    tls_paths(driver, paths);
+    home_database_tls(driver->core->home, paths);
     char login[CERT_NAME_SIZE];
     const struct home *home = driver->core->home;
     struct repl_attach_tls tls = { .ca = paths[0],

@@ -10,7 +10,6 @@
 #include "controller/daemon/driver_inner.h"
 #include "controller/daemon/setup.h"
 #include "controller/loop/cert.h"
-#include "controller/postgres/migrate.h"
 #include "sites/setting.h"
 
 #define PEER_ANSWER_SIZE_MAX (16UL * 1024 * 1024) /* a snapshot */

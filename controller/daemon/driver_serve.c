@@ -295,16 +295,17 @@ serve_prepare(struct serve *serve)
         serve_fault(serve, ERR_CONFLICT, "no_database", "the candidate's database is not known");
         return;
     }
-    CLEANUP(freep) char *ca = home_path(home, "pg/tls/ca.crt");
-    CLEANUP(freep) char *certificate = home_path(home, "pg/tls/server.crt");
-    CLEANUP(freep) char *tls_key = home_path(home, "pg/tls/server.key");
+    char *paths[3];
+    home_database_tls(home, paths);
     char login[CERT_NAME_SIZE];
-    struct repl_attach_tls tls = { .ca = ca,
-                                   .certificate = certificate,
-                                   .key = tls_key,
+    struct repl_attach_tls tls = { .ca = paths[0],
+                                   .certificate = paths[1],
+                                   .key = paths[2],
                                    .login = cert_login(home->node, home->generation, login) };
     driver->prepare =
         repl_prepare_start(&driver->port, home->node, serve->peer, pg, &tls, on_prepared, serve);
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
+        free(paths[i]);
 }
 
 /* ------------------------------------------------------------------ log, match, snapshot */

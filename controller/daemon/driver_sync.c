@@ -7,6 +7,7 @@
 #include "controller/base/log.h"
 #include "controller/base/str.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/loop/cert.h"
 #include "controller/loop/pq.h"
 #include "sites/setting.h"
 #include "sql.h"
@@ -56,14 +57,18 @@ static void
 sync_roles(struct driver *driver)
 {
     CLEANUP(buf_done) struct buf names = { 0 };
+    const struct home *home = driver->core->home;
     if (driver->roles_count == driver->peer_count + 1 &&
         driver->roles_generation == driver->members_generation)
         return;
-    buf_add_text(&names, "{");
-    for (size_t i = 0; i < driver->peer_count; i++) { /* labels and a dot: no quoting */
+    /* ours too: with it 'baton doctor' comes in as another member would; names are labels and a dot
+     * and need no quoting */
+    char own[CERT_NAME_SIZE];
+    buf_printf(&names, "{%s", cert_login(home->node, home->generation, own));
+    for (size_t i = 0; i < driver->peer_count; i++) {
         if (driver->peers[i].login[0] == '\0')
             return; /* its row is not read yet */
-        buf_printf(&names, "%s%s", i == 0 ? "" : ",", driver->peers[i].login);
+        buf_printf(&names, ",%s", driver->peers[i].login);
     }
     buf_add_text(&names, "}");
     const char *values[] = { buf_text(&names) };

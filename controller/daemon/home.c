@@ -19,6 +19,7 @@
 
 #define HOST_SIZE_MAX     253
 #define PASSWORD_SIZE_MAX 256
+#define ROOTS_SIZE_MAX    (1024UL * 1024) /* a bundle of the system has some 250 KB */
 
 /* ---- addresses ---- */
 
@@ -97,6 +98,7 @@ home_free(struct home *home)
     free(home->pg.run_as);
     free(home->pg.socket);
     free(home->pg.dbname);
+    free(home->pg.host);
     free_peers(home->peers, home->peer_count);
     free(home);
 }
@@ -169,6 +171,8 @@ take_pg(struct json_object *pg, struct home *home, struct err *err)
         return wrong(err, "pg.socket");
     if (!take_text(pg, "dbname", &home->pg.dbname))
         return wrong(err, "pg.dbname");
+    if (json_get(pg, "host") != NULL && !take_text(pg, "host", &home->pg.host))
+        return wrong(err, "pg.host");
     return ERR_NONE;
 }
 
@@ -269,6 +273,7 @@ home_save(const struct home *home, struct err *err)
     json_add_string(pg, "run_as", home->pg.run_as);
     json_add_string(pg, "socket", home->pg.socket);
     json_add_string(pg, "dbname", home->pg.dbname);
+    json_add_string(pg, "host", home->pg.host);
     json_add(object, "pg", pg);
     for (size_t i = 0; i < home->peer_count; i++) {
         struct json_object *peer = json_object_new_object();
@@ -310,6 +315,45 @@ home_set_peers(struct home *home, const struct home_peer *peers, size_t count, s
 
 /* ---- the database ---- */
 
+/* The DSN's own sslrootcert; the caller's. NULL: it names none. */
+static char *
+root_of_dsn(const struct home *home)
+{
+    char *found = NULL;
+    PQconninfoOption *options = PQconninfoParse(home->database, NULL);
+    for (PQconninfoOption *at = options; at != NULL && at->keyword != NULL; at++) {
+        if (strcmp(at->keyword, "sslrootcert") == 0 && at->val != NULL && at->val[0] == '/')
+            found = str_dup(at->val);
+    }
+    PQconninfoFree(options);
+    return found;
+}
+
+/* What cannot be read is left to libpq, which says so. */
+static enum err_code
+add_roots(const struct home *home, struct buf *conninfo, struct err *err)
+{
+    CLEANUP(freep) char *theirs = root_of_dsn(home);
+    CLEANUP(freep) char *ours = home_path(home, "ca.crt");
+    CLEANUP(freep) char *path = home_path(home, "db.ca");
+    CLEANUP(buf_done) struct buf roots = { 0 };
+    CLEANUP(buf_done) struct buf own = { 0 };
+    CLEANUP(buf_done) struct buf before = { 0 };
+    struct err ignored;
+    if (theirs == NULL || file_read(theirs, ROOTS_SIZE_MAX, &roots, &ignored) != ERR_NONE ||
+        file_read(ours, CERT_PEM_SIZE_MAX, &own, &ignored) != ERR_NONE)
+        return ERR_NONE;
+    buf_add_text(&roots, "\n");
+    buf_add_text(&roots, buf_text(&own));
+    enum err_code code = ERR_NONE;
+    if (file_read(path, ROOTS_SIZE_MAX + CERT_PEM_SIZE_MAX, &before, &ignored) != ERR_NONE ||
+        strcmp(buf_text(&before), buf_text(&roots)) != 0)
+        code = file_write_atomic(path, roots.data, roots.size, 0444, (uid_t)-1, (gid_t)-1, err);
+    if (code == ERR_NONE)
+        pq_add_pair(conninfo, "sslrootcert", path);
+    return code;
+}
+
 static enum err_code
 external_conninfo(const struct home *home, const char *role, struct buf *text, struct err *err)
 {
@@ -329,7 +373,7 @@ external_conninfo(const struct home *home, const char *role, struct buf *text, s
     pq_add_pair(text, "dbname", home->pg.dbname);
     pq_add_pair(text, "password", password.data);
     explicit_bzero(password.data, password.size);
-    return ERR_NONE;
+    return add_roots(home, text, err);
 }
 
 enum err_code
@@ -352,6 +396,15 @@ home_conninfo(const struct home *home, const char *role, char **ret_conninfo, st
     }
     *ret_conninfo = buf_take(&text);
     return ERR_NONE;
+}
+
+void
+home_database_tls(const struct home *home, char *ret_paths[3])
+{
+    static const char *const names[] = { "ca.crt", "server.crt", "server.key" };
+    CLEANUP(freep) char *folder = home_path(home, "pg/tls");
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        ret_paths[i] = str_printf("%s/%s", home_managed(home) ? folder : "baton_tls", names[i]);
 }
 
 /* ---- the lock ---- */

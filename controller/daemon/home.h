@@ -6,9 +6,11 @@
  *   node.crt node.key     ours; node.key 0400
  *   batond.pid            locked while batond runs
  *   db.password           external database only, 0400
- *   pg/data pg/run pg/log pg/tls/{ca.crt,server.crt,server.key}   belong to the database's user
+ *   db.ca                 external database only: sslrootcert of its DSN, and our ca.crt
+ *   pg/data pg/run pg/log pg/tls/{ca.crt,server.crt,server.key}   managed database only; belong to
+ *                         its user
  *
- * The folder is 0700, or 0711 when the database runs as another user, who must pass through.
+ * The folder is 0700, or 0711 when a managed database runs as another user, who must pass through.
  */
 #pragma once
 
@@ -45,6 +47,7 @@ struct home {
         char *run_as; /* owned; user that PostgreSQL runs as; NULL: as we are */
         char *socket; /* owned; folder of its socket */
         char *dbname; /* owned */
+        char *host;   /* owned; that other members use; NULL: the one of 'advertise' */
     } pg;
     struct home_peer *peers; /* owned; last known members without us */
     size_t peer_count;
@@ -69,9 +72,14 @@ char *home_path(const struct home *home, const char *name);
 /*
  * Connection string for a role of the local database ("baton", "baton_owner"): socket folder when
  * managed, else the external server with the password of db.password. The caller's, may be secret.
+ * Also makes db.ca: when that server shows the cluster's certificate, as other members ask it to,
+ * our own connections must believe it, too.
  */
 MUST_CHECK enum err_code home_conninfo(const struct home *home, const char *role,
                                        char **ret_conninfo, struct err *err);
+/* CA, certificate and key as the database's server names them in its subscriptions: absolute paths
+ * when managed, else below the server's data directory, see local.tls_install(). The caller's. */
+void home_database_tls(const struct home *home, char *ret_paths[3]);
 /*
  * Takes D/batond.pid: at most one batond, or one offline command, uses the folder. The lock ends
  * with the descriptor (close) or the process. Blocks for up to a second while another has it.

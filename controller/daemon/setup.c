@@ -201,13 +201,13 @@ plan_database(struct setup *setup, const char *listen_host, struct err *err)
     home->pg.listen = str_dup(node->pg_listen == NULL ? listen_host : node->pg_listen);
     home->pg.port = node->pg_port == 0 ? HOME_PG_PORT : node->pg_port;
     home->pg.dbname = str_dup(MANAGED_DATABASE);
-    if (run_as == NULL && geteuid() == 0)
-        run_as = ROOT_RUN_AS;
-    if (run_as != NULL && is_ourselves(run_as))
-        run_as = NULL;
-    home->pg.run_as = str_dup(run_as);
     setup->pg_port = home->pg.port;
     if (node->database == NULL || strcmp(node->database, HOME_MANAGED) == 0) {
+        if (run_as == NULL && geteuid() == 0)
+            run_as = ROOT_RUN_AS;
+        if (run_as != NULL && is_ourselves(run_as))
+            run_as = NULL;
+        home->pg.run_as = str_dup(run_as);
         home->database = str_dup(HOME_MANAGED);
         return ERR_NONE;
     }
@@ -222,6 +222,28 @@ plan_database(struct setup *setup, const char *listen_host, struct err *err)
         free(setup->pg_host);
         setup->pg_host = take_ptr(&host);
     }
+    return ERR_NONE;
+}
+
+/* What others are told of the database, when a person says it. */
+static enum err_code
+plan_pg_advertise(struct setup *setup, struct err *err)
+{
+    const char *text = setup->node->pg_advertise;
+    if (text != NULL) {
+        CLEANUP(freep) char *host = NULL;
+        enum err_code code = home_split_address(text, setup->pg_port, &host, &setup->pg_port, err);
+        if (code == ERR_NONE && is_any(host)) {
+            (void)err_set(err, ERR_INVALID, "address", "'%s' is no address for other members",
+                          host);
+            code = err_mend(err, "give the one that their databases connect to");
+        }
+        if (code != ERR_NONE)
+            return err_wrap(err, "--pg-advertise");
+        free(setup->pg_host);
+        setup->pg_host = take_ptr(&host);
+    }
+    setup->home->pg.host = str_dup(setup->pg_host);
     return ERR_NONE;
 }
 
@@ -282,6 +304,8 @@ setup_plan(struct setup *setup, const struct setup_node *node, const char *clust
         code = plan_advertise(setup, listen_host, listen_port, err);
     if (code == ERR_NONE)
         code = plan_database(setup, listen_host, err);
+    if (code == ERR_NONE)
+        code = plan_pg_advertise(setup, err);
     if (code != ERR_NONE)
         return code;
     setup->home->cluster = str_dup(cluster);
@@ -543,9 +567,8 @@ setup_make_database(struct setup *setup, const char *ca_certificate, const char 
 {
     CLEANUP(pq_finishp) PGconn *connection = NULL;
     bool managed = home_managed(setup->home);
-    enum err_code code = managed
-                             ? make_managed(setup, ca_certificate, certificate, key, err)
-                             : setup_external_make(setup, ca_certificate, certificate, key, err);
+    enum err_code code = managed ? make_managed(setup, ca_certificate, certificate, key, err)
+                                 : setup_external_make(setup, err);
     if (code == ERR_NONE)
         code = managed ? connect_owner(setup, MANAGED_DATABASE, &connection, err)
                        : setup_external_connect(setup, &connection, err);

@@ -27,14 +27,16 @@ typedef void setup_say_fn(void *data, const char *text);
 
 /* Of a new node; NULL and 0 mean the default. */
 struct setup_node {
-    const char *folder;    /* the data directory; needed */
-    const char *node;      /* needed */
-    const char *listen;    /* ADDR:PORT; 0.0.0.0:7443 */
-    const char *advertise; /* HOST:PORT; the listen address, or the host's name if that is any */
-    const char *database;  /* "managed" or the DSN of a superuser; managed */
-    const char *pg_listen; /* address; the one of 'listen' */
-    uint16_t pg_port;      /* 7444 */
-    const char *run_as;    /* user for PostgreSQL; ourselves, "postgres" when we are root */
+    const char *folder;       /* the data directory; needed */
+    const char *node;         /* needed */
+    const char *listen;       /* ADDR:PORT; 0.0.0.0:7443 */
+    const char *advertise;    /* HOST:PORT; the listen address, or the host's name if that is any */
+    const char *database;     /* "managed" or the DSN of a superuser; managed */
+    const char *pg_listen;    /* address; the one of 'listen' */
+    const char *pg_advertise; /* HOST[:PORT] of the database that others use; that of 'advertise',
+                                 or of the DSN */
+    uint16_t pg_port;         /* 7444 */
+    const char *run_as;       /* user for PostgreSQL; ourselves, "postgres" when we are root */
     setup_say_fn *say;
     void *data;
 };

@@ -111,24 +111,8 @@ make_database(struct setup *setup, PGconn *connection, struct err *err)
     return code;
 }
 
-static enum err_code
-install_tls(struct setup *setup, const char *ca_certificate, const char *certificate,
-            const char *key, struct err *err)
-{
-    static const char *const folders[] = { "pg", "pg/tls" };
-    mode_t mode = setup->home->pg.run_as == NULL ? 0700 : 0711;
-    for (size_t i = 0; i < ARRAY_COUNT(folders); i++) {
-        CLEANUP(freep) char *path = home_path(setup->home, folders[i]);
-        enum err_code code = file_make_folder(path, mode, (uid_t)-1, (gid_t)-1, err);
-        if (code != ERR_NONE)
-            return code;
-    }
-    return managed_install_tls(&setup->managed, ca_certificate, certificate, key, err);
-}
-
 enum err_code
-setup_external_make(struct setup *setup, const char *ca_certificate, const char *certificate,
-                    const char *key, struct err *err)
+setup_external_make(struct setup *setup, struct err *err)
 {
     CLEANUP(pq_finishp) PGconn *connection = NULL;
     enum err_code code = setup_step(setup, err, "check the database server");
@@ -142,8 +126,6 @@ setup_external_make(struct setup *setup, const char *ca_certificate, const char 
         code = setup_step(setup, err, "make the database");
     if (code == ERR_NONE)
         code = make_database(setup, connection, err);
-    if (code == ERR_NONE)
-        code = install_tls(setup, ca_certificate, certificate, key, err);
     return code;
 }
 

@@ -79,12 +79,10 @@ void setup_undo_database(struct setup *setup);
 /*
  * setup_external.c: the same on a server that is not ours, with a superuser's connection string.
  *
- * It gets the roles and the database; D/pg/tls gets the files that its subscriptions will name,
- * so that server and batond share a host, or at least that path.
+ * It gets the roles and the database; batond gives it the node's certificate when it starts, and
+ * whenever that is renewed.
  */
-MUST_CHECK enum err_code setup_external_make(struct setup *setup, const char *ca_certificate,
-                                             const char *certificate, const char *key,
-                                             struct err *err);
+MUST_CHECK enum err_code setup_external_make(struct setup *setup, struct err *err);
 MUST_CHECK enum err_code setup_external_connect(struct setup *setup, PGconn **ret_connection,
                                                 struct err *err);
 /* Draws the password of role baton and keeps it in D/db.password. */

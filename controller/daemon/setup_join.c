@@ -266,7 +266,7 @@ save(struct joining *joining, struct err *err)
     const struct setup_identity *identity = &joining->identity;
     enum err_code code =
         setup_save_identity(setup, &identity->ca, identity->chain, joining->key, err);
-    if (code == ERR_NONE)
+    if (code == ERR_NONE && home_managed(setup->home))
         code = managed_install_tls(&setup->managed, identity->ca.certificate, identity->chain,
                                    joining->key, err);
     if (code == ERR_NONE)

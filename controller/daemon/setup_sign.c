@@ -181,18 +181,6 @@ setup_make_reply(const char *folder, const char *cluster, const char *cluster_id
     return code;
 }
 
-/* An external server's subscriptions read pg/tls too, and batond only serves a managed one. */
-static enum err_code
-renew_external(const struct home *home, const char *ca, const char *chain, const char *key,
-               struct err *err)
-{
-    CLEANUP(freep) char *folder = home_path(home, "pg");
-    struct managed_config config = { .folder = folder,
-                                     .socket = home->pg.socket,
-                                     .run_as = home->pg.run_as };
-    return managed_install_tls(&config, ca, chain, key, err);
-}
-
 enum err_code
 setup_renew(const char *folder, struct err *err)
 {
@@ -201,12 +189,7 @@ setup_renew(const char *folder, struct err *err)
     CLEANUP(freep) char *csr = NULL;
     CLEANUP(freep) char *certificate = NULL;
     CLEANUP(freep) char *ca = NULL;
-    CLEANUP(freep) char *server = NULL;
-    CLEANUP(freep) char *host = NULL;
     enum err_code code = home_load(folder, &home, err);
-    bool external = code == ERR_NONE && !home_managed(home);
-    if (external)
-        code = pq_server_part(home->database, &server, &host, NULL, err);
     if (code == ERR_NONE)
         code = read_text(folder, "node.key", &key, err);
     if (code == ERR_NONE)
@@ -215,11 +198,10 @@ setup_renew(const char *folder, struct err *err)
         code = cert_make_csr(key, home->node, &csr, err);
     if (code == ERR_NONE)
         code = sign(folder, home->cluster_id, home->node, home->generation, csr, home->advertise,
-                    host != NULL && setup_host_is_public(host) ? host : NULL, &certificate, err);
+                    home->pg.host, &certificate, err);
     if (code != ERR_NONE)
         return err_wrap(err, "renew the certificate");
     CLEANUP(freep) char *chain = str_printf("%s%s", certificate, ca);
     CLEANUP(freep) char *path = home_path(home, "node.crt");
-    code = file_write_atomic(path, chain, strlen(chain), 0444, (uid_t)-1, (gid_t)-1, err);
-    return code == ERR_NONE && external ? renew_external(home, ca, chain, key, err) : code;
+    return file_write_atomic(path, chain, strlen(chain), 0444, (uid_t)-1, (gid_t)-1, err);
 }

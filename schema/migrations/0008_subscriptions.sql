@@ -178,6 +178,35 @@ begin
 end
 $$;
 
+-- The node's certificate and key where this server finds them, wherever it runs: baton_tls/ in its data
+-- directory, which is where a session's relative paths begin. Subscriptions name the files, and the server
+-- may show the certificate itself. COPY writes no file that only its owner can read, a shell does; what
+-- it runs is fixed. True: something changed.
+create function local.tls_install(ca text, certificate text, key text) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    file record;
+    changed boolean := false;
+begin
+    -- The key last: a crash in between leaves a pair that does not fit, and the next start mends it.
+    for file in select f.name, f.pem from (values (1, 'ca.crt', ca), (2, 'server.crt', certificate),
+            (3, 'server.key', key)) f (place, name, pem) order by f.place loop
+        if file.pem is null or length(file.pem) > 65536 or file.pem !~ '^-----BEGIN [A-Z ]+-----[-A-Za-z0-9+/= \n]+$' then
+            perform local.fail('22023', 'pem', format('%s is not PEM text', file.name), 'pass the file as it is');
+        end if;
+        continue when file.pem = pg_read_file('baton_tls/' || file.name, 0, 65537, true);
+        -- not as part of the statement, which statistics may show
+        perform set_config('baton.pem', file.pem, true);
+        execute format('copy (select unnest(string_to_array(rtrim(current_setting(''baton.pem''), E''\n''), E''\n''))) '
+            'to program %L', 'umask 077 && mkdir -p baton_tls && cat >baton_tls/new && mv -f baton_tls/new baton_tls/'
+            || file.name);
+        changed := true;
+    end loop;
+    perform set_config('baton.pem', '', true);
+    return changed;
+end
+$$;
+
 grant execute on function local.slot_make(text), local.slot_drop(text), local.slots(),
-    local.sub_attach(text, text, text, boolean), local.sub_detach(text),
-    local.subs(), local.standbys(), local.peer_role_sync(text[]) to baton;
+    local.sub_attach(text, text, text, boolean), local.sub_detach(text), local.subs(), local.standbys(),
+    local.peer_role_sync(text[]), local.tls_install(text, text, text) to baton;

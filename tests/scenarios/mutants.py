@@ -60,7 +60,8 @@ MUTANTS = {
     "a newer schema is followed (I14)": [
         (NODE, "return peer->heard && peer->facts.schema > node->own.schema;", "return false;")],
     "who will not follow is counted on (I14)": [
-        (CHECKS, "return !member->answered || member->facts.schema >= promo->own.schema;", "return true;")],
+        (CHECKS, "return !member->answered || schema == 0 || schema >= promo->own.schema;",
+         "return schema < 100;")],
     "an epoch is taken twice (I1)": [
         (PROMO, "promo->epoch = epoch_make(newest.number + 1, promo->self);",
          "promo->epoch = epoch_make(newest.number == 0 ? 1 : newest.number, promo->self);")],

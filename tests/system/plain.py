@@ -16,6 +16,8 @@ HBA = """local all all peer map=here
 hostssl all postgres 127.0.0.0/8 scram-sha-256
 hostssl baton baton 127.0.0.0/8 scram-sha-256
 """
+TLS = {"ssl_cert_file": "baton_tls/server.crt", "ssl_key_file": "baton_tls/server.key",
+       "ssl_ca_file": "baton_tls/ca.crt"}  # what batond brings there
 HBA_PEERS = "hostssl baton +baton_peers all cert map=baton_peer\n"
 
 

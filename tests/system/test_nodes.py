@@ -281,13 +281,10 @@ def test_a_plain_server_becomes_a_member(mixed, server):
     until("it follows", lambda: node.state() == "STANDBY")
     mixed.settled()
     assert node.put("app/by-north", 1).status == 200
-    # what the two warnings asked for, and the cluster's certificate, which our DSN is to believe too
-    with open(server.folder / "root.crt", "a", encoding="ascii") as trusted:
-        trusted.write((node.folder / "ca.crt").read_text())
+    # what the two warnings asked for, and the node's certificate, which lies in the server's own folder
     server.stop()
     server.hba = plain.HBA + plain.HBA_PEERS
-    tls = node.folder / "pg/tls"
-    server.settings.update(ssl_cert_file=tls / "server.crt", ssl_key_file=tls / "server.key", ssl_ca_file=tls / "ca.crt")
+    server.settings.update(plain.TLS)
     server.start()
     mixed.settled()
     mixed.promote("north", "--reason", "its turn")

@@ -182,6 +182,7 @@ MAY_BLOCK = {
                                           "waitpid pq_connect_blocking",
     # on the worker thread
     "controller/postgres/migrate.c": "pq_connect_blocking pq_run_blocking",
+    "controller/daemon/admit.c": "pq_connect_blocking",
     # before the loop runs
     "controller/daemon/home.c": "pq_resolve poll",
     "controller/daemon/setup.c": "managed_make managed_start_blocking managed_stop_blocking pq_connect_blocking "
