@@ -241,12 +241,14 @@ def test_a_wrong_token_is_refused_whatever_is_wrong(three, made):
 class Impostor:
     """Shows a chain that it may have copied, with a leaf of its own; keeps what it is sent after the handshake."""
 
-    def __init__(self, pair, address):
+    def __init__(self, pair, address, port=0, postgres=False):
         self.received = []
+        self.asked = 0
         self.handshakes = 0
+        self.postgres = postgres  # asked for TLS in PostgreSQL's way first
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
-        self.socket = socket.create_server((address, 0))
+        self.socket = socket.create_server((address, port))
         self.address = "%s:%d" % (address, self.socket.getsockname()[1])
         self.thread = threading.Thread(target=self._serve, args=(context,), daemon=True)
         self.thread.start()
@@ -257,8 +259,12 @@ class Impostor:
                 plain, _ = self.socket.accept()
             except OSError:
                 return
+            self.asked += 1
             try:
                 plain.settimeout(10)
+                if self.postgres:
+                    assert plain.recv(8) == b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+                    plain.sendall(b"S")
                 with context.wrap_socket(plain, server_side=True) as stream:
                     self.handshakes += 1
                     self.received.append(stream.recv(65536))
@@ -294,6 +300,32 @@ def test_a_join_tells_nothing_to_an_impostor(three, made, folder, kind):
     assert not node.folder.exists()
     assert real.body["id"] in [entry["id"] for entry in three.east_1.api("GET", "/v1/tokens").json["tokens"]
                                if entry["state"] == "open"]
+
+
+@pytest.mark.parametrize("kind", ["other CA", "another member"])
+def test_a_server_at_a_members_address_is_no_member(three, made, kind):
+    """The primary is stopped, and somebody answers on both its ports: it is told nothing, and nobody believes it."""
+    primary = three.primary()
+    rest = [node for node in three.nodes.values() if node is not primary]
+    pair = own(rest[0])
+    if kind == "other CA":
+        other = certs.self_signed(made, "at-its-address", "/O=x/CN=%s CA" % three.name, ca=True)
+        pair = certs.signed(made, "at-its-address.node", node_subject(three, primary.name), other,
+                            extensions=certs.USAGE + "subjectAltName=IP:%s\n" % primary.address)
+    primary.stop()
+    impostors = [Impostor(pair, primary.address, PORT), Impostor(pair, primary.address, PG_PORT, postgres=True)]
+    try:
+        for impostor in impostors:
+            until("it is asked", lambda i=impostor: i.asked > 2)
+        for node in rest:
+            until("%s sees what it is" % node.name, lambda n=node: "certificate" in next(
+                entry["reason"] for entry in n.status()["nodes"] if entry["name"] == primary.name))
+    finally:
+        for impostor in impostors:
+            impostor.close()
+        primary.start()
+    assert [b"".join(impostor.received) for impostor in impostors] == [b"", b""]
+    three.settled(k=1)
 
 
 @pytest.fixture(scope="module")
