@@ -146,7 +146,7 @@ take_option(const struct seen *seen, struct arguments *ret, struct err *err)
     enum err_code code = option_check(row, seen->value == NULL ? "" : seen->value, err);
     if (code != ERR_NONE)
         return code;
-    if (row->type == OPTION_TYPE_REPEATED) {
+    if (row->type == OPTION_TYPE_REPEATED || row->type == OPTION_TYPE_FILES) {
         if (ret->repeated_count == OPTION_REPEAT_MAX)
             return err_set(err, ERR_INVALID, "option_twice", "--%s: more than %d times", row->name,
                            OPTION_REPEAT_MAX);

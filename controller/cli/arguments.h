@@ -18,7 +18,7 @@ struct arguments {
     const char *operands[COMMAND_OPERANDS_MAX]; /* borrowed */
     size_t operand_count;
     const char *values[OPTION_COUNT];        /* borrowed; NULL: not given; "" for a flag */
-    const char *repeated[OPTION_REPEAT_MAX]; /* borrowed; of the REPEATED option */
+    const char *repeated[OPTION_REPEAT_MAX]; /* borrowed; of the option that may be */
     size_t repeated_count;
 };
 

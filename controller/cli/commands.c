@@ -349,6 +349,49 @@ const struct command command_rows[] = {
         .run = run_site_list,
     },
     {
+        .name = "witness init",
+        .operands = "",
+        .options = { OPTION_CLUSTER_CA | COMMAND_REQUIRED, OPTION_WITNESS_LISTEN,
+                     OPTION_WITNESS_ADVERTISE, OPTION_RUN_AS },
+        .text = "make a witness on this host, which grants the lease",
+        .more = "A small PostgreSQL in a third place that does nothing else. It has a CA of its "
+                "own, and takes the certificates of the clusters that it serves; a key of none. "
+                "What a cluster is told of it is in the file arbiter.json of its data directory, "
+                "which holds no secret. Nothing is left behind when it fails.",
+        .example = "baton witness init --cluster-ca ca.crt --data-dir /var/lib/baton/witness",
+        .run = run_witness_init,
+    },
+    {
+        .name = "witness run",
+        .operands = "",
+        .text = "run the witness until it is told to stop",
+        .more = "In the foreground, as a service does. SIGTERM and SIGINT stop it, SIGHUP reads "
+                "certificates again. It renews its own certificate.",
+        .example = "baton witness run --data-dir /var/lib/baton/witness",
+        .run = run_witness_run,
+    },
+    {
+        .name = "witness add",
+        .operands = "CA_FILE",
+        .operands_min = 1,
+        .operands_max = 1,
+        .text = "let one more cluster in, by the certificate of its CA",
+        .more = "CA_FILE is the file ca.crt of any node of it. A witness that runs takes it up by "
+                "itself within seconds.",
+        .example = "baton witness add ca.crt --data-dir /var/lib/baton/witness",
+        .run = run_witness_add,
+    },
+    {
+        .name = "witness sql",
+        .operands = "",
+        .text = "print its schema, for a PostgreSQL of your own",
+        .more =
+            "Run it once, with psql, as the owner of a database that keeps what it commits; give "
+            "the nodes a login that is a member of role baton_witness.",
+        .example = "baton witness sql",
+        .run = run_witness_sql,
+    },
+    {
         .name = "login",
         .operands = "",
         .options = { OPTION_USER, OPTION_PASSWORD_FILE, OPTION_CA, OPTION_PIN },

@@ -196,7 +196,7 @@ completion_values(FILE *to)
             (void)fprintf(to, "COMPREPLY=($(compgen -W '%s' -- \"$word\"))", words);
         } else if (row->type == OPTION_TYPE_REPEATED) {
             completion_checks(to);
-        } else if (row->type == OPTION_TYPE_FILE) {
+        } else if (row->type == OPTION_TYPE_FILE || row->type == OPTION_TYPE_FILES) {
             (void)fputs("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\"))", to);
         } else if (row->type == OPTION_TYPE_FOLDER) {
             (void)fputs("compopt -o filenames; COMPREPLY=($(compgen -d -- \"$word\"))", to);

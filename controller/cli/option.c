@@ -43,6 +43,7 @@ option_check(const struct option_row *row, const char *value, struct err *err)
         break;
     case OPTION_TYPE_TEXT:
     case OPTION_TYPE_REPEATED:
+    case OPTION_TYPE_FILES:
     case OPTION_TYPE_FILE:
     case OPTION_TYPE_FOLDER:
         if (value[0] == '\0')

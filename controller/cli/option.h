@@ -10,7 +10,7 @@
 
 #include "controller/base/err.h"
 
-#define OPTION_REPEAT_MAX 16 /* how often a REPEATED option may stand */
+#define OPTION_REPEAT_MAX 16 /* how often a REPEATED or FILES option may stand */
 
 enum option_type {
     OPTION_TYPE_FLAG,
@@ -22,6 +22,7 @@ enum option_type {
     OPTION_TYPE_FOLDER,
     OPTION_TYPE_CHOICE,   /* one of 'choices' */
     OPTION_TYPE_REPEATED, /* TEXT that may stand several times */
+    OPTION_TYPE_FILES,    /* FILE that may stand several times */
 };
 
 /*    id, name, type, argument, choices, text */
@@ -40,6 +41,12 @@ enum option_type {
       "the value of this site alone; without it the value of the whole cluster")                   \
     X(NODE, "node", NAME, "NAME", NULL, "name of this node")                                       \
     X(LISTEN, "listen", TEXT, "ADDR:PORT", NULL, "where batond listens (0.0.0.0:7443)")            \
+    X(WITNESS_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                           \
+      "where the witness listens (0.0.0.0:7445)")                                                  \
+    X(WITNESS_ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                     \
+      "where nodes find the witness (the listen address, or the name of the host)")                \
+    X(CLUSTER_CA, "cluster-ca", FILES, "FILE", NULL,                                               \
+      "certificate of a cluster's CA (ca.crt of any node); may stand several times")               \
     X(ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                             \
       "where other nodes find this one (the listen address, or the name of the host)")             \
     X(DATABASE, "database", TEXT, "managed|DSN", NULL,                                             \

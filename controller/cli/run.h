@@ -44,6 +44,10 @@ struct cli;
     X(token_create)                                                                                \
     X(token_list)                                                                                  \
     X(token_revoke)                                                                                \
+    X(witness_init)                                                                                \
+    X(witness_run)                                                                                 \
+    X(witness_add)                                                                                 \
+    X(witness_sql)                                                                                 \
     X(login)                                                                                       \
     X(logout)                                                                                      \
     X(user_list)                                                                                   \

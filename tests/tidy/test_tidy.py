@@ -50,6 +50,7 @@ REACHES = {
     "controller/daemon/batond.c": ["controller/api/api.h"],
     # init, join, doctor and offline repair work on a stopped node's own folder
     "controller/cli/run_setup.c": ["controller/daemon/setup.h", "controller/daemon/home.h"],
+    "controller/cli/run_witness.c": ["controller/daemon/witness.h"],
     "controller/cli/offline.c": ["controller/daemon/home.h"],
     "controller/cli/connect.c": ["controller/daemon/home.h"],
 }
@@ -190,6 +191,7 @@ MAY_BLOCK = {
     "controller/daemon/setup_init.c": "pq_run_blocking",
     "controller/daemon/setup_external.c": "pq_resolve pq_connect_blocking pq_run_blocking inspect_blocking",
     "controller/daemon/setup_join.c": "fetch_once",
+    "controller/daemon/witness_init.c": "managed_make managed_start_blocking pq_connect_blocking pq_run_blocking",
 }
 SLEEP = r"\b(sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep)\("
 UNBOUNDED = r"\b(gets|strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|alloca|tmpnam|mktemp)\("

@@ -171,6 +171,12 @@ test_repeated_and_numbers(void **state)
     assert_int_equal(parse("promotion list --limit 3", copy, &arguments, &err), ERR_NONE);
     assert_int_equal(arguments_number(&arguments, OPTION_LIMIT, 7), 3);
 
+    assert_int_equal(
+        parse("witness init --cluster-ca a --cluster-ca=b --listen c", copy, &arguments, &err),
+        ERR_NONE);
+    assert_int_equal(arguments.repeated_count, 2);
+    assert_string_equal(arguments.repeated[1], "b");
+
     char many[512] = "promote west";
     for (int i = 0; i <= OPTION_REPEAT_MAX; i++)
         (void)strcat(many, " --override a");

@@ -79,6 +79,8 @@ test_words(void **state)
         { "baton user set anna --role a", "admin" },
         { "baton promote --reason \"\"", "" },
         { "baton promote west --override conn", "connectors" },
+        { "baton witness \"\"", "init run add sql --data-dir --server --json --timeout --help" },
+        { "baton witness init --clu", "--cluster-ca" },
         { "baton nonsense --js", "--json" },
         { "baton completion b", "" },
     };
@@ -97,6 +99,10 @@ test_files(void **state)
     CLEANUP(freep) char *words = str_printf("baton login --ca %s", script);
     CLEANUP(freep) char *reply = complete(words);
     assert_string_equal(reply, script);
+    CLEANUP(freep)
+    char *again = str_printf("baton witness init --cluster-ca ca.crt --cluster-ca %s", script);
+    CLEANUP(freep) char *second = complete(again);
+    assert_string_equal(second, script);
 }
 
 /* Every command and each of its options is offered. */
