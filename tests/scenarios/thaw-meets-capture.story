@@ -45,11 +45,11 @@ show
  1156 east-1 CAPTURED: DRAINING -> FENCED
       WRITES_HOLD
       DEACTIVATE
- 1156 west-1 CAPTURED: CANDIDATE -> FENCED
  1158 west-1 promo THAWED: THAWING -> FAILED
       FINISHED
       because: revision 4 of east-1 did not arrive in time, 3 is here
- 1158 west-1 FAILED: refused in FENCED
+ 1158 west-1 FAILED: CANDIDATE -> FENCED
+      FENCE_DATABASE
  1158 east-2 promo CAPTURED east-1: CAPTURING -> ARMING
       DETACH
       ARM remake
@@ -67,15 +67,15 @@ show
       WRITES_OPEN
  1170 east-1 HEARD: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
- 1170 west-1 HEARD: FENCED -> REJOINING
-      ATTACH east-2 epoch 2/east-2
  1173 east-2 promo RELEASED: RELEASING -> DONE
       ACTIVATE
       FINISHED
  1173 write 2: refused
  1217 east-1 ATTACHED: REJOINING -> STANDBY
- 1217 west-1 ATTACHED: REJOINING -> STANDBY
  1403 write 3: acknowledged
+ 1658 west-1 TICK: FENCED -> REJOINING
+      ATTACH east-2 epoch 2/east-2
+ 1705 west-1 ATTACHED: REJOINING -> STANDBY
  3400
       east-1 STANDBY epoch 1/east-1 promised 2/east-2 log 2/east-2:6 follows east-2
       east-2 PRIMARY epoch 2/east-2 promised 2/east-2 log 2/east-2:6 acts

@@ -54,7 +54,10 @@ captured(struct world *world, unsigned node, struct op *op)
     if (promo_is_running(&daemon->promo))
         daemon_post_promo(world, node,
                           &(struct promo_event){ .kind = PROMO_EV_SUPERSEDED, .promised = epoch });
-    daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_CAPTURED, .epoch = epoch });
+    daemon_post_node(world, node,
+                     &(struct node_event){ .kind = NODE_EV_CAPTURED,
+                                           .epoch = epoch,
+                                           .ok = promo_is_running(&daemon->promo) });
 }
 
 static void
