@@ -434,9 +434,10 @@ judge_prepared(struct promo *promo, struct step_context *context)
     unsigned possible = acks_possible(promo, set);
     unsigned needed = fewer_may_acknowledge(promo) && possible < set->k ? possible : set->k;
     if (prepared < needed) {
+        const char *why = promo->steps[promo->step_count - 1].text; /* the last refusal */
         (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
-                      "%u members receive from %s, %u are needed; nothing was changed", prepared,
-                      promo->self, needed);
+                      "%u members receive from %s, %u are needed; nothing was changed%s%s",
+                      prepared, promo->self, needed, *why == '\0' ? "" : "; ", why);
         (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
         return finish_failed(promo, context);
     }
@@ -454,6 +455,8 @@ on_prepared(struct promo *promo, struct step_context *context)
         return promo->state;
     member->asked = false;
     member->prepared = context->event->ok;
+    if (!member->prepared && context->event->text != NULL)
+        step_note(promo, "%s: %s", member->name, context->event->text);
     return nobody_is_asked(promo) ? judge_prepared(promo, context) : PROMO_STATE_PREPARING;
 }
 
@@ -540,8 +543,9 @@ fail_refused(struct promo *promo, struct step_context *context, const struct epo
 {
     char text[EPOCH_TEXT_SIZE];
     (void)err_set(&promo->failure, ERR_CONFLICT, "later_epoch",
-                  "%s has promised the later epoch %s: another promotion came before this one",
+                  "%s has promised %s %s: another promotion came before this one",
                   context->event->node == NULL ? promo->self : context->event->node,
+                  epoch_compare(later, &promo->epoch) > 0 ? "the later epoch" : "epoch",
                   epoch_text(later, text));
     (void)err_mend(&promo->failure, "look at 'baton status' first; repeat if you still want it");
     return finish_failed(promo, context);
@@ -756,12 +760,24 @@ on_released(struct promo *promo, struct step_context *context)
     return PROMO_STATE_DONE;
 }
 
+/* Whose epoch is the later one goes on: it has asked for promises, and will get them. */
 static enum promo_state
 on_superseded(struct promo *promo, struct step_context *context)
 {
-    if (epoch_compare(&context->event->promised, &promo->epoch) <= 0 &&
-        promo->state != PROMO_STATE_ASKING)
+    if (epoch_compare(&context->event->promised, &promo->epoch) <= 0)
         return promo->state;
+    return fail_refused(promo, context, &context->event->promised);
+}
+
+/* Nobody has promised us anything yet, and the primary that we were to take over from is none any
+ * more: what was prepared would wait for it in vain, though our epoch would be the later one. */
+static enum promo_state
+on_superseded_early(struct promo *promo, struct step_context *context)
+{
+    if (promo_is_beyond_return(promo) ||
+        (promo->state != PROMO_STATE_ASKING &&
+         epoch_compare(&context->event->promised, &promo->old_epoch) <= 0))
+        return on_superseded(promo, context);
     return fail_refused(promo, context, &context->event->promised);
 }
 
@@ -798,7 +814,7 @@ static const struct promo_rule {
     { PROMO_STATE_ASKING, PROMO_EV_ANSWER, on_answer, TO(ASKING) | AFTER_ASK },
     { PROMO_STATE_ASKING, PROMO_EV_APPLIED, on_applied, TO(ASKING) },
     { PROMO_STATE_ASKING, PROMO_EV_TIMEOUT, on_ask_timeout, AFTER_ASK },
-    { PROMO_STATE_ASKING, PROMO_EV_SUPERSEDED, on_superseded, TO(FAILED) },
+    { PROMO_STATE_ASKING, PROMO_EV_SUPERSEDED, on_superseded_early, TO(FAILED) },
     { PROMO_STATE_ASKING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_ARMING, PROMO_EV_ARMED, on_armed, TO(PREPARING) | TO(OPENING) | TO(FAILED) },
@@ -806,7 +822,7 @@ static const struct promo_rule {
     { PROMO_STATE_ARMING, PROMO_EV_APPLIED, on_applied, TO(ARMING) },
     { PROMO_STATE_ARMING, PROMO_EV_CAPTURED, on_captured_late, TO(ARMING) },
     { PROMO_STATE_ARMING, PROMO_EV_TIMEOUT, on_arm_timeout, TO(FAILED) },
-    { PROMO_STATE_ARMING, PROMO_EV_SUPERSEDED, on_superseded, TO(ARMING) | TO(FAILED) },
+    { PROMO_STATE_ARMING, PROMO_EV_SUPERSEDED, on_superseded_early, TO(ARMING) | TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_PREPARING, PROMO_EV_PREPARED, on_prepared,
@@ -814,7 +830,7 @@ static const struct promo_rule {
     { PROMO_STATE_PREPARING, PROMO_EV_ANSWER, on_answer_late, TO(PREPARING) },
     { PROMO_STATE_PREPARING, PROMO_EV_APPLIED, on_applied, TO(PREPARING) },
     { PROMO_STATE_PREPARING, PROMO_EV_TIMEOUT, on_prepare_timeout, TO(FREEZING) | TO(FAILED) },
-    { PROMO_STATE_PREPARING, PROMO_EV_SUPERSEDED, on_superseded, TO(PREPARING) | TO(FAILED) },
+    { PROMO_STATE_PREPARING, PROMO_EV_SUPERSEDED, on_superseded_early, TO(PREPARING) | TO(FAILED) },
     { PROMO_STATE_PREPARING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_FREEZING, PROMO_EV_FROZEN, on_frozen,

@@ -578,6 +578,7 @@ driver_stop(struct driver *driver)
     if (!driver->running)
         return;
     driver->running = false;
+    driver_serve_stop(driver);
     driver_lease_stop(driver);
     driver_takeover_stop(driver);
     tail_unlisten(&driver->tail);
@@ -587,7 +588,6 @@ driver_stop(struct driver *driver)
     ev_timer_stop(driver->core->loop, &driver->drain);
     ev_timer_stop(driver->core->loop, &driver->upkeep);
     repl_attach_cancel(take_ptr(&driver->attach));
-    repl_attach_cancel(take_ptr(&driver->prepare));
     repl_attach_cancel(take_ptr(&driver->pull));
     repl_arm_cancel(take_ptr(&driver->arm));
     writer_close(driver->core->writer, "this node is stopping");

@@ -329,13 +329,14 @@ do_arm(struct driver *driver, const struct promo_effect *effect)
 static void look_at_stream(void *context);
 
 static void
-tell_prepared(struct call *call, bool ok)
+tell_prepared(struct call *call, bool ok, const char *text)
 {
     struct driver *driver;
     char node[NODE_NAME_SIZE];
     if (call_end(call, &driver, node))
-        driver_post_promo(
-            driver, &(struct promo_event){ .kind = PROMO_EV_PREPARED, .node = node, .ok = ok });
+        driver_post_promo(driver,
+                          &(struct promo_event){
+                              .kind = PROMO_EV_PREPARED, .node = node, .ok = ok, .text = text });
 }
 
 static void
@@ -354,7 +355,7 @@ on_stream(void *data, const PGresult *result, const struct err *err, bool warned
     if (!streams && driver->running && driver->promo.state == PROMO_STATE_PREPARING)
         driver->port.after(driver, PREPARED_LOOK_MS, look_at_stream, call);
     else
-        tell_prepared(call, streams);
+        tell_prepared(call, streams, NULL);
 }
 
 /* It receives, but acknowledges nothing before it has what was written since its slot was made. */
@@ -375,7 +376,7 @@ on_prepared(void *context, struct json_object *document, const struct err *err)
         return;
     }
     log_warn("promo.prepare", "node=%s reason=\"%s\"", call->node, err->text);
-    tell_prepared(call, false);
+    tell_prepared(call, false, err->text);
 }
 
 static bool

@@ -99,6 +99,7 @@ struct driver {
     struct repl_port port;
     struct repl_attach *attach;  /* REJOINING */
     struct repl_attach *prepare; /* the standing subscription of a switchover being made */
+    struct serve *preparing;     /* whose request waits for it */
     struct repl_attach *pull;    /* a promotion catches up */
     struct repl_arm *arm;
     bool detach_wanted;
@@ -244,6 +245,9 @@ void driver_lease_upkeep(struct driver *driver);
 void driver_gate_database(struct driver *driver);
 
 /* ---- driver_effects.c, driver_serve.c ---- */
+
+/* Answers what members still wait for here. */
+void driver_serve_stop(struct driver *driver);
 
 void driver_fence_database(struct driver *driver);
 void driver_released(struct driver *driver);

@@ -132,7 +132,8 @@ state_word(const struct promo *promo)
         return "done";
     if (promo->state != PROMO_STATE_FAILED)
         return "running";
-    return went_beyond(promo) ? "failed" : "reverted";
+    bool other = strcmp(promo->failure.slug, "later_epoch") == 0; /* nothing goes on as before */
+    return other || went_beyond(promo) ? "failed" : "reverted";
 }
 
 static uint64_t

@@ -265,12 +265,24 @@ on_prepared(void *data, const struct position *position, uint64_t setaside, cons
     struct serve *serve = data;
     (void)position, (void)setaside;
     serve->driver->prepare = NULL;
+    serve->driver->preparing = NULL;
     if (err != NULL)
         serve_err(serve, err);
     else
         serve_json(serve, json_object_new_object());
 }
 
+static void
+end_prepare(struct driver *driver, enum err_code code, const char *slug, const char *text)
+{
+    if (driver->prepare == NULL)
+        return;
+    repl_attach_cancel(take_ptr(&driver->prepare));
+    serve_fault(take_ptr(&driver->preparing), code, slug, text);
+}
+
+/* The last candidate that asks is served: one that was first and still needs us learns it now, and
+ * not when its time to prepare is over. */
 static void
 serve_prepare(struct serve *serve)
 {
@@ -302,6 +314,8 @@ serve_prepare(struct serve *serve)
                                    .certificate = paths[1],
                                    .key = paths[2],
                                    .login = cert_login(home->node, home->generation, login) };
+    end_prepare(driver, ERR_CONFLICT, "asked_again", "another candidate has asked since");
+    driver->preparing = serve;
     driver->prepare =
         repl_prepare_start(&driver->port, home->node, serve->peer, pg, &tls, on_prepared, serve);
     for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
@@ -630,4 +644,14 @@ driver_serve_peer(struct driver *driver, struct http_request *request, const cha
         return;
     }
     serve_fault(serve, ERR_NOT_FOUND, "route_not_found", "there is no such request");
+}
+
+void
+driver_serve_stop(struct driver *driver)
+{
+    struct err err;
+    end_prepare(driver, ERR_UNAVAILABLE, "stopping", "this node is stopping");
+    (void)err_set(&err, ERR_UNAVAILABLE, "stopping", "this node is stopping");
+    if (driver->frozen_for != NULL)
+        http_reply_err(take_ptr(&driver->frozen_for), &err);
 }

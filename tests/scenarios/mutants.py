@@ -89,6 +89,8 @@ MUTANTS = {
     "rows of the primary's epoch are a fork": [
         (JOBS, "head.epoch == attach->epoch ? head.revision : answer->revision", "answer->revision"),
         (DATABASE, "op->message.revision < db->log.count && db_head(db).epoch >= op->message.epoch", "false")],
+    "a plan outlives a promise to another": [
+        (PROMO, "PREPARING, PROMO_EV_SUPERSEDED, on_superseded_early", "PREPARING, PROMO_EV_SUPERSEDED, on_superseded")],
     "a pull keeps the old subscription (I4)": [
         (JOBS, "    do_op(world, node, JOB_PULL, OP_DETACH, daemon->pull.serial, WORLD_NONE);",
          "    ask(world, node, member, CALL_MATCH, daemon->pull.serial, epoch, 0);")],

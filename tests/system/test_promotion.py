@@ -178,8 +178,16 @@ def test_two_orders_at_once_make_one_primary(three):
     one = first.api("POST", "/v1/promote", {"target": first.name, "reason": "one"})
     two = second.api("POST", "/v1/promote", {"target": second.name, "reason": "two"})
     assert one.status in (202, 409) and two.status in (202, 409)
+    ended = []
+    for node, reply in ((first, one), (second, two)):
+        if reply.status == 202:
+            ended.append(until("it has ended", lambda n=node, p=reply.json["id"]: [
+                found for found in [n.api("GET", "/v1/promotions/" + p).json] if found["state"] != "running"], 60)[0])
     until("one is primary", lambda: len(primaries(three)) == 1 and three.primary(), 60)
     three.settled(k=1)
+    assert "done" in [promotion["state"] for promotion in ended]
+    for promotion in ended:  # who was second learns it, and does not wait until its time is over
+        assert all(step["duration_ms"] < step["deadline_ms"] for step in promotion["steps"]), promotion
 
 
 @pytest.fixture(scope="module")
