@@ -18,11 +18,12 @@
 #include "controller/base/clock.h"
 #include "controller/base/log.h"
 
-#define KEEPER_GRACE_MS   50   /* for a daemon that gives up at the deadline itself */
-#define KEEPER_QUICK_MS   5000 /* one that died sooner than this waits before it is started again */
-#define KEEPER_PAUSE_MS   1000
-#define KEEPER_DEATHS_MAX 5 /* so many quick ones in a row, and the service manager has to see it  \
-                             */
+#define KEEPER_GRACE_MS 50   /* for a daemon that gives up at the deadline itself */
+#define KEEPER_QUICK_MS 5000 /* one that died sooner than this waits before it is started again */
+#define KEEPER_PAUSE_MS 1000
+#define KEEPER_DEATHS_MAX                                                                          \
+    5 /* so many quick ones in a row, and the service manager has to see it                        \
+       */
 
 static struct page {
     _Atomic uint64_t deadline_ms; /* 0: none */

@@ -7,7 +7,7 @@
 
 create table local.tenure (
     one boolean primary key default true check (one),
-    since timestamptz not null default clock_timestamp(), -- when 'until' was set
+    since timestamptz not null default '-infinity', -- when 'until' was set
     until timestamptz,                -- no writes here from then on; null: no end
     arbiter bigint not null default 0, -- which one 'seen' is of
     seen bigint not null default 0,    -- the latest epoch that it ever showed

@@ -166,6 +166,9 @@ MAY_BLOCK = {
     # addresses are numbers here, no name is looked up
     "controller/http/server.c": "getaddrinfo getnameinfo",
     "controller/http/conn.c": "getnameinfo",
+    "controller/loop/knock.c": "getaddrinfo",
+    # a process that has no loop
+    "controller/daemon/keeper.c": "poll waitpid",
     # what the blocking calls are made of, and the reaping of what was killed
     "controller/loop/child.c": "child_run poll waitpid",
     "controller/loop/child.h": "child_run",

@@ -270,6 +270,7 @@ a_commit_that_warns_is_told(void **state)
     struct answer seen_there = { 0 };
     (void)pq_query(other, "checkpoint", 0, NULL, on_answer, &seen_there);
     wait_answer(&seen_there);
+    (void)pq_query(pq, "set synchronous_commit = on", 0, NULL, NULL, NULL);
     (void)pq_query(pq, "insert into warned values (1)", 0, NULL, on_answer, &commit);
     for (bool waits = false; !waits;) {
         struct answer seen = { 0 };
