@@ -58,8 +58,16 @@ create table local.key_rule (
     matcher text collate "C" not null generated always as (replace(replace(replace(replace(pattern,
         '\', '\\'), '_', '\_'), '**', '%'), '*', '%')) stored,
     depth integer generated always as (case when pattern not like '%**' and strpos(pattern, '%') = 0
-        then length(pattern) - length(replace(pattern, '/', '')) end) stored -- how many '/'; NULL: any
+        then length(pattern) - length(replace(pattern, '/', '')) end) stored, -- how many '/'; NULL: any
+    lead text collate "C" not null generated always as (split_part(replace(pattern, '*', '%'), '%', 1)) stored
 );
+
+-- Where one rule decides for all keys that begin with 'lead', as for app/: most keys are of such a family.
+create view local.key_family as
+select r.lead, r.scope from local.key_rule r
+where r.pattern in (r.lead || '**', r.lead || '%') and not exists (select from local.key_rule o
+    where o.pattern <> r.pattern and (starts_with(o.lead, r.lead)
+        or starts_with(r.lead, o.lead) and o.pattern <> o.lead));
 
 create table local.setting (
     key text collate "C" primary key,

@@ -6,7 +6,7 @@ create table shared.log (
     revision bigint primary key,
     epoch bigint not null,
     holder text collate "C" not null,
-    txn bigint not null check (txn between 1 and revision), -- first revision of its atomic group
+    txn bigint not null, -- first revision of its atomic group
     site text collate "C" not null default '', -- '' is the whole cluster
     key text collate "C" not null,
     value jsonb, -- SQL NULL is a deletion, JSON null a value

@@ -67,8 +67,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- What is wrong with a change, or NULL. Limits hold for what is written here; a replicated row was
--- checked where it was written. 'system' says whether Baton's own keys are allowed.
-create function local.change_fault(site text, key text, value jsonb, system boolean) returns local.fault
+-- checked where it was written. 'system' says whether Baton's own keys are allowed; 'scope' is the key's,
+-- if the caller knows it.
+create function local.change_fault(site text, key text, value jsonb, system boolean, scope text default null)
+returns local.fault
 language plpgsql stable as $$
 declare
     key_size_max constant integer := 255;
@@ -95,7 +97,7 @@ begin
             format('value of ''%s'' has %s bytes, at most %s', key, octet_length(value::text), value_size_max),
             'keep large things elsewhere and store where they are')::local.fault;
     end if;
-    rule := local.key_scope(key);
+    rule := coalesce(scope, local.key_scope(key));
     if rule = 'site' or rule = 'cluster' and site = '' or rule = 'system' and site = '' and system then
         return null;
     end if;
@@ -151,34 +153,147 @@ begin
 end
 $$;
 
--- What a row that others wrote must fulfil as the first of its transaction; raises. 'n' is locked.
-create function local.check_sender(n local.node, new_row shared.log) returns void
+-- Has a row of this transaction passed the gate?
+create function local.log_begun() returns boolean
+language plpgsql stable as $$
+begin
+    return starts_with(current_setting('baton.log_config', true), pg_current_xact_id_if_assigned() || ' ') is true;
+end
+$$;
+
+-- The lock is taken and the writer or sender is right: notes for local.config_make() where the config
+-- stands, and wakes the listeners, once for each transaction.
+create function local.log_begin(revision bigint) returns void
+language plpgsql as $$
+declare
+    mark text;
+begin
+    if not local.log_begun() then
+        mark := set_config('baton.log_config', pg_current_xact_id() || ' ' || revision, true);
+        if current_setting('baton.catchup', true) is distinct from '1' then
+            perform pg_notify('baton_log', (revision + 1)::text);
+        end if;
+    end if;
+end
+$$;
+
+-- Functions that others may call begin with this: whatever the caller left there is not from a row.
+create function local.log_forget() returns void
+language plpgsql as $$
+declare
+    mark text;
+begin
+    mark := set_config('baton.log_head', '', true);
+    mark := set_config('baton.log_config', '', true);
+end
+$$;
+
+-- What a row that others wrote must fulfil as the first of its transaction or epoch; raises. 'n' is locked.
+create function local.check_sender(n local.node, head local.log_point, new_row shared.log) returns void
 language plpgsql as $$
 begin
     if n.is_primary then
         perform local.fail('BT009', 'primary', format('primary of %s/%s takes no row %s of %s/%s',
             n.epoch, n.epoch_holder, new_row.revision, new_row.epoch, new_row.holder), 'fence this node first');
     end if;
-    if (new_row.epoch, new_row.holder) < (n.promised, n.promised_holder)
+    if (new_row.epoch, new_row.holder) < (n.promised, n.promised_holder) and not local.log_begun()
             and current_setting('baton.catchup', true) is distinct from '1'
             and not local.from_promised(n) then
         perform local.fail('BT003', 'promised', format('%s/%s is promised, revision %s of %s/%s is refused', n.promised,
             n.promised_holder, new_row.revision, new_row.epoch, new_row.holder), 'attach to the new primary');
     end if;
+    if (new_row.epoch, new_row.holder) < (head.epoch, head.holder) then
+        perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s/%s, the row before %s/%s',
+            new_row.revision, new_row.epoch, new_row.holder, head.epoch, head.holder), 'detach from this sender');
+    end if;
 end
 $$;
 
--- What a row written here must fulfil as the first of its transaction; raises. 'n' is locked.
-create function local.check_writer(n local.node, head local.log_point, key text) returns void
+-- What a row written here must fulfil; raises. 'n' is locked.
+create function local.check_writer(n local.node, head local.log_point, new_row shared.log) returns void
 language plpgsql as $$
 begin
     if not local.writable(n) then
         perform local.fail_fenced(n);
     end if;
-    if key <> 'epoch' and (head.epoch, head.holder) <> (n.epoch, n.epoch_holder) then
+    if new_row.key <> 'epoch' and (head.epoch, head.holder) <> (n.epoch, n.epoch_holder) then
         perform local.fail('25006', 'fenced', format('fenced: epoch %s/%s has no epoch row yet',
             n.epoch, n.epoch_holder), 'the new primary writes it first');
     end if;
+    if new_row.epoch <> n.epoch or new_row.holder <> n.epoch_holder then
+        perform local.fail('BT002', 'stale_epoch', format('a write for epoch %s/%s in epoch %s/%s',
+            new_row.epoch, new_row.holder, n.epoch, n.epoch_holder), 'ask for the epoch again');
+    end if;
+    if new_row.txn not between 1 and head.revision + 1 then
+        perform local.fail('BT001', 'txn', format('revision %s begins at %s', head.revision + 1, new_row.txn), '');
+    end if;
+end
+$$;
+
+-- What a row leaves for the next one of its transaction: the transaction, where the log ends now, and the
+-- hash there, which comes last.
+create function local.log_mark(xact text, revision bigint, epoch bigint, holder text) returns text
+language sql stable as $$
+    select pg_catalog.concat(xact, ' ', revision, ' ', epoch, ' ', holder, ' ')
+$$;
+
+-- A row that is the first of its transaction or of its epoch, or that is written without shared.write():
+-- takes the lock and decides. Returns what comes before it, with the epoch that it belongs to; NULL: the
+-- row is here already.
+create function local.log_first(new_row shared.log, replicated boolean) returns local.log_point
+language plpgsql as $$
+declare
+    n local.node;
+    head local.log_point;
+    starts boolean; -- does an epoch start with this row?
+begin
+    if replicated then
+        -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
+        select l.revision into head.revision from shared.log l order by l.revision desc limit 1;
+        if new_row.revision <= head.revision then
+            select * into n from local.node;
+            perform local.log_duplicate(n, new_row.revision, new_row.epoch, new_row.holder, new_row.hash);
+            if current_setting('baton.rehearsed', true) is distinct from '1' then
+                perform local.rehearse_stream();
+            end if;
+            return null;
+        end if;
+    end if;
+    update local.node set changed_by = pg_current_xact_id() returning * into n; -- takes the lock
+    if n.name is null then
+        perform local.fail_fenced(n);
+    end if;
+    -- Only after the lock: under READ COMMITTED this statement sees all that its last owner committed.
+    select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
+    if not found then
+        head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
+    end if;
+    if not replicated then
+        perform local.check_writer(n, head, new_row);
+        starts := (head.epoch, head.holder) <> (n.epoch, n.epoch_holder);
+        head.epoch := n.epoch;
+        head.holder := n.epoch_holder;
+    elsif new_row.revision <= head.revision then
+        perform local.log_duplicate(n, new_row.revision, new_row.epoch, new_row.holder, new_row.hash);
+        return null;
+    else
+        perform local.check_sender(n, head, new_row);
+        starts := (new_row.epoch, new_row.holder) > (head.epoch, head.holder);
+        head.epoch := new_row.epoch;
+        head.holder := new_row.holder;
+    end if;
+    if new_row.revision <> head.revision + 1 then
+        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new_row.revision),
+            'pull the rows between');
+    end if;
+    perform local.log_begin(head.revision);
+    if starts then
+        insert into local.epoch_start (epoch, holder, revision) values (head.epoch, head.holder, head.revision + 1);
+        -- A row of an epoch proves that it was granted: promise it, so that no lower one gets our vote.
+        update local.node t set promised = head.epoch, promised_holder = head.holder
+        where (t.promised, t.promised_holder) < (head.epoch, head.holder);
+    end if;
+    return head;
 end
 $$;
 
@@ -188,11 +303,10 @@ declare
     replicated constant boolean :=
         pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'replica';
     xact text := pg_catalog.pg_current_xact_id_if_assigned();
-    left_over text := pg_catalog.current_setting('baton.log_head', true);
-    value_text text := new.value;
-    n local.node;
+    mark text := pg_catalog.current_setting('baton.log_head', true);
+    value_text constant text := new.value;
     head local.log_point;
-    starts boolean := false; -- does an epoch start with this row?
+    before bytea; -- hash of the row before
     fault local.fault;
 begin
     -- Our functions pin the path, the apply worker has an empty one; a SET clause here would cost a
@@ -201,106 +315,87 @@ begin
         perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     end if;
 
-    if starts_with(left_over, xact || '(') then
-        -- A further row of this transaction: the lock is ours, nothing changed but by the row before, and
-        -- that left the head here. Functions that others may call clear it, so nobody else can.
-        head := substr(left_over, length(xact) + 1)::local.log_point;
+    if starts_with(mark, local.log_mark(xact, new.revision - 1, new.epoch, new.holder))
+            and (replicated or current_setting('baton.checked', true) = '1') then
+        -- The next row of this transaction and epoch: the lock is ours, nothing changed but by the row
+        -- before, and that left its mark. Functions that others may call clear it, so nobody else can.
+        before := decode(right(mark, 64), 'hex');
     else
-        if replicated then
-            -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
-            select l.revision into head.revision from shared.log l order by l.revision desc limit 1;
-            if new.revision <= head.revision then
-                select * into n from local.node;
-                perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
-                if current_setting('baton.rehearsed', true) is distinct from '1' then
-                    perform local.rehearse_stream();
-                end if;
-                return null;
-            end if;
-        end if;
-        select * into n from local.node for update;
-        if n.name is null then
-            perform local.fail_fenced(n);
-        end if;
-        -- Only after the lock: under READ COMMITTED this statement sees all that its last owner committed.
-        select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
-        if not found then
-            head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
-        end if;
-        if not replicated then
-            perform local.check_writer(n, head, new.key);
-            starts := (head.epoch, head.holder) <> (n.epoch, n.epoch_holder);
-            head.epoch := n.epoch;
-            head.holder := n.epoch_holder;
-        elsif new.revision <= head.revision then
-            perform local.log_duplicate(n, new.revision, new.epoch, new.holder, new.hash);
+        head := local.log_first(new, replicated);
+        if head.revision is null then
             return null;
-        else
-            perform local.check_sender(n, new);
         end if;
-        update local.node set changed_by = pg_current_xact_id();
         xact := pg_current_xact_id();
-        if current_setting('baton.catchup', true) is distinct from '1' then
-            -- Once for each transaction: all with one channel and text would come as one anyway.
-            perform pg_notify('baton_log', (head.revision + 1)::text);
-        end if;
-    end if;
-
-    if new.revision <> head.revision + 1 then
-        perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new.revision),
-            'pull the rows between');
-    end if;
-    if replicated then
-        if (new.epoch, new.holder) < (head.epoch, head.holder) then
-            perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s/%s, the row before %s/%s',
-                new.revision, new.epoch, new.holder, head.epoch, head.holder), 'detach from this sender');
-        end if;
-        starts := (new.epoch, new.holder) > (head.epoch, head.holder);
-        if new.hash is distinct from local.log_hash(head.hash, new.revision, new.epoch, new.holder, new.txn,
-                new.site, new.key, value_text, new.author, new.at, new.reason) then
-            perform local.fail('BT004', 'hash', format('revision %s does not follow from ours or was altered',
-                new.revision), 'compare the logs: set aside the tail of the one that left the primary''s');
-        end if;
-    else
-        if new.epoch <> head.epoch or new.holder <> head.holder then
-            perform local.fail('BT002', 'stale_epoch', format('a write for epoch %s/%s in epoch %s/%s',
-                new.epoch, new.holder, head.epoch, head.holder), 'ask for the epoch again');
-        end if;
-        if current_setting('baton.checked', true) is distinct from '1' then -- shared.write() has done it
-            fault := local.change_fault(new.site, new.key, new.value, true);
-            if fault.slug is not null then
-                perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
-                    fault.slug, fault.message, fault.mend);
+        before := head.hash;
+        if not replicated then
+            if current_setting('baton.checked', true) is distinct from '1' then
+                fault := local.change_fault(new.site, new.key, new.value, true);
+                if fault.slug is not null then
+                    perform local.fail(case fault.code when 'limit' then 'BT006' else 'BT005' end,
+                        fault.slug, fault.message, fault.mend);
+                end if;
             end if;
+            new.revision := head.revision + 1;
+            new.epoch := head.epoch;
+            new.holder := head.holder;
+            new.txn := coalesce(new.txn, new.revision);
         end if;
-        new.revision := head.revision + 1;
-        new.epoch := head.epoch;
-        new.holder := head.holder;
-        new.txn := coalesce(new.txn, new.revision);
+    end if;
+
+    if not replicated then
         new.at := clock_timestamp();
-        new.hash := local.log_hash(head.hash, new.revision, new.epoch, new.holder, new.txn,
+        new.hash := local.log_hash(before, new.revision, new.epoch, new.holder, new.txn,
             new.site, new.key, value_text, new.author, new.at, new.reason);
+    elsif new.hash is distinct from local.log_hash(before, new.revision, new.epoch, new.holder, new.txn,
+            new.site, new.key, value_text, new.author, new.at, new.reason) then
+        perform local.fail('BT004', 'hash', format('revision %s does not follow from ours or was altered',
+            new.revision), 'compare the logs: set aside the tail of the one that left the primary''s');
     end if;
-
     if new.value is null then
-        delete from shared.config c where c.key = new.key and c.site = new.site;
-    else
-        insert into shared.config as c (site, key, value, revision, epoch, author, at)
-        values (new.site, new.key, new.value, new.revision, new.epoch, new.author, new.at)
-        on conflict (key, site) do update set value = excluded.value, revision = excluded.revision,
-            epoch = excluded.epoch, author = excluded.author, at = excluded.at;
+        mark := set_config('baton.log_gone', xact || ' ', true);
     end if;
-
-    if starts then
-        insert into local.epoch_start (epoch, holder, revision) values (new.epoch, new.holder, new.revision);
-        -- A row of an epoch proves that it was granted: promise it, so that no lower one gets our vote.
-        update local.node t set promised = new.epoch, promised_holder = new.holder
-        where (t.promised, t.promised_holder) < (new.epoch, new.holder);
-    end if;
-    head := row(new.revision, new.epoch, new.holder, new.hash);
-    perform set_config('baton.log_head', xact || head::text, true);
+    mark := set_config('baton.log_head', local.log_mark(xact, new.revision, new.epoch, new.holder)
+        || encode(new.hash, 'hex'), true);
     return new;
 end
 $$;
 create trigger log_insert before insert on shared.log for each row execute function local.log_insert();
 alter table shared.log enable always trigger log_insert;
+
+-- Brings shared.config to the head of the log: each key as its newest row has it. The gate tells where the
+-- config stands; the row of local.node is locked, so nobody else moves it or the log. By the statement
+-- and not by the row, which would cost twice as much: after a statement, where there are statements; an
+-- apply worker has none, so it does it when its transaction ends.
+create function local.config_make() returns trigger
+language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+    xact constant text := pg_current_xact_id_if_assigned() || ' ';
+    head constant text := xact || split_part(current_setting('baton.log_head', true), ' ', 2);
+    mark text := current_setting('baton.log_config', true);
+    have bigint;
+begin
+    if starts_with(mark, xact) is not true or mark = head then
+        return null; -- nothing came into the log
+    end if;
+    have := substr(mark, length(xact) + 1);
+    insert into shared.config as c (site, key, value, revision, epoch, author, at)
+    select t.site, t.key, t.value, t.revision, t.epoch, t.author, t.at
+    from (select distinct on (l.key, l.site) l.* from shared.log l where l.revision > have
+        order by l.key, l.site, l.revision desc) t
+    where t.value is not null
+    on conflict (key, site) do update set value = excluded.value, revision = excluded.revision,
+        epoch = excluded.epoch, author = excluded.author, at = excluded.at;
+    if starts_with(current_setting('baton.log_gone', true), xact) then
+        delete from shared.config c using (select distinct on (l.key, l.site) l.key, l.site, l.value
+            from shared.log l where l.revision > have order by l.key, l.site, l.revision desc) t
+        where t.value is null and c.key = t.key and c.site = t.site;
+    end if;
+    mark := set_config('baton.log_config', head, true);
+    return null;
+end
+$$;
+create trigger log_config after insert on shared.log for each statement execute function local.config_make();
+alter table shared.log enable always trigger log_config;
+create constraint trigger log_config after update of changed_by on local.node deferrable initially deferred
+for each row execute function local.config_make();
+alter table local.node enable replica trigger log_config;

@@ -2,21 +2,13 @@
 -- commit; a group is atomic, and one that is refused leaves nothing and harms no other.
 -- shared.set() and shared.unset() are for people with psql.
 
--- What is wrong with a group, or NULL. The caller holds the lock of local.node, so what is read here
--- stays true until it commits.
-create function local.group_fault(item jsonb, n local.node) returns local.fault
+-- What is wrong with a group as a whole, or NULL.
+create function local.group_fault(item jsonb, changes jsonb) returns local.fault
 language plpgsql stable as $$
 declare
-    changes constant jsonb := item -> 'changes';
     count_max constant integer := 1000;
     size_max constant integer := 16777216;
-    group_match constant bigint := item ->> 'if_match';
-    change jsonb;
-    change_site text;
-    change_key text;
-    current bigint;
-    wanted bigint;
-    fault local.fault;
+    author_size constant integer := octet_length(item ->> 'author');
 begin
     if jsonb_typeof(changes) is distinct from 'array' or jsonb_array_length(changes) = 0 then
         return row('invalid', 'no_changes', 'a write needs at least one change',
@@ -30,7 +22,7 @@ begin
         return row('limit', 'changes_too_large', format('the changes of one write have %s bytes, at most %s',
             pg_column_size(changes), size_max), 'split it')::local.fault;
     end if;
-    if coalesce(item ->> 'author', '') = '' or octet_length(item ->> 'author') > 255 then
+    if author_size between 1 and 255 is not true then
         return row('invalid', 'author', 'a write needs an author of 1 to 255 bytes', '')::local.fault;
     end if;
     if octet_length(item ->> 'reason') > 1024 then
@@ -44,44 +36,36 @@ begin
                 'name each key once')::local.fault;
         end if;
     end if;
+    return null;
+end
+$$;
 
-    for i in 0 .. jsonb_array_length(changes) - 1 loop
-        change := changes -> i;
-        change_site := coalesce(change ->> 'site', '');
-        change_key := change ->> 'key';
-        if (change -> 'delete') is not distinct from 'true'::jsonb then
-            fault := local.change_fault(change_site, change_key, null, true);
-        elsif change ? 'value' then
-            fault := local.change_fault(change_site, change_key, change -> 'value', true);
-        else
-            return row('invalid', 'value_missing', format('key ''%s'' has no value', change_key),
-                'give a value, or delete')::local.fault;
-        end if;
-        if fault.slug is not null then
-            return fault;
-        end if;
-        wanted := change ->> 'if_match';
-        if wanted is not null or group_match is not null then
-            select c.revision into current from shared.config c where c.key = change_key and c.site = change_site;
-            if wanted <> coalesce(current, 0) then
-                return row('precondition_failed', 'precondition_failed',
-                    format('key ''%s'' %s', change_key, case
-                        when current is null then format('does not exist, expected was revision %s', wanted)
-                        when wanted = 0 then format('exists, revision %s', current)
-                        else format('is at revision %s, expected was %s', current, wanted) end),
-                    'read it again and decide anew')::local.fault;
-            end if;
-            if current is null and group_match is not null then -- when was it deleted?
-                select coalesce(max(l.revision), n.log_base) into current from shared.log l
-                    where l.key = change_key and l.site = change_site;
-            end if;
-            if current > group_match then
-                return row('precondition_failed', 'precondition_failed',
-                    format('key ''%s'' changed at revision %s, after %s', change_key, current, group_match),
-                    'read it again and decide anew')::local.fault;
-            end if;
-        end if;
-    end loop;
+-- What has happened to a key that forbids a change of it, or NULL. The caller holds the lock of local.node,
+-- so what is read here stays true until it commits.
+create function local.match_fault(change_site text, change_key text, wanted bigint, group_match bigint, log_base bigint)
+returns local.fault
+language plpgsql stable as $$
+declare
+    current bigint;
+begin
+    select c.revision into current from shared.config c where c.key = change_key and c.site = change_site;
+    if wanted <> coalesce(current, 0) then
+        return row('precondition_failed', 'precondition_failed',
+            format('key ''%s'' %s', change_key, case
+                when current is null then format('does not exist, expected was revision %s', wanted)
+                when wanted = 0 then format('exists, revision %s', current)
+                else format('is at revision %s, expected was %s', current, wanted) end),
+            'read it again and decide anew')::local.fault;
+    end if;
+    if current is null and group_match is not null then -- when was it deleted?
+        select coalesce(max(l.revision), log_base) into current from shared.log l
+            where l.key = change_key and l.site = change_site;
+    end if;
+    if current > group_match then
+        return row('precondition_failed', 'precondition_failed',
+            format('key ''%s'' changed at revision %s, after %s', change_key, current, group_match),
+            'read it again and decide anew')::local.fault;
+    end if;
     return null;
 end
 $$;
@@ -99,29 +83,99 @@ declare
     count_max constant integer := 1000;
     count integer := 0;
     n local.node;
+    head local.log_point;
+    mark text;
+    family local.key_family; -- of the change before, and mostly of this one, too
     item jsonb;
     changes jsonb;
     change jsonb;
+    value jsonb;
+    key text;
+    site text;
+    first bigint; -- of the group
+    last bigint; -- what the next change comes after
     fault local.fault;
-    first bigint;
-    last bigint;
-    author text;
-    reason text;
-    answers jsonb[] := '{}';
+    answers text[] := '{}';
+    -- what was accepted and is not in the log yet
+    txns bigint[] := '{}';
+    sites text[] := '{}';
+    keys text[] := '{}';
+    vals jsonb[] := '{}';
+    items jsonb[] := '{}';
 begin
-    perform set_config('baton.log_head', '', true); -- whatever the caller left there, see local.log_insert()
-    select * into n from local.node for update;
+    perform local.log_forget();
+    update local.node set changed_by = pg_current_xact_id() returning * into n; -- takes the lock
     if not local.writable(n) or n.name is null then
         perform local.fail_fenced(n);
     end if;
-    select coalesce(max(l.revision), n.log_base) into last from shared.log l;
-    for g in 0 .. jsonb_array_length(batch) - 1 loop
+    select l.revision, l.epoch, l.holder, l.hash into head from shared.log l order by l.revision desc limit 1;
+    if not found then
+        head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
+    end if;
+    if (head.epoch, head.holder) = (n.epoch, n.epoch_holder) then -- else its first row must say so
+        perform local.log_begin(head.revision);
+        mark := set_config('baton.log_head', local.log_mark(pg_current_xact_id()::text, head.revision, head.epoch,
+            head.holder) || encode(head.hash, 'hex'), true);
+    end if;
+    last := head.revision;
+    for g in 0 .. jsonb_array_length(batch) loop
         item := batch -> g;
+        -- What was accepted goes into the log at the end, and before a group that asks what is there.
+        if cardinality(txns) > 0 and (item is null or item ? 'if_match' or jsonb_path_exists(item,
+                '$.changes[*] ? (exists(@.if_match) || exists(@.delete))')) then
+            insert into shared.log (revision, epoch, holder, txn, site, key, value, author, reason)
+            select last - cardinality(txns) + u.i, n.epoch, n.epoch_holder, u.txn, u.site, u.key, u.value,
+                u.item ->> 'author', u.item ->> 'reason'
+            from unnest(txns, sites, keys, vals, items) with ordinality u (txn, site, key, value, item, i);
+            txns := '{}';
+            sites := '{}';
+            keys := '{}';
+            vals := '{}';
+            items := '{}';
+        end if;
+        exit when item is null;
         changes := item -> 'changes';
-        fault := local.group_fault(item, n);
+        first := last + 1;
+        fault := local.group_fault(item, changes);
+        if fault.slug is null then
+            for i in 0 .. jsonb_array_length(changes) - 1 loop
+                change := changes -> i;
+                site := coalesce(change ->> 'site', '');
+                key := change ->> 'key';
+                value := change -> 'value';
+                if (change -> 'delete') is not distinct from 'true'::jsonb then
+                    value := null;
+                elsif value is null then
+                    fault := row('invalid', 'value_missing', format('key ''%s'' has no value', key),
+                        'give a value, or delete');
+                    exit;
+                end if;
+                if starts_with(key, family.lead) is not true then
+                    select * into family from local.key_family f where starts_with(key, f.lead);
+                end if;
+                fault := local.change_fault(site, key, value, true, family.scope);
+                if fault.slug is null and (change ? 'if_match' or item ? 'if_match') then
+                    fault := local.match_fault(site, key, (change ->> 'if_match')::bigint,
+                        (item ->> 'if_match')::bigint, n.log_base);
+                end if;
+                exit when fault.slug is not null;
+                last := last + 1;
+                txns := array_append(txns, first);
+                sites := array_append(sites, site);
+                keys := array_append(keys, key);
+                vals := array_append(vals, value);
+                items := array_append(items, item);
+            end loop;
+        end if;
         if fault.slug is not null then
-            answers := answers || jsonb_build_object('ok', false, 'code', fault.code, 'slug', fault.slug,
-                'text', fault.message, 'mend', fault.mend);
+            txns := trim_array(txns, (last - first + 1)::integer);
+            sites := trim_array(sites, (last - first + 1)::integer);
+            keys := trim_array(keys, (last - first + 1)::integer);
+            vals := trim_array(vals, (last - first + 1)::integer);
+            items := trim_array(items, (last - first + 1)::integer);
+            last := first - 1;
+            answers := array_append(answers, jsonb_build_object('ok', false, 'code', fault.code, 'slug', fault.slug,
+                'text', fault.message, 'mend', fault.mend)::text);
             continue;
         end if;
         count := count + jsonb_array_length(changes);
@@ -130,23 +184,11 @@ begin
                 format('more than %s changes in one transaction', count_max),
                 'send the groups in several batches');
         end if;
-        first := last + 1;
-        author := item ->> 'author';
-        reason := item ->> 'reason';
-        for i in 0 .. jsonb_array_length(changes) - 1 loop
-            change := changes -> i;
-            insert into shared.log (txn, site, key, value, author, reason)
-            values (first, coalesce(change ->> 'site', ''), change ->> 'key',
-                case when (change -> 'delete') is not distinct from 'true'::jsonb then null
-                    else change -> 'value' end,
-                author, reason);
-            last := last + 1; -- as the trigger does: we hold the lock
-        end loop;
-        answers := answers || jsonb_build_object('ok', true, 'epoch', n.epoch, 'holder', n.epoch_holder,
-            'txn', first, 'revision', last);
+        answers := array_append(answers, format('{"ok": true, "epoch": %s, "holder": "%s", "txn": %s, "revision": %s}',
+            n.epoch, n.epoch_holder, first, last));
     end loop;
-    return jsonb_build_object('synchronous_commit', current_setting('synchronous_commit'),
-        'groups', to_jsonb(answers));
+    return format('{"synchronous_commit": "%s", "groups": [%s]}', current_setting('synchronous_commit'),
+        array_to_string(answers, ', '));
 end
 $$;
 

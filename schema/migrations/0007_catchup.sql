@@ -49,7 +49,7 @@ set lock_timeout = '2s' set session_replication_role = replica set baton.catchup
 declare
     head bigint;
 begin
-    perform set_config('baton.log_head', '', true); -- whatever the caller left there, see local.log_insert()
+    perform local.log_forget();
     insert into shared.log (revision, epoch, holder, txn, site, key, value, author, at, reason, hash)
     select r.revision, r.epoch, r.holder, r.txn, r.site, r.key,
         case when r.delete then null else e.item -> 'value' end, r.author,

@@ -231,22 +231,31 @@ def epoch_row_first(primary, standby):
 
 def forged_head(primary, standby):
     """What a row leaves for the next one of its transaction cannot be left by others."""
-    plant = "begin; select set_config('baton.log_head', pg_current_xact_id() || %s, true)"
-    for user, write in (("baton", "select shared.write('%s')" % json.dumps([group(change("app/x", 1))])),
-                        ("baton_owner", "select shared.set('app/x', '1')")):
+    plant = "select set_config('baton.' || %s, pg_current_xact_id() || %s, true)"
+    text = json.dumps([group(change("app/x", 1))])
+    for user, write in (("baton", "select shared.write('%s')" % text), ("baton_owner", "select shared.set('app/x', '1')")):
         connection = primary.connect(user, "local")
         cursor = connection.cursor()
-        cursor.execute(plant, ('(900,8,east-1,"\\\\x00")',))
+        cursor.execute("begin")
+        cursor.execute(plant, ("log_head", " 900 1 east-1 " + "00" * 32))
+        cursor.execute(plant, ("log_config", " 900"))
         try:
             cursor.execute(write)
-            cursor.execute("select max(revision), max(epoch) from shared.log")
-            assert cursor.fetchone() == (primary.applied() + 1, 1)
+            cursor.execute("select max(l.revision), max(c.revision) from shared.log l, shared.config c where c.key = 'app/x'")
+            assert cursor.fetchone() == (primary.applied() + 1,) * 2
         finally:
             cursor.execute("rollback")
     connection = standby.connect("baton", "local")
     cursor = connection.cursor()
-    cursor.execute(plant, ('(4,1,east-1,"\\\\x00")',))
-    assert error_of(run, connection, "catchup", rows_from(primary)[4:])[0] == "BT001"
+    rows = rows_from(primary)
+    cursor.execute("begin")
+    cursor.execute(plant, ("log_head", " 4 1 east-1 " + rows[3]["hash"]))
+    assert error_of(run, connection, "catchup", rows[4:])[0] == "BT001"
+    cursor.execute("rollback; begin")
+    run(connection, "capture", 2, "west-1")
+    run(connection, "open", 2, "west-1")
+    cursor.execute(plant, ("log_head", " 3 2 west-1 " + rows[2]["hash"]))
+    assert error_of(cursor.execute, "select shared.write('%s')" % text)[0] == "25006"
     cursor.execute("rollback")
 
 
@@ -297,32 +306,32 @@ CHECKS = [forged_head, rows_of_one_transaction, savepoints, gap, hash_chain, has
           primary_takes_none, standby_refuses, frozen_refuses, restarted_refuses, old_epoch_refused, keys_refused,
           immutable, epoch_row_first]
 
-ORDER = "if (new.epoch, new.holder) < (head.epoch, head.holder) then"
+ORDER = "if (new_row.epoch, new_row.holder) < (head.epoch, head.holder) then"
 PROMISE = "if (new_row.epoch, new_row.holder) < (n.promised"
 PULLED = "and current_setting('baton.catchup', true) is distinct from '1'\n            and"
 TAKES_NONE = "if n.is_primary then\n        perform local.fail('BT009', 'primary', format('primary of"
 SAME_START = "and n.opened_pg operator(pg_catalog.=) pg_catalog.pg_postmaster_start_time()"
 SAME_EPOCH = "and (n.promised, n.promised_holder) operator(pg_catalog.=) (n.epoch, n.epoch_holder)"
-FIRST_ROW = "if key <> 'epoch' and (head.epoch"
-HASH = "if new.hash is distinct from"
+FIRST_ROW = "if new_row.key <> 'epoch' and (head.epoch"
+HASH = "elsif new.hash is distinct from"
 
 # What is planted -> the check that must see it, and the change of the migrations.
 MUTANTS = {
-    "no gap check": (gap, {"if new.revision <> head.revision + 1 then": "if false then"}),
-    "no hash check": (hash_chain, {HASH: HASH.replace("if", "if false and")}),
+    "no gap check": (gap, {"if new_row.revision <> head.revision + 1 then": "if false then"}),
+    "no hash check": (hash_chain, {HASH: HASH.replace("elsif", "elsif false and")}),
     "author not hashed": (hash_chain, {"pg_catalog.octet_length(author), ':', author,": "0,"}),
     "no lengths in the hash": (hash_unambiguous, {
         "pg_catalog.octet_length(site), ':', site,": "site,", "pg_catalog.octet_length(key), ':', key,": "key,"}),
     "duplicates not dropped": (duplicate, {
-        "                return null;\n            end if;": "            end if;",
-        "            return null;\n        else": "        else"}),
+        "            return null;\n        end if;\n    end if;": "        end if;\n    end if;",
+        "        return null;\n    else": "    else"}),
     "forks dropped as duplicates": (fork, {"if ours is distinct from hash then": "if false then"}),
     "no promise check": (promised, {PROMISE: PROMISE.replace("if", "if false and")}),
     "pull bound by the promise": (promised, {PULLED: "and"}),
     "no epoch order": (stale_epoch, {ORDER: "if false then"}),
-    "epochs compared as numbers": (stale_epoch, {ORDER: "if new.epoch < head.epoch then"}),
+    "epochs compared as numbers": (stale_epoch, {ORDER: "if new_row.epoch < head.epoch then"}),
     "rows promise nothing": (promise_by_row, {
-        "where (t.promised, t.promised_holder) < (new.epoch, new.holder)": "where false"}),
+        "where (t.promised, t.promised_holder) < (head.epoch, head.holder)": "where false"}),
     "every capture granted": (capture_order, {
         "granted := again or (n.promised, n.promised_holder) < (epoch, holder collate \"C\");": "granted := true;"}),
     "primary applies": (primary_takes_none, {TAKES_NONE: TAKES_NONE.replace("n.is_primary", "false")}),
@@ -332,14 +341,15 @@ MUTANTS = {
     "freeze not asked": (frozen_refuses, {"n.is_primary and not n.frozen": "n.is_primary"}),
     "restart not seen": (restarted_refuses, {SAME_START: ""}),
     "any epoch written": (old_epoch_refused, {
-        "if new.epoch <> head.epoch or new.holder <> head.holder then": "if false then"}),
-    "no key rules": (keys_refused, {"    rule := local.key_scope(key);": "    return null;"}),
+        "if new_row.epoch <> n.epoch or new_row.holder <> n.epoch_holder then": "if false then"}),
+    "no key rules": (keys_refused, {"    rule := coalesce(scope, local.key_scope(key));": "    return null;"}),
     "log may change": (immutable, {
         "create trigger log_immutable before update or delete or truncate":
             "create trigger log_immutable before update or delete"}),
     "promise may fall": (immutable, {
         "    or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)\n": "\n"}),
-    "left-over head believed": (forged_head, {"perform set_config('baton.log_head', '', true);": ""}),
-    "further rows unchecked": (rows_of_one_transaction, {HASH: HASH.replace("if", "if n.name is not null and")}),
+    "left-over config believed": (forged_head, {"    mark := set_config('baton.log_config', '', true);\n": ""}),
+    "left-over head believed": (forged_head, {"perform local.log_forget();": ""}),
+    "further rows unchecked": (rows_of_one_transaction, {HASH: HASH.replace("elsif", "elsif head.revision is not null and")}),
     "no epoch row": (epoch_row_first, {FIRST_ROW: FIRST_ROW.replace("if", "if false and")}),
 }

@@ -322,7 +322,8 @@ class Node:
         """What the guards of local.node forbid to everybody."""
         self.own("alter table local.node disable trigger user; " + text)
         self.own("alter table local.node enable always trigger node_row; "
-                 "alter table local.node enable always trigger node_identity")
+                 "alter table local.node enable always trigger node_identity; "
+                 "alter table local.node enable replica trigger log_config")
 
     def position(self):
         (row,) = self.run("position")

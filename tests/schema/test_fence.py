@@ -33,12 +33,11 @@ def test_two_writers(make):
     assert not broken
 
 
-LOCK = "select * into n from local.node for update;"
+LOCK = "update local.node set changed_by = pg_current_xact_id() returning * into n;"
 FAULTS = {
-    "no lock": {LOCK: "select * into n from local.node;"},
+    "no lock and no version": {LOCK: "select * into n from local.node;"},
     "key share lock": {LOCK: "select * into n from local.node for key share;"},
-    "no lock and no version": {LOCK: "select * into n from local.node;",
-                               "update local.node set changed_by = pg_current_xact_id();": "null;"},
+    "version before the lock": {LOCK: "select * into n from local.node; update local.node set changed_by = pg_current_xact_id();"},
 }
 
 
@@ -50,6 +49,6 @@ def test_planted_fault_is_seen(make, fault):
 
 
 def test_planted_fault_between_writers_is_seen(make):
-    node = make("east-1", change={"update local.node set changed_by = pg_current_xact_id();": "null;"})
+    node = make("east-1", change={LOCK: "select * into n from local.node for update;"})
     broken, _ = fence.writer_violations(node, [fence.REPEATABLE])
     assert broken

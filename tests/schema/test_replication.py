@@ -1,5 +1,7 @@
 """Real logical replication between three servers: what may be acknowledged, and by whom."""
+import json
 import os
+import random
 import signal
 import threading
 import time
@@ -429,7 +431,7 @@ def test_capture_ends_a_worker_with_half_a_transaction(three):
     first.own("commit")
     wait_until("the worker holds the lock", lambda: second.own(
         "select 1 from pg_locks l join pg_stat_activity a using (pid) where relation = 'local.node'::regclass "
-        "and mode = 'RowShareLock' and backend_type = 'logical replication worker'"))
+        "and mode = 'RowExclusiveLock' and backend_type = 'logical replication worker'"))
     os.kill(sender, signal.SIGSTOP)
     try:
         if second.applied() > 1:
@@ -476,6 +478,28 @@ def test_standbys_tell_role_and_slot_beside_the_name(three):
     first.set("app/x", 1)
     second.wait_applied(2)
     wait_until("no lag", lambda: first.run("standbys")[0]["lag_bytes"] == 0)
+
+
+def test_config_has_the_newest_row_of_each_key(three):
+    """However the rows of a transaction follow each other, by a stream and by a pull; made once for all of them."""
+    first, second, third = three
+    first.open(1)
+    second.attach(first)
+    chance = random.Random(7)
+    for _ in range(30):
+        groups = []
+        for _ in range(chance.randrange(1, 20)):
+            key = "app/%d" % chance.randrange(6)
+            groups.append(group(change(key, chance.randrange(99)) if chance.random() < 0.6 else delete(key)))
+        answers = first.write(groups)
+        assert all(answer["ok"] for answer in (answers if len(groups) > 1 else [answers]))
+    third.pull(first)
+    same([first, second, third])
+    newest = {}
+    for row in first.log():
+        newest[row[4], row[5]] = row[6]
+    assert {place: json.dumps(value) for place, value in first.config().items() if place[1] != "epoch"} \
+        == {place: value for place, value in newest.items() if value is not None and place[1] != "epoch"}
 
 
 def test_deletions_and_json_null_arrive_as_such(three):
