@@ -46,6 +46,8 @@ read_process(pid_t pid, struct process *ret)
 /* Where and as whom a server of this node works. */
 struct place {
     char folder[FOLDER_SIZE];
+    dev_t device;
+    ino_t inode;
     uid_t uid;
 };
 
@@ -58,6 +60,8 @@ find_place(const struct managed_config *config, struct place *ret)
     if (real == NULL || strlen(real) >= sizeof ret->folder || stat(real, &status) != 0)
         return false;
     (void)snprintf(ret->folder, sizeof ret->folder, "%s", real);
+    ret->device = status.st_dev;
+    ret->inode = status.st_ino;
     ret->uid = status.st_uid;
     return true;
 }
@@ -71,14 +75,19 @@ is_of(pid_t pid, uid_t uid)
     return stat(path, &status) == 0 && status.st_uid == uid;
 }
 
+/* A container that shares our processes has a folder of its own under the same name. The name comes
+ * first, so that no folder of others is touched: their disk may hang. */
 static bool
-works_in(pid_t pid, const char *place)
+works_in(pid_t pid, const struct place *place)
 {
     char path[64];
     char folder[FOLDER_SIZE];
+    struct stat status;
     (void)snprintf(path, sizeof path, "/proc/%d/cwd", (int)pid);
     ssize_t size = readlink(path, folder, sizeof folder);
-    return size >= 0 && (size_t)size == strlen(place) && memcmp(folder, place, (size_t)size) == 0;
+    return size >= 0 && (size_t)size == strlen(place->folder) &&
+           memcmp(folder, place->folder, (size_t)size) == 0 && stat(path, &status) == 0 &&
+           status.st_dev == place->device && status.st_ino == place->inode;
 }
 
 /* A process of a PostgreSQL server; not the shell of a person who looks at the files. */
@@ -86,7 +95,7 @@ static bool
 is_server_process(pid_t pid, const struct place *place)
 {
     struct process process;
-    return works_in(pid, place->folder) && is_of(pid, place->uid) && read_process(pid, &process) &&
+    return works_in(pid, place) && is_of(pid, place->uid) && read_process(pid, &process) &&
            strcmp(process.name, "postgres") == 0;
 }
 
@@ -126,7 +135,7 @@ managed_find_old(const struct managed_config *config)
         return old;
     if (managed_read_pid(config, &pid, &ready)) {
         old.pid = pid;
-        if (works_in(pid, place.folder)) {
+        if (works_in(pid, &place)) {
             old.kind = MANAGED_OLD_RUNS;
             return old;
         }

@@ -5,11 +5,14 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <json-c/json.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "controller/base/json.h"
@@ -311,6 +314,39 @@ what_a_killed_postmaster_left_is_waited_for(void **state)
     managed_stop(managed);
     assert_true(pg_fixture_until(loop, &seen.stopped, PATIENCE_MS));
     managed_close(managed);
+}
+
+/* In a container that shares our processes, the folder of the same name is another one. */
+static bool
+sees_nothing_from_a_container(const char *data, const struct stat *owner)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (unshare(CLONE_NEWNS) != 0)
+            _exit(errno == EPERM ? 0 : 2); /* not ours to try here */
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("tmpfs", data, "tmpfs", 0, NULL) != 0 ||
+            chown(data, owner->st_uid, owner->st_gid) != 0)
+            _exit(2);
+        _exit(managed_find_old(&fixture.config).kind == MANAGED_OLD_GONE ? 0 : 1);
+    }
+    int status = -1;
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void
+the_server_of_a_namesake_is_left_alone(void **state)
+{
+    (void)state;
+    struct stat owner;
+    struct err err = { 0 };
+    CLEANUP(freep) char *data = str_printf("%s/data", fixture.pg);
+    pid_t pid = 0;
+    assert_int_equal(stat(data, &owner), 0);
+    assert_int_equal(managed_start_blocking(&fixture.config, &pid, &err), ERR_NONE);
+    assert_int_equal(managed_find_old(&fixture.config).kind, MANAGED_OLD_RUNS);
+    assert_true(sees_nothing_from_a_container(data, &owner));
+    assert_int_equal(managed_stop_blocking(&fixture.config, pid, &err), ERR_NONE);
 }
 
 static void
@@ -914,6 +950,7 @@ main(void)
         cmocka_unit_test(an_old_postmaster_is_waited_for),
         cmocka_unit_test(an_old_postmaster_is_waited_for_until_it_is_reaped),
         cmocka_unit_test(what_a_killed_postmaster_left_is_waited_for),
+        cmocka_unit_test(the_server_of_a_namesake_is_left_alone),
         cmocka_unit_test(stop_works_in_every_state),
     };
     const struct CMUnitTest server[] = {
