@@ -204,11 +204,16 @@ show_primary(const struct table_look *look, struct json_object *status)
     char age[WORD_SIZE];
     int64_t since_ms;
     int64_t now_ms;
+    const char *site = word_string(primary, "site");
     table_text(look, TABLE_BOLD, "primary     %s (site %s)", word_string(primary, "node"),
-               word_string(primary, "site"));
+               site[0] == '\0' ? "?" : site);
     table_text(look, TABLE_PLAIN, "  epoch %s\n", word_epoch(primary, "epoch", epoch));
     bool known = clock_wall_parse(word_string(primary, "since"), &since_ms) &&
                  clock_wall_parse(word_string(status, "time"), &now_ms) && now_ms >= since_ms;
+    if (word_or(primary, "since", "")[0] == '\0') {
+        table_text(look, TABLE_DIM, "            since when, and why, is not known here\n");
+        return;
+    }
     table_text(look, TABLE_PLAIN, "            since %s UTC",
                word_time(word_string(primary, "since"), since));
     if (known && now_ms - since_ms < 1000)

@@ -259,6 +259,8 @@ take_answer(struct driver_peer *peer, struct json_object *document)
     json_putp(&peer->document);
     peer->document = json_object_get(document);
     peer->facts = facts;
+    if (peer->site[0] == '\0') /* its row is not read yet */
+        memcpy(peer->site, facts.site, sizeof peer->site);
     driver_takeover_read(peer, json_get(document, "takeover"));
     driver_touch(driver);
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });

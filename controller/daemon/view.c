@@ -324,17 +324,21 @@ durability_json(const struct core *core, bool *ret_short)
     driver_record(core->driver, &record);
     const struct quorum_set *set = record.joint ? &record.old : &record.now;
     int streaming = count_streaming(core, set);
-    bool known = cache_loaded(core->cache);
+    bool known =
+        cache_get(core->cache, "sync/set", "") != NULL; /* a node that has only joined: no */
     for (size_t i = 0; i < set->count; i++)
         (void)json_object_array_add(members, json_object_new_string(set->voters[i]));
     json_add_string(object, "mode", !known ? "unknown" : set->k > 0 ? "strict" : "async");
     json_add_u64(object, "k", set->k);
     json_add(object, "members", members);
     json_add(object, "satisfied",
-             streaming < 0 ? NULL : json_object_new_boolean((unsigned)streaming >= set->k));
-    *ret_short = streaming >= 0 && (unsigned)streaming < set->k;
+             !known || streaming < 0 ? NULL
+                                     : json_object_new_boolean((unsigned)streaming >= set->k));
+    *ret_short = known && streaming >= 0 && (unsigned)streaming < set->k;
     CLEANUP(freep) char *text = NULL;
-    if (set->k == 0)
+    if (!known)
+        text = str_dup("not known here");
+    else if (set->k == 0)
         text =
             str_dup("a write is acknowledged when the primary alone has it; a failover may leave "
                     "writes behind, set aside on the old primary");
