@@ -436,12 +436,12 @@ judge_prepared(struct promo *promo, struct step_context *context)
     if (prepared < needed) {
         const char *why = promo->steps[promo->step_count - 1].text; /* the last refusal */
         (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
-                      "%u members receive from %s, %u are needed; nothing was changed%s%s",
-                      prepared, promo->self, needed, *why == '\0' ? "" : "; ", why);
+                      "receiving from %s: %u members, needed: %u; nothing was changed%s%s",
+                      promo->self, prepared, needed, *why == '\0' ? "" : "; ", why);
         (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
         return finish_failed(promo, context);
     }
-    step_note(promo, "%u members receive from here", prepared);
+    step_note(promo, "members that receive from here: %u", prepared);
     emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
     arm_alarm(promo, context, promo->limits.freeze_ms);
     return PROMO_STATE_FREEZING;
@@ -604,8 +604,7 @@ judge_captured(struct promo *promo, struct step_context *context)
         return conclude_capture(promo, context);
     const char *names[PROMO_MEMBERS_MAX];
     (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
-                  "%zu members gave their promise, %zu are needed to hold every acknowledged "
-                  "write",
+                  "promises given: %zu, needed to hold every acknowledged write: %zu",
                   captured_names(promo, names), quorum_needed(&promo->record.now));
     (void)err_mend(&promo->failure,
                    "bring the missing members back and repeat, or add --accept-data-loss");
@@ -733,7 +732,7 @@ on_acknowledged(struct promo *promo, struct step_context *context)
 static enum promo_state
 on_acknowledge_timeout(struct promo *promo, struct step_context *context)
 {
-    step_note(promo, "waiting for %u acknowledgement(s)", promo->record.now.k);
+    step_note(promo, "acknowledgements that are waited for: %u", promo->record.now.k);
     if (!promo->armed) { /* the last try came back without one */
         promo->armed = true;
         emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;

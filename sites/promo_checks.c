@@ -94,11 +94,13 @@ check_quorum(struct promo *promo)
     }
     size_t needed = quorum_needed(&promo->record.now);
     if (quorum_captured(&promo->record, names, count, old))
-        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OK, "%zu members answer, %zu are needed",
-                    count, needed);
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OK,
+                    "answering: %zu of %zu members, needed: %zu", count, promo->member_count,
+                    needed);
     else if (promo->order.accept_data_loss)
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OVERRIDDEN,
-                    "%zu members answer, %zu are needed; the loss is accepted", count, needed);
+                    "answering: %zu of %zu members, needed: %zu; the loss is accepted", count,
+                    promo->member_count, needed);
     else if (promo->record.now.k == 0)
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
                     "durability is async: only a primary knows what it has acknowledged, and not "
@@ -106,8 +108,8 @@ check_quorum(struct promo *promo)
                     epoch_text(&promo->old_epoch, text));
     else
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
-                    "%zu members answer, %zu are needed to hold every acknowledged write", count,
-                    needed);
+                    "answering: %zu of %zu members, needed to hold every acknowledged write: %zu",
+                    count, promo->member_count, needed);
 
     if (quorum_is_voter(&promo->record, promo->self))
         set_finding(promo, PROMO_CHECK_SYNC, PROMO_OK, "%s is in the recorded sync set",
@@ -131,16 +133,15 @@ check_acks(struct promo *promo)
     unsigned others = acks.possible;
     if (others >= k)
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_OK,
-                    "a write needs %u acknowledgement(s), %u members could give one", k, others);
+                    "acknowledgements of a write: %u needed, %u possible", k, others);
     else if (promo->order.accept_data_loss)
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_OVERRIDDEN,
-                    "a write needs %u acknowledgement(s), %u members answer: %u will be needed", k,
+                    "acknowledgements of a write: %u needed, %u possible: %u will be needed", k,
                     others, others);
     else
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_STOP,
-                    "a write needs %u acknowledgement(s), %u members would give one: writes would "
-                    "wait",
-                    k, others);
+                    "acknowledgements of a write: %u needed, %u possible: writes would wait", k,
+                    others);
 }
 
 static void

@@ -135,8 +135,10 @@ show_step(const struct table_look *look, struct json_object *step)
                json_get_u64(step, "started_ms", &number) ? word_duration(number, started) : "?",
                json_get_u64(step, "duration_ms", &number) ? word_duration(number, took) : "?");
     number = word_number(step, "deadline_ms", 0);
-    table_text(look, TABLE_DIM, " of %-9s", number > 0 ? word_duration(number, deadline) : "-");
-    table_text(look, TABLE_PLAIN, " %s\n", word_or(step, "text", ""));
+    const char *text = word_or(step, "text", "");
+    table_text(look, TABLE_DIM, " of %-*s", text[0] == '\0' ? 0 : 10,
+               number > 0 ? word_duration(number, deadline) : "-");
+    table_text(look, TABLE_PLAIN, "%s\n", text);
 }
 
 void

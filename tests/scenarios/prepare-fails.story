@@ -22,7 +22,7 @@ show
    70 write 2: acknowledged
  3063 west-1 promo PREPARED east-2 not ok: PREPARING -> FAILED
       FINISHED
-      because: 0 members receive from west-1, 1 are needed; nothing was changed; east-2: no answer in time
+      because: receiving from west-1: 0 members, needed: 1; nothing was changed; east-2: no answer in time
  3063 west-1 FAILED: CANDIDATE -> STANDBY
  5050
       east-1 PRIMARY epoch 1/east-1 promised 1/east-1 log 1/east-1:5 acts

@@ -17,7 +17,7 @@ show
       ASK east-2
     4 west-1 promo ANSWER east-2 not ok: ASKING -> FAILED
       FINISHED
-      because: check 'quorum': 1 members answer, 2 are needed to hold every acknowledged write
+      because: check 'quorum': answering: 1 of 3 members, needed to hold every acknowledged write: 2
     4 west-1 FAILED: CANDIDATE -> STANDBY
   500 west-1 BEGIN: STANDBY -> CANDIDATE
   500 west-1 promo ORDER: FAILED -> ASKING
@@ -25,7 +25,7 @@ show
       ASK east-2
   504 west-1 promo ANSWER east-2 not ok: ASKING -> FAILED
       FINISHED
-      because: check 'quorum': 1 members answer, 2 are needed to hold every acknowledged write
+      because: check 'quorum': answering: 1 of 3 members, needed to hold every acknowledged write: 2
   504 west-1 FAILED: CANDIDATE -> STANDBY
  1000
       east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:3

@@ -32,7 +32,7 @@ rest
       ASK west-1
  2104 east-2 promo ANSWER west-1: ASKING -> FAILED
       FINISHED
-      because: check 'acks': a write needs 1 acknowledgement(s), 0 members would give one: writes would wait
+      because: check 'acks': acknowledgements of a write: 1 needed, 0 possible: writes would wait
  2104 east-2 FAILED: CANDIDATE -> STANDBY
  2600 west-1 BEGIN: STANDBY -> CANDIDATE
  2600 west-1 promo ORDER: IDLE -> ASKING

@@ -36,7 +36,7 @@ show
       ASK east-1
  1004 west-1 promo ANSWER east-1: ASKING -> FAILED
       FINISHED
-      because: check 'acks': a write needs 1 acknowledgement(s), 0 members would give one: writes would wait
+      because: check 'acks': acknowledgements of a write: 1 needed, 0 possible: writes would wait
  1004 west-1 FAILED: CANDIDATE -> STANDBY
  1500 west-1 BEGIN: STANDBY -> CANDIDATE
  1500 west-1 promo ORDER: FAILED -> ASKING
