@@ -94,7 +94,7 @@ witness_home_load(const char *folder, struct witness_home *ret_home, struct err 
     CLEANUP(freep) char *path = home_path(home, "witness.json");
     enum err_code code = file_read(path, JSON_SIZE_MAX, &text, err);
     if (code == ERR_NOT_FOUND) {
-        (void)err_set(err, ERR_NOT_FOUND, "no_witness", "'%s' holds no witness", folder);
+        (void)err_set(err, ERR_NOT_FOUND, "witness_not_found", "'%s' holds no witness", folder);
         return err_mend(err, "make one: baton witness init --data-dir %s", folder);
     }
     if (code == ERR_NONE)
