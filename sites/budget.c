@@ -1,7 +1,7 @@
 #include "sites/budget.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "controller/base/check.h"
 #include "sites/lease.h"
@@ -173,23 +173,69 @@ budget_compute(const struct setting_source *source, bool has_arbiter, unsigned m
     }
 }
 
+static bool
+is_beyond(const struct budget *budget, enum budget_case which)
+{
+    return budget->rto_ms != 0 && budget->automatic &&
+           budget->paths[which].until_ms[BUDGET_ACT] > budget->rto_ms;
+}
+
+static void
+add_beyond(const struct budget *budget, enum budget_case which, struct fault_list *faults)
+{
+    const struct budget_path *path = &budget->paths[which];
+    const struct budget_term *most = &path->terms[0];
+    for (size_t at = 1; at < path->count; at++) {
+        if (path->terms[at].ms > most->ms)
+            most = &path->terms[at];
+    }
+    fault_add(faults, "/rto_ms",
+              "%s: %" PRIu64 " ms may pass, and rto_ms allows %" PRIu64
+              "; the largest part is %" PRIu64 " ms of %s",
+              case_texts[which], path->until_ms[BUDGET_ACT], budget->rto_ms, most->ms,
+              most->settings);
+}
+
 void
 budget_faults(const struct budget *budget, struct fault_list *faults)
 {
-    if (budget->rto_ms == 0 || !budget->automatic)
-        return;
     for (unsigned i = 0; i < BUDGET_CASE_COUNT; i++) {
-        const struct budget_path *path = &budget->paths[i];
-        const struct budget_term *most = &path->terms[0];
-        for (size_t at = 1; at < path->count; at++) {
-            if (path->terms[at].ms > most->ms)
-                most = &path->terms[at];
-        }
-        if (path->until_ms[BUDGET_ACT] > budget->rto_ms)
-            fault_add(faults, "/rto_ms",
-                      "%s: %" PRIu64 " ms may pass, and rto_ms allows %" PRIu64
-                      "; the largest part is %" PRIu64 " ms of %s",
-                      case_texts[i], path->until_ms[BUDGET_ACT], budget->rto_ms, most->ms,
-                      most->settings);
+        if (is_beyond(budget, (enum budget_case)i))
+            add_beyond(budget, (enum budget_case)i, faults);
+    }
+}
+
+static bool
+has_fault(const struct fault_list *faults, const struct fault *fault)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        if (strcmp(faults->list[i].pointer, fault->pointer) == 0 &&
+            strcmp(faults->list[i].text, fault->text) == 0)
+            return true;
+    }
+    return false;
+}
+
+void
+budget_change_faults(const struct budget_view *before, const struct budget_view *after,
+                     struct fault_list *faults)
+{
+    struct fault_list old = { 0 };
+    struct fault_list new = { 0 };
+    struct budget was;
+    struct budget is;
+    setting_bound_faults(before->source, &old);
+    setting_bound_faults(after->source, &new);
+    for (size_t i = 0; i < new.count; i++) {
+        if (!has_fault(&old, &new.list[i]))
+            fault_add(faults, new.list[i].pointer, "%s", new.list[i].text);
+    }
+    budget_compute(before->source, before->has_arbiter, before->member_count, &was);
+    budget_compute(after->source, after->has_arbiter, after->member_count, &is);
+    for (unsigned i = 0; i < BUDGET_CASE_COUNT; i++) {
+        bool no_worse = is_beyond(&was, (enum budget_case)i) && is.rto_ms >= was.rto_ms &&
+                        is.paths[i].until_ms[BUDGET_ACT] <= was.paths[i].until_ms[BUDGET_ACT];
+        if (is_beyond(&is, (enum budget_case)i) && !no_worse)
+            add_beyond(&is, (enum budget_case)i, faults);
     }
 }

@@ -63,6 +63,21 @@ struct budget {
 void budget_compute(const struct setting_source *source, bool has_arbiter, unsigned member_count,
                     struct budget *ret);
 
-/* A fault at "/rto_ms" for each case that could take longer than declared, with its largest term:
- * to be asked before a change, of the values as they would be after it. */
+/* A fault at "/rto_ms" for each case that could take longer than declared, with its largest term.
+ */
 void budget_faults(const struct budget *budget, struct fault_list *faults);
+
+/* What a change of settings is judged by. */
+struct budget_view {
+    const struct setting_source *source; /* borrowed; of one site */
+    bool has_arbiter;
+    unsigned member_count;
+};
+
+/*
+ * What speaks against a change: pairs of settings that do not fit any more (setting_bound_faults())
+ * and cases beyond rto_ms. What was so before and becomes no worse is no fault of the change: it
+ * can be mended step by step.
+ */
+void budget_change_faults(const struct budget_view *before, const struct budget_view *after,
+                          struct fault_list *faults);

@@ -1,7 +1,8 @@
 /*
  * config.c -- the shared configuration: reading it from the cache, changing it through the primary.
  * Every change is checked here before the database sees it, so that a person learns of all faults
- * at once, each with its JSON pointer; the database checks scope and limits again.
+ * at once, each with its JSON pointer; the database checks scope and limits again. How settings
+ * bound each other is in budget.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -192,7 +193,7 @@ serve_config_set(struct call *call)
     struct json_object *change = make_change(call_param(call), site == NULL ? "" : site, if_match);
     json_add(change, "value", json_object_get(json_get(call->body, "value")));
     (void)json_object_array_add(changes, change);
-    if (check_changes(call, changes, true))
+    if (check_changes(call, changes, true) && call_check_bounds(call, changes, CALL_BODY_VALUE))
         write_changes(call, changes, reason, NULL);
     else
         (void)json_object_put(changes);
@@ -213,7 +214,10 @@ serve_config_delete(struct call *call)
     struct json_object *change = make_change(entry->key, entry->site, if_match);
     json_add_bool(change, "delete", true);
     (void)json_object_array_add(changes, change);
-    write_changes(call, changes, reason, NULL);
+    if (call_check_bounds(call, changes, CALL_BODY_NONE))
+        write_changes(call, changes, reason, NULL);
+    else
+        (void)json_object_put(changes);
 }
 
 static const char *
@@ -269,7 +273,7 @@ serve_config_write(struct call *call)
                     count, SETTING_CHANGE_COUNT_MAX);
         return;
     }
-    if (check_changes(call, changes, false))
+    if (check_changes(call, changes, false) && call_check_bounds(call, changes, CALL_BODY_CHANGES))
         write_changes(call, json_object_get(changes), reason, NULL);
 }
 
@@ -399,7 +403,7 @@ on_rollback(struct call *call, const PGresult *result)
         call_fail(call, &err);
     } else if (rollback->dry_run || count == 0) {
         reply_rollback(call, NULL);
-    } else {
+    } else if (call_check_bounds(call, rollback->changes, CALL_BODY_NONE)) {
         write_changes(call, json_object_get(rollback->changes), rollback->reason, reply_rollback);
     }
 }

@@ -40,6 +40,15 @@
     X(promote, POST, "/v1/promote", OPERATOR, "")                                                  \
     X(promotion_list, GET, "/v1/promotions", VIEWER, "limit")                                      \
     X(promotion_get, GET, "/v1/promotions/{id}", VIEWER, "")                                       \
+    X(arbiter_get, GET, "/v1/arbiter", VIEWER, "")                                                 \
+    X(arbiter_set, PUT, "/v1/arbiter", ADMIN, "")                                                  \
+    X(arbiter_test, POST, "/v1/arbiter/test", OPERATOR, "node")                                    \
+    X(why, GET, "/v1/why", VIEWER, "node")                                                         \
+    X(pause_get, GET, "/v1/pause", VIEWER, "")                                                     \
+    X(pause_set, PUT, "/v1/pause", OPERATOR, "")                                                   \
+    X(pause_delete, DELETE, "/v1/pause", OPERATOR, "")                                             \
+    X(budget, GET, "/v1/budget", VIEWER, "site")                                                   \
+    X(check_timeouts, POST, "/v1/check/timeouts", OPERATOR, "")                                    \
     X(setaside_list, GET, "/v1/setaside", VIEWER, "")                                              \
     X(setaside_get, GET, "/v1/setaside/{id}", VIEWER, "")                                          \
     X(setaside_apply, POST, "/v1/setaside/{id}/apply", OPERATOR, "")                               \
@@ -61,6 +70,7 @@
     X(peer_deactivate, POST, "/v1/peer/deactivate", NODE, "")                                      \
     X(peer_order, POST, "/v1/peer/order", NODE, "")                                                \
     X(peer_arbiter, POST, "/v1/peer/arbiter", NODE, "")                                            \
+    X(peer_arbiter_test, POST, "/v1/peer/arbiter/test", NODE, "")                                  \
     X(peer_why, GET, "/v1/peer/why", NODE, "")                                                     \
     X(peer_promotion, GET, "/v1/peer/promotion", NODE, "id")                                       \
     X(peer_log, GET, "/v1/peer/log", NODE, "after,limit")                                          \

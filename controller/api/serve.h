@@ -82,6 +82,12 @@ MUST_CHECK bool call_if_match(struct call *call, uint64_t *ret_revision);
 /* From the body's "reason", else the header Baton-Reason; '*ret' is the caller's, NULL for none. */
 MUST_CHECK bool call_reason(struct call *call, char **ret_reason);
 
+/* Where the changes stand in the body that was sent. */
+enum call_body_form { CALL_BODY_NONE, CALL_BODY_VALUE, CALL_BODY_CHANGES };
+/* May the settings become so? False: refused and ended. 'changes' as in POST /v1/config. */
+MUST_CHECK bool call_check_bounds(struct call *call, struct json_object *changes,
+                                  enum call_body_form form);
+
 /* ---- ending ---- */
 
 /* Takes the reference of 'document'. */
@@ -120,6 +126,8 @@ const char *doc_time(const char *text, char to[32]);
 /* A key that only Baton writes: its value is not shown. */
 bool doc_is_system(const char *key);
 uint64_t doc_number(const PGresult *result, int row, const char *column);
+/* Nodes of the cluster, at least one. */
+size_t doc_member_count(const struct cache *cache);
 
 /* {"value","reason"}: the body of a PUT. */
 extern const struct shape serve_value_shape;

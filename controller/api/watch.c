@@ -198,8 +198,8 @@ check_members(struct doctor *doctor, struct core *core)
     }
 }
 
-static size_t
-count_members(const struct cache *cache)
+size_t
+doc_member_count(const struct cache *cache)
 {
     size_t count = 0;
     const struct cache_entry *entry;
@@ -260,8 +260,8 @@ on_inspected(void *data, const PGresult *result, const struct err *err, bool war
     struct doctor *doctor = call->state;
     struct err fault;
     CLEANUP(freep) struct inspect_report *report = mem_zero(1, sizeof *report);
-    if (err == NULL && inspect_read(result, INSPECT_DAEMON, count_members(call_cache(call)), report,
-                                    &fault) != ERR_NONE)
+    if (err == NULL && inspect_read(result, INSPECT_DAEMON, doc_member_count(call_cache(call)),
+                                    report, &fault) != ERR_NONE)
         err = &fault;
     if (err != NULL)
         add_check(doctor, "postgresql", INSPECT_FAIL, err->text, "look at the log of PostgreSQL");

@@ -59,6 +59,92 @@ const struct command command_rows[] = {
         .run = run_promotion_show,
     },
     {
+        .name = "arbiter show",
+        .operands = "",
+        .text = "who grants the lease, and how it stands",
+        .example = "baton arbiter show",
+        .run = run_arbiter_show,
+    },
+    {
+        .name = "arbiter set",
+        .operands = "manual|postgres|etcd",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { OPTION_DSN, OPTION_ENDPOINTS, OPTION_ARBITER_CA, OPTION_ARBITER_FILE,
+                     OPTION_ADOPT, OPTION_REASON, OPTION_YES },
+        .text = "change who grants the lease, while the cluster runs",
+        .more = "The arbiter stands in a third place: a witness (postgres) or an etcd. A node that "
+                "holds its lease may act; with it the cluster takes over by itself. The record is "
+                "made there first, then all members turn to it. manual: nobody; people promote.",
+        .example = "baton arbiter set etcd --endpoints https://etcd.example:2379 --ca etcd-ca.crt\n"
+                   "baton arbiter set postgres --file arbiter.json --reason 'witness stands'\n"
+                   "baton arbiter set manual",
+        .run = run_arbiter_set,
+    },
+    {
+        .name = "arbiter test",
+        .operands = "[postgres|etcd]",
+        .operands_max = 1,
+        .options = { OPTION_DSN, OPTION_ENDPOINTS, OPTION_ARBITER_CA, OPTION_ARBITER_FILE },
+        .text = "ask an arbiter from every member; changes nothing",
+        .more = "Without a kind the one that is set. Exit code 5 when a member cannot use it.",
+        .example = "baton arbiter test\n"
+                   "baton arbiter test postgres --file arbiter.json",
+        .run = run_arbiter_test,
+    },
+    {
+        .name = "why",
+        .operands = "[NODE]",
+        .operands_max = 1,
+        .text = "why a node takes over by itself, or does not",
+        .more = "Each member answers for itself. ready: it would, if the primary were gone. With "
+                "NODE every rule of it, passed or failed.",
+        .example = "baton why\n"
+                   "baton why east-2",
+        .run = run_why,
+    },
+    {
+        .name = "pause",
+        .operands = "",
+        .options = { OPTION_FOR, OPTION_UNTIL, OPTION_REASON },
+        .text = "nobody takes over by itself, for a while",
+        .more = "It ends by itself, and is shown everywhere until then. Orders of people are not "
+                "held up, and a primary that loses its lease still stops. Without a time: shows "
+                "the pause.",
+        .example = "baton pause --for 2h --reason 'new switches'\n"
+                   "baton pause",
+        .run = run_pause,
+    },
+    {
+        .name = "resume",
+        .operands = "",
+        .options = { OPTION_REASON },
+        .text = "end the pause",
+        .example = "baton resume",
+        .run = run_resume,
+    },
+    {
+        .name = "budget",
+        .operands = "",
+        .options = { OPTION_BUDGET_SITE },
+        .text = "how long an outage may last at worst, by the settings",
+        .more = "Term by term. A setting that could make it longer than a declared rto_ms is "
+                "refused when it is written. Exit code 5 when it is longer all the same.",
+        .example = "baton budget --site west",
+        .run = run_budget,
+    },
+    {
+        .name = "check timeouts",
+        .operands = "",
+        .options = { OPTION_REQUESTS },
+        .text = "whether the time-outs leave room for the network as it is",
+        .more =
+            "Asks every other member and the arbiter, each so often, by the time-outs in force. "
+            "Run it on each node. Exit code 5 when an answer did not come or came too late.",
+        .example = "baton check timeouts --requests 50",
+        .run = run_check_timeouts,
+    },
+    {
         .name = "doctor",
         .operands = "",
         .text = "check this node, and say how to mend what is wrong",

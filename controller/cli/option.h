@@ -93,7 +93,21 @@ enum option_type {
     X(ROLE, "role", CHOICE, "viewer|operator|admin", "viewer|operator|admin",                      \
       "what the user may do")                                                                      \
     X(MAN, "man", CHOICE, "baton|settings", "baton|settings",                                      \
-      "print the source of a manual page (scdoc)")
+      "print the source of a manual page (scdoc)")                                                 \
+    X(DSN, "dsn", TEXT, "DSN", NULL,                                                               \
+      "postgres: where it is, as libpq reads it; without a password")                              \
+    X(ENDPOINTS, "endpoints", TEXT, "URL,...", NULL,                                               \
+      "etcd: https://HOST:2379, one for each of it")                                               \
+    X(ARBITER_CA, "ca", FILE, "FILE", NULL,                                                        \
+      "certificate of who signed the arbiter's (the operating system's)")                          \
+    X(ARBITER_FILE, "file", FILE, "FILE", NULL,                                                    \
+      "all of it from this file: arbiter.json, as baton witness init makes it")                    \
+    X(ADOPT, "adopt", FLAG, NULL, NULL,                                                            \
+      "take it though it has a record of this cluster already; nobody else may live by it")        \
+    X(FOR, "for", DURATION, "TIME", NULL, "how long, at most 24h")                                 \
+    X(UNTIL, "until", TEXT, "TIME", NULL, "until then: 2026-11-22T07:41:00Z, at most a day ahead") \
+    X(BUDGET_SITE, "site", NAME, "SITE", NULL, "by the settings of this site (that of the node)")  \
+    X(REQUESTS, "requests", NUMBER, "COUNT", NULL, "to each, 1 to 100 (10)")
 
 enum option_id {
     OPTION_END, /* ends a list of options */

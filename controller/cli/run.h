@@ -17,6 +17,14 @@ struct cli;
     X(promote)                                                                                     \
     X(promotion_list)                                                                              \
     X(promotion_show)                                                                              \
+    X(arbiter_show)                                                                                \
+    X(arbiter_set)                                                                                 \
+    X(arbiter_test)                                                                                \
+    X(why)                                                                                         \
+    X(pause)                                                                                       \
+    X(resume)                                                                                      \
+    X(budget)                                                                                      \
+    X(check_timeouts)                                                                              \
     X(config_get)                                                                                  \
     X(config_set)                                                                                  \
     X(config_delete)                                                                               \

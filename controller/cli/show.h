@@ -50,3 +50,12 @@ void show_tokens(const struct table_look *look, struct json_object *list);
 void show_users(const struct table_look *look, struct json_object *list);
 void show_setaside_list(const struct table_look *look, struct json_object *list);
 void show_setaside(const struct table_look *look, struct json_object *batch);
+
+void show_arbiter(const struct table_look *look, struct json_object *arbiter);
+void show_arbiter_tested(const struct table_look *look, struct json_object *tested);
+/* Of each node what decides, or every rule of the one that was asked for. */
+void show_why(const struct table_look *look, struct json_object *list);
+void show_why_one(const struct table_look *look, struct json_object *list);
+void show_pause(const struct table_look *look, struct json_object *pause);
+void show_budget(const struct table_look *look, struct json_object *budget);
+void show_timeouts(const struct table_look *look, struct json_object *check);

@@ -105,10 +105,32 @@ void driver_on_event(struct driver *driver, driver_event *listener, void *data);
  */
 void driver_set_arbiter(struct driver *driver, struct json_object *document, const char *author,
                         driver_answer *done, void *data);
-/* {"kind","arbiter","state","reason","alarm","may_act","left_ms","record":{"epoch","released",
- * "remaining_ms","age_ms"}|null}; owned by the caller. */
+/* {"node","kind","arbiter","set","state","reason","alarm","trouble","may_act",
+ * "left_ms","record":{"epoch","released","remaining_ms","age_ms"}|null}; owned by the caller. */
 struct json_object *driver_lease_json(struct driver *driver);
 
-/* Why this node takes over by itself, or does not: {"node","site","primary","decision","because",
- * "wait_ms","place","rules":[{"name","verdict","text"}]}; owned by the caller. */
+/* Of driver_test_arbiter(): {"arbiter": {"kind", ...}}, or {} for the one in force. */
+extern const struct shape driver_test_members[];
+/*
+ * Asks an arbiter from every member, or from 'only' one (not NULL): 'done' gets {"nodes":[{"node",
+ * "site","error","answer":{"ok","result","text","mend","ms","record"}}]}, or ERR_INVALID, or
+ * ERR_CONFLICT (no_arbiter).
+ */
+void driver_test_arbiter(struct driver *driver, const char *only, struct json_object *document,
+                         driver_answer *done, void *data);
+
+/* Why each member, or 'only' one (not NULL), takes over by itself, or does not: 'done' gets
+ * {"nodes":[{"node","site","error","answer":{"node","site","primary","decision","because",
+ * "wait_ms","place","able","rules":[{"name","verdict","text"}]}}]}. */
+void driver_why(struct driver *driver, const char *only, driver_answer *done, void *data);
+/* Our own answer of that; owned by the caller. */
 struct json_object *driver_why_json(struct driver *driver);
+
+/*
+ * Asks every other member and the arbiter so often as members do, by the time-outs in force: 'done'
+ * gets {"node","paths":[{"name","kind","settings","limit_ms","requests","answered",
+ * "connect_timeouts","request_timeouts","errors","min_ms","median_ms","max_ms","state","text"}]}.
+ */
+#define DRIVER_CHECK_MAX 100 /* requests */
+void driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *done,
+                           void *data);

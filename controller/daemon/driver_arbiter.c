@@ -18,13 +18,62 @@
 
 #define CHANGE_CREATE_MS  5000
 #define CHANGE_FORWARD_MS 15000
+#define TEST_MS           5000
+#define TEST_FORWARD_MS   8000
+
+/* The one that is asked for, or the one in force; NULL: neither. */
+static struct json_object *
+arbiter_value(const struct driver *driver, struct json_object *value)
+{
+    const struct cache_entry *entry = cache_get(driver->core->cache, "arbiter", "");
+    return value == NULL && entry != NULL ? cache_value(entry) : value;
+}
+
+static enum err_code
+open_config(struct driver *driver, const struct arbiter_config *config, struct arbiter **ret,
+            struct err *err)
+{
+    const struct home *home = driver->core->home;
+    CLEANUP(freep) char *cert = home_path(home, "node.crt");
+    CLEANUP(freep) char *key = home_path(home, "node.key");
+    struct arbiter_options options = { .loop = driver->core->loop,
+                                       .config = config,
+                                       .cluster_id = home->cluster_id,
+                                       .node = home->node,
+                                       .cert = cert,
+                                       .key = key };
+    return arbiter_open(&options, ret, err);
+}
+
+enum err_code
+driver_open_arbiter(struct driver *driver, struct json_object *value, struct arbiter **ret,
+                    struct err *err)
+{
+    struct arbiter_config config = { 0 };
+    enum err_code code = ERR_NONE;
+    value = arbiter_value(driver, value);
+    if (value != NULL)
+        code = arbiter_config_read(value, &config, err);
+    if (code != ERR_NONE)
+        return code;
+    if (config.kind == ARBITER_MANUAL) {
+        (void)err_set(err, ERR_CONFLICT, "no_arbiter", "there is no arbiter: people decide");
+        code = err_mend(err, "baton arbiter set --help");
+    } else {
+        code = open_config(driver, &config, ret, err);
+    }
+    arbiter_config_done(&config);
+    return code;
+}
+
+/* ------------------------------------------------------------------ a change */
 
 struct change {
     struct driver *driver;     /* borrowed */
     struct arbiter *arbiter;   /* owned; the new one, until its record is made */
     struct json_object *value; /* owned */
     char author[DRIVER_WHO_SIZE];
-    char reason[PROMO_TEXT_SIZE];
+    char reason[WRITER_REASON_SIZE_MAX + 1];
     driver_answer *done;
     void *data;
 };
@@ -103,24 +152,15 @@ static enum err_code
 start_change(struct change *change, struct json_object *value, bool adopt, struct err *err)
 {
     struct driver *driver = change->driver;
-    const struct home *home = driver->core->home;
     struct arbiter_config config = { 0 };
-    CLEANUP(freep) char *cert = home_path(home, "node.crt");
-    CLEANUP(freep) char *key = home_path(home, "node.key");
     if (driver->changes_arbiter)
         return err_set(err, ERR_CONFLICT, "arbiter_changes", "the arbiter is being changed");
     enum err_code code = arbiter_config_read(value, &config, err);
     if (code != ERR_NONE)
         return code;
     bool manual = config.kind == ARBITER_MANUAL;
-    struct arbiter_options options = { .loop = driver->core->loop,
-                                       .config = &config,
-                                       .cluster_id = home->cluster_id,
-                                       .node = home->node,
-                                       .cert = cert,
-                                       .key = key };
     if (!manual)
-        code = arbiter_open(&options, &change->arbiter, err);
+        code = open_config(driver, &config, &change->arbiter, err);
     arbiter_config_done(&config);
     if (code != ERR_NONE)
         return code;
@@ -202,20 +242,176 @@ driver_set_arbiter(struct driver *driver, struct json_object *document, const ch
     done(data, NULL, &err);
 }
 
+/* ------------------------------------------------------------------ a test */
+
+struct test {
+    struct driver *driver;   /* borrowed */
+    struct arbiter *arbiter; /* owned */
+    bool in_force;           /* it is the one that is set */
+    repl_reply_fn *done;
+    void *context;
+};
+
+static struct json_object *
+record_json(const struct epoch *epoch, bool released, uint64_t remaining_ms, uint64_t age_ms)
+{
+    char text[EPOCH_TEXT_SIZE];
+    struct json_object *record = json_object_new_object();
+    json_add_string(record, "epoch", epoch_text(epoch, text));
+    json_add_bool(record, "released", released);
+    json_add_u64(record, "remaining_ms", remaining_ms);
+    json_add_u64(record, "age_ms", age_ms);
+    return record;
+}
+
+/* What the answer means to a person, and what to do about it. */
+struct said {
+    bool ok; /* as it should be */
+    char text[ERR_TEXT_SIZE];
+    const char *mend; /* borrowed */
+};
+
+static void
+say_record(const struct arbiter_reply *reply, bool in_force, struct said *ret)
+{
+    char text[EPOCH_TEXT_SIZE];
+    ret->ok = true;
+    (void)snprintf(ret->text, sizeof ret->text, "it answers, and %s, of epoch %s",
+                   in_force ? "has the record" : "has a record of this cluster already",
+                   epoch_text(&reply->epoch, text));
+    if (!in_force)
+        ret->mend = "to use it all the same: baton arbiter set with --adopt";
+}
+
+static void
+say_result(const struct arbiter_reply *reply, bool in_force, struct said *ret)
+{
+    *ret = (struct said){ .mend = "" };
+    switch (reply->result) {
+    case ARBITER_DONE:
+        say_record(reply, in_force, ret);
+        return;
+    case ARBITER_EMPTY:
+        ret->ok = !in_force;
+        (void)snprintf(ret->text, sizeof ret->text, "it answers, %s",
+                       in_force ? "but has lost the record of this cluster"
+                                : "and knows nothing of this cluster yet");
+        if (in_force)
+            ret->mend = "find out how; then the same baton arbiter set as before";
+        return;
+    case ARBITER_RESTORED:
+        (void)snprintf(ret->text, sizeof ret->text,
+                       "it answers, but has forgotten an epoch that it had granted");
+        ret->mend = "find out how; then the same baton arbiter set as before, with --adopt";
+        return;
+    case ARBITER_GRANTED: /* no answers to READ */
+    case ARBITER_HELD:
+    case ARBITER_STALE:
+    case ARBITER_EXPIRED:
+    case ARBITER_EXISTS:
+    case ARBITER_UNCLEAR:
+        break;
+    }
+    (void)snprintf(ret->text, sizeof ret->text, "%s", reply->err.text);
+    ret->mend =
+        reply->err.mend[0] == '\0' ? "check its address, its CA and that it runs" : reply->err.mend;
+}
+
+static void
+on_tested(void *data, const struct arbiter_reply *reply)
+{
+    struct test test = *(struct test *)data;
+    CLEANUP(json_putp) struct json_object *answer = json_object_new_object();
+    struct said said;
+    free(data);
+    say_result(reply, test.in_force, &said);
+    json_add_bool(answer, "ok", said.ok);
+    json_add_string(answer, "result", arbiter_result_name(reply->result));
+    json_add_string(answer, "text", said.text);
+    json_add_string(answer, "mend", said.mend);
+    json_add_u64(answer, "ms", reply->answered_ms - reply->sent_ms);
+    json_add(answer, "record",
+             reply->has_record ? record_json(&reply->epoch, reply->released, reply->remaining_ms, 0)
+                               : NULL);
+    test.driver->port.after(test.driver, 0, close_later, test.arbiter); /* we are inside of it */
+    test.done(test.context, answer, NULL);
+}
+
+void
+driver_test_arbiter_here(struct driver *driver, struct json_object *document, repl_reply_fn *done,
+                         void *context)
+{
+    const struct cache_entry *entry = cache_get(driver->core->cache, "arbiter", "");
+    struct arbiter *arbiter = NULL;
+    struct err err;
+    if (driver_open_arbiter(driver, json_get(document, "arbiter"), &arbiter, &err) != ERR_NONE) {
+        done(context, NULL, &err);
+        return;
+    }
+    struct test *test = mem_zero(1, sizeof *test);
+    *test = (struct test){ .driver = driver,
+                           .arbiter = arbiter,
+                           .in_force = json_get(document, "arbiter") == NULL,
+                           .done = done,
+                           .context = context };
+    struct arbiter_ask ask = { .op = ARBITER_OP_READ, .deadline_ms = TEST_MS };
+    if (test->in_force && driver->lease.memory.arbiter == entry->revision)
+        ask.known = driver->lease.memory.seen;
+    (void)arbiter_start(arbiter, &ask, on_tested, test);
+}
+
+void
+driver_test_arbiter(struct driver *driver, const char *only, struct json_object *document,
+                    driver_answer *done, void *data)
+{
+    struct driver_question question = { .only = only,
+                                        .path = "/v1/peer/arbiter/test",
+                                        .body = document,
+                                        .timeout_ms = TEST_FORWARD_MS,
+                                        .self = driver_test_arbiter_here };
+    struct arbiter *arbiter = NULL;
+    struct err err;
+    /* what nobody can ask is refused once, and not by each */
+    if (driver_open_arbiter(driver, json_get(document, "arbiter"), &arbiter, &err) != ERR_NONE) {
+        done(data, NULL, &err);
+        return;
+    }
+    arbiter_close(arbiter);
+    driver_ask_all(driver, &question, done, data);
+}
+
+/* ------------------------------------------------------------------ as it is */
+
+static struct json_object *
+set_json(const struct cache_entry *entry)
+{
+    if (entry == NULL)
+        return NULL;
+    struct json_object *set = json_object_new_object();
+    json_add_u64(set, "revision", entry->revision);
+    json_add_string(set, "author", entry->author);
+    json_add_string(set, "at", entry->at);
+    return set;
+}
+
 struct json_object *
 driver_lease_json(struct driver *driver)
 {
     const struct lease *lease = &driver->lease;
     uint64_t now_ms = clock_now_ms();
-    char text[EPOCH_TEXT_SIZE];
     struct json_object *object = json_object_new_object();
     const struct cache_entry *entry = cache_get(driver->core->cache, "arbiter", "");
-    json_add_string(object, "kind", arbiter_kind_name(driver->arbiter_kind));
+    json_add_string(object, "node", driver->node.self);
+    const char *kind = cache_loaded(driver->core->cache) ? arbiter_kind_name(ARBITER_MANUAL) : NULL;
+    if (entry != NULL)
+        (void)!json_get_string(cache_value(entry), "kind", &kind);
+    json_add_string(object, "kind", kind);
     json_add(object, "arbiter", entry == NULL ? NULL : json_object_get(cache_value(entry)));
-    json_add_string(object, "state",
-                    driver->lease_loaded ? lease_state_name(lease->state) : "NONE");
+    json_add(object, "set", set_json(entry));
+    json_add_string(object, "state", driver->lease_loaded ? lease_state_name(lease->state) : NULL);
     json_add_string(object, "reason", lease->reason);
     json_add_string(object, "alarm", lease_alarm_name(lease->alarm));
+    json_add_string(object, "trouble", lease->trouble);
     json_add_bool(object, "may_act", driver->leased);
     json_add(object, "left_ms",
              lease->deadline_ms <= now_ms ? NULL
@@ -223,12 +419,9 @@ driver_lease_json(struct driver *driver)
     struct json_object *record = NULL;
     if (lease->known) {
         uint64_t age_ms = now_ms - lease->record_ms;
-        record = json_object_new_object();
-        json_add_string(record, "epoch", epoch_text(&lease->record.epoch, text));
-        json_add_bool(record, "released", lease->record.released);
-        json_add_u64(record, "remaining_ms",
-                     lease->record.remaining_ms > age_ms ? lease->record.remaining_ms - age_ms : 0);
-        json_add_u64(record, "age_ms", age_ms);
+        uint64_t left_ms =
+            lease->record.remaining_ms > age_ms ? lease->record.remaining_ms - age_ms : 0;
+        record = record_json(&lease->record.epoch, lease->record.released, left_ms, age_ms);
     }
     json_add(object, "record", record);
     return object;

@@ -7,6 +7,10 @@
  *   driver_serve.c     answers the other members
  *   driver_order.c     orders of people, and the record of a promotion
  *   driver_sync.c      the sync set, member roles, idle slots, pruning
+ *   driver_lease.c     carries out effects of lease
+ *   driver_arbiter.c   changes and tests the arbiter
+ *   driver_takeover.c  sees whether the primary is gone, and takes over
+ *   driver_all.c       one question to every member
  */
 #pragma once
 
@@ -202,6 +206,32 @@ MUST_CHECK bool driver_facts_from_json(struct json_object *document, struct node
 /* Owned by the caller. */
 struct json_object *driver_state_json(struct driver *driver);
 void driver_peers_done(struct driver *driver);
+
+/* ---- driver_all.c ---- */
+
+struct driver_question {
+    const char *only; /* the one member that is asked; NULL: all of them */
+    const char *path;
+    struct json_object *body; /* borrowed; NULL is a GET */
+    unsigned timeout_ms;
+    /* our own answer: 'done' once, perhaps from inside */
+    void (*self)(struct driver *driver, struct json_object *body, repl_reply_fn *done,
+                 void *context);
+};
+/* 'done' once, with {"nodes":[{"node","site","error","answer"}]}, and never with an error. */
+void driver_ask_all(struct driver *driver, const struct driver_question *question,
+                    driver_answer *done, void *data);
+
+/* ---- driver_arbiter.c ---- */
+
+/* Opens the one of 'value', or the one in force (NULL). ERR_INVALID: nothing can be asked by it;
+ * ERR_CONFLICT (no_arbiter). */
+MUST_CHECK enum err_code driver_open_arbiter(struct driver *driver, struct json_object *value,
+                                             struct arbiter **ret, struct err *err);
+/* Asks the arbiter that the document names, or the one in force, from here: of the shape of
+ * driver_test_members. */
+void driver_test_arbiter_here(struct driver *driver, struct json_object *document,
+                              repl_reply_fn *done, void *context);
 
 /* ---- driver_order.c ---- */
 

@@ -492,6 +492,12 @@ serve_arbiter(struct serve *serve)
 }
 
 static void
+serve_arbiter_test(struct serve *serve)
+{
+    driver_test_arbiter_here(serve->driver, serve->body, on_ordered, serve);
+}
+
+static void
 serve_why(struct serve *serve)
 {
     serve_json(serve, driver_why_json(serve->driver));
@@ -577,6 +583,11 @@ static const struct shape change_members[] = {
     { .name = "change", .type = SHAPE_OBJECT, .required = true, .inside = driver_arbiter_members },
     { .name = NULL },
 };
+const struct shape driver_test_members[] = {
+    { .name = "arbiter", .type = SHAPE_ANY },
+    { .name = NULL },
+};
+static const struct shape test_body = { .type = SHAPE_OBJECT, .inside = driver_test_members };
 static const struct shape change_body = { .type = SHAPE_OBJECT, .inside = change_members };
 
 /* News may say more than this version knows. Only what is read of it is checked, by its reader. */
@@ -600,6 +611,7 @@ static const struct {
     { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, &epoch_body },
     { HTTP_VERB_POST, "/v1/peer/order", serve_order, &order_body },
     { HTTP_VERB_POST, "/v1/peer/arbiter", serve_arbiter, &change_body },
+    { HTTP_VERB_POST, "/v1/peer/arbiter/test", serve_arbiter_test, &test_body },
     { HTTP_VERB_GET, "/v1/peer/why", serve_why, NULL },
     { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, NULL },
     { HTTP_VERB_GET, "/v1/peer/log", serve_log, NULL },

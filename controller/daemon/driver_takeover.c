@@ -406,6 +406,7 @@ driver_why_json(struct driver *driver)
                      ? takeover->until_ms - now_ms
                      : 0);
     json_add_u64(object, "place", takeover->rank + 1);
+    json_add_bool(object, "able", takeover->able);
     for (size_t i = 0; i < TAKEOVER_RULE_COUNT; i++) {
         struct json_object *rule = json_object_new_object();
         json_add_string(rule, "name", takeover_rule_name((enum takeover_rule)i));
@@ -415,6 +416,24 @@ driver_why_json(struct driver *driver)
     }
     json_add(object, "rules", rules);
     return object;
+}
+
+static void
+why_here(struct driver *driver, struct json_object *body, repl_reply_fn *done, void *context)
+{
+    CLEANUP(json_putp) struct json_object *answer = driver_why_json(driver);
+    (void)body;
+    done(context, answer, NULL);
+}
+
+void
+driver_why(struct driver *driver, const char *only, driver_answer *done, void *data)
+{
+    struct driver_question question = { .only = only,
+                                        .path = "/v1/peer/why",
+                                        .timeout_ms = knock_timeout_ms(driver),
+                                        .self = why_here };
+    driver_ask_all(driver, &question, done, data);
 }
 
 /* ------------------------------------------------------------------ life */

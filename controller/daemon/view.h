@@ -19,6 +19,8 @@ struct json_object *view_sites(struct core *core);
 /* {"connectors":[...]} of this node, and one of it; NULL when there is none of that name. */
 struct json_object *view_connectors(struct core *core);
 struct json_object *view_connector(struct core *core, const char *name);
+/* GET /v1/pause: {"paused","until","reason","by","at","left_ms"}. */
+struct json_object *view_pause(struct core *core);
 /* Alarms as {"name","text"} objects; the array is part of view_status(). */
 struct json_object *view_alarms(struct core *core);
 /* For /readyz: the node is primary with writes open, or a standby that receives. */

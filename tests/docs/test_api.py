@@ -328,6 +328,12 @@ SHOWN = {
     "users": "UserList",
     "sites": "SiteList",
     "connector": "ConnectorDetail",
+    "arbiter": "Arbiter",
+    "arbiter_tested": "ArbiterTested",
+    "why": "WhyList",
+    "pause": "Pause",
+    "budget": "Budget",
+    "timeouts": "CheckedTimeouts",
 }
 
 

@@ -98,6 +98,8 @@ ENTRY = {"key": "log.level", "value": "debug", "author": "anna", "at": "2026-11-
 NODES = {"nodes": golden("status_healthy")["nodes"]}
 CONNECTORS = {"connectors": golden("status_healthy")["connectors"]}
 
+TESTED = {"nodes": golden("arbiter_tested")["nodes"][:1]}
+
 COMMANDS = [
     # command, method, path, answer when the description has no example
     ("status", "GET", "/v1/status", golden("status_healthy")),
@@ -122,6 +124,20 @@ COMMANDS = [
     ("explain connector/pam --if-promoted west", "GET", "/v1/explain/connector/pam", golden("explain_promoted")),
     ("connector list", "GET", "/v1/connectors", CONNECTORS),
     ("connector show pam", "GET", "/v1/connectors/pam", golden("connector")),
+    ("arbiter show", "GET", "/v1/arbiter", None),
+    ("arbiter set etcd --endpoints https://a:2379,https://b:2379 --reason x", "PUT", "/v1/arbiter", None),
+    ("arbiter set postgres --dsn 'host=third.example port=7445'", "PUT", "/v1/arbiter", None),
+    ("arbiter set manual", "PUT", "/v1/arbiter", None),
+    ("arbiter test", "POST", "/v1/arbiter/test", TESTED),
+    ("arbiter test etcd --endpoints https://a:2379", "POST", "/v1/arbiter/test", TESTED),
+    ("why", "GET", "/v1/why", None),
+    ("why east-2", "GET", "/v1/why", golden("why_one")),
+    ("pause", "GET", "/v1/pause", None),
+    ("pause --for 2h --reason 'new switches'", "PUT", "/v1/pause", None),
+    ("pause --until 2026-11-22T07:41:03Z --reason x", "PUT", "/v1/pause", None),
+    ("resume", "DELETE", "/v1/pause", None),
+    ("budget --site east", "GET", "/v1/budget", golden("budget_none")),
+    ("check timeouts --requests 50", "POST", "/v1/check/timeouts", None),
     ("setaside list", "GET", "/v1/setaside", None),
     ("setaside show 1", "GET", "/v1/setaside/1", golden("setaside")),
     ("setaside apply 1 1042 1043 --yes --reason x", "POST", "/v1/setaside/1/apply", None),

@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -50,7 +51,8 @@ def role(node, name, given, password="a-good-password"):
 # ---- answers
 
 READS = ["/healthz", "/readyz", "/v1/version", "/v1/status", "/v1/doctor", "/v1/nodes", "/v1/sites", "/v1/tokens",
-         "/v1/config", "/v1/history", "/v1/local", "/v1/promotions", "/v1/setaside", "/v1/connectors", "/v1/users"]
+         "/v1/config", "/v1/history", "/v1/local", "/v1/promotions", "/v1/setaside", "/v1/connectors", "/v1/users",
+         "/v1/arbiter", "/v1/why", "/v1/pause", "/v1/budget"]
 
 
 @pytest.mark.parametrize("path", READS)
@@ -283,6 +285,136 @@ def test_local_settings_are_this_nodes_alone(three):
     until("it is gone", lambda: node.api("GET", "/v1/local/log.level").status == 404)
     refused(node, "PUT", "/v1/local/connector/none/use_alternate_server", "/v1/local/{key}", 409, "no_alternate",
             body={"value": True})
+
+
+# ---- taking over by itself: what is shown and refused without an arbiter; with one: test_takeover.py
+
+def test_an_arbiter_that_is_none_is_refused(three):
+    node = three.west_1
+    shown = ask(node, "GET", "/v1/arbiter").json
+    assert (shown["kind"], shown["arbiter"], shown["set"], shown["may_act"]) == ("manual", None, None, False)
+    put = ("PUT", "/v1/arbiter", "/v1/arbiter")
+    for value in ({}, {"kind": "zookeeper"}, {"kind": "etcd"}, {"kind": "etcd", "endpoints": []},
+                  {"kind": "etcd", "endpoints": ["http://user:word@x:2379"]}, {"kind": "manual", "dsn": "host=x"},
+                  {"kind": "postgres", "dsn": "host=x password=secret"}, {"kind": "etcd", "endpoints": ["x"], "ca": "?"}):
+        refused(node, *put, 400, "arbiter", body={"arbiter": value})
+        refused(node, "POST", "/v1/arbiter/test", None, 409 if value == {"kind": "manual"} else 400, "arbiter",
+                body={"arbiter": value})
+    refused(node, *put, 400, "body_invalid", body={"arbiter": {"kind": "manual"}, "adopted": True})
+    # nobody is there: nothing has changed
+    nobody = {"kind": "etcd", "endpoints": ["http://127.0.0.1:1"]}
+    problem = refused(node, *put, 503, "arbiter_unreachable", body={"arbiter": nobody})
+    assert "127.0.0.1 port 1" in problem["detail"] and problem["mend"]
+    assert ask(three.east_1, "GET", "/v1/arbiter").json["arbiter"] is None
+    refused(node, "POST", "/v1/arbiter/test", None, 409, "no_arbiter")
+    tested = ask(node, "POST", "/v1/arbiter/test", body={"arbiter": nobody}).json["nodes"]
+    assert [one["node"] for one in tested] == ["east-1", "east-2", "west-1"]
+    for one in tested:
+        assert one["error"] is None and not one["answer"]["ok"] and one["answer"]["result"] == "unclear", one
+    tested = ask(node, "POST", "/v1/arbiter/test?node=east-2", "/v1/arbiter/test", body={"arbiter": nobody}).json
+    assert [one["node"] for one in tested["nodes"]] == ["east-2"]
+    refused(node, "POST", "/v1/arbiter/test?node=nobody", "/v1/arbiter/test", 404, "node_not_found")
+
+
+def test_everybody_says_why_not(three):
+    node = three.east_2
+    nodes = {one["node"]: one for one in ask(node, "GET", "/v1/why").json["nodes"]}
+    assert list(nodes) == ["east-1", "east-2", "west-1"]
+    assert nodes["east-1"]["answer"]["because"] == "role"
+    said = {rule["name"]: rule for rule in nodes["west-1"]["answer"]["rules"]}
+    assert said["setting"]["verdict"] == "fail" and "manual" in said["setting"]["text"]
+    said = {rule["name"]: rule for rule in nodes["east-2"]["answer"]["rules"]}
+    assert "no arbiter" in said["setting"]["text"] and not nodes["east-2"]["answer"]["able"]
+    assert [one["node"] for one in ask(node, "GET", "/v1/why?node=west-1").json["nodes"]] == ["west-1"]
+    refused(node, "GET", "/v1/why?node=nobody", "/v1/why", 404, "node_not_found")
+    assert "no arbiter" in node.cli("why", "east-2").stdout
+
+
+def test_a_pause_has_a_reason_and_an_end(three):
+    node = three.east_2
+    put = ("PUT", "/v1/pause", "/v1/pause", 400)
+    refused(node, *put, "reason_needed", body={"for_s": 60})
+    for body in ({}, {"for_s": 60, "until": "2026-11-22T07:41:03Z"}, {"for_s": 0}, {"for_s": 86401}, {"until": "soon"}):
+        refused(node, *put, "body_invalid", body={**body, "reason": "x"})
+    for until_text in ("2001-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
+        refused(node, *put, "pause_range", body={"until": until_text, "reason": "x"})
+    refused(node, "DELETE", "/v1/pause", None, 404, "pause_not_found")
+    node.cli("pause", "--for", "2h", "--reason", "new switches")
+    shown = until("it is known", lambda: (p := ask(three.west_1, "GET", "/v1/pause").json)["paused"] and p)
+    assert (shown["by"], shown["reason"]) == ("root@east-2", "new switches") and 7.1e6 < shown["left_ms"] <= 7.2e6
+    assert "new switches" in node.cli("pause").stdout
+    until("every member says so", lambda: all(
+        "new switches" in next(rule["text"] for rule in one["answer"]["rules"] if rule["name"] == "pause")
+        for one in ask(node, "GET", "/v1/why").json["nodes"]))
+    # it ends by itself, and by a word
+    ask(node, "PUT", "/v1/pause", body={"for_s": 1, "reason": "short"})
+    until("it has ended", lambda: not ask(node, "GET", "/v1/pause").json["paused"])
+    node.cli("resume")
+    until("nothing is left of it", lambda: node.api("DELETE", "/v1/pause").status == 404)
+
+
+def test_settings_leave_room_for_each_other(three):
+    node = three.west_1
+    put = "/v1/config/{key}"
+    problem = refused(node, "PUT", "/v1/config/lease.renew_ms", put, 400, "value_bounds", body={"value": 2300})
+    assert [fault["pointer"] for fault in problem["faults"]] == ["/value"]
+    assert "two renewals" in problem["faults"][0]["text"]
+    problem = refused(node, "PUT", "/v1/config/lease.ttl_ms", put, 400, "value_bounds", body={"value": 2000})
+    assert "lease.renew_ms" in problem["faults"][0]["text"]
+    both = [{"key": "app/x", "value": 1}, {"key": "lease.ttl_ms", "value": 2000}, {"key": "lease.renew_ms", "value": 800}]
+    problem = refused(node, "POST", "/v1/config", "/v1/config", 400, "value_bounds", body={"changes": both})
+    assert [fault["pointer"] for fault in problem["faults"]] == ["/changes/2/value"]
+    both[2]["value"] = 700
+    ask(node, "POST", "/v1/config", body={"changes": both})
+    until("both are here", lambda: node.get("lease.renew_ms") == 700)
+    refused(node, "DELETE", "/v1/config/lease.renew_ms", put, 400, "value_bounds")
+    plan = {"revision": 1, "prefix": "lease.renew_ms"}
+    refused(node, "POST", "/v1/rollback", "/v1/rollback", 400, "value_bounds", body=plan)
+    ask(node, "POST", "/v1/config", body={"changes": [{"key": change["key"], "delete": True} for change in both]})
+
+
+def test_a_declared_rto_is_kept(three):
+    """Where a person decides there is no bound; what is unguarded has one."""
+    node = three.east_1
+    budget = ask(node, "GET", "/v1/budget").json
+    assert (budget["site"], budget["automatic"], budget["cases"]) == ("east", False, [])
+    assert "no arbiter" in budget["why"]
+    ask(node, "PUT", "/v1/config/takeover.within_site", "/v1/config/{key}", body={"value": "unguarded"})
+    budget = until("it is counted", lambda: (b := ask(node, "GET", "/v1/budget?site=west", "/v1/budget").json)["automatic"] and b)
+    worst = max(case["until_ms"]["act"] for case in budget["cases"])
+    problem = refused(node, "PUT", "/v1/config/rto_ms", "/v1/config/{key}", 400, "value_bounds", body={"value": worst - 1})
+    assert problem["faults"][0]["pointer"] == "/value" and str(worst) in problem["faults"][0]["text"]
+    ask(node, "PUT", "/v1/config/rto_ms", "/v1/config/{key}", body={"value": worst})
+    until("it is declared", lambda: ask(node, "GET", "/v1/budget").json["rto_ms"] == worst)
+    done = node.cli("config", "set", "promote.step_ms", "10001", check=False)
+    assert done.returncode == 2 and "rto_ms" in done.stderr, done.stderr
+    ask(node, "PUT", "/v1/config/takeover.delay_ms?site=west", "/v1/config/{key}", body={"value": 0})
+    refused(node, "PUT", "/v1/config/takeover.delay_ms?site=west", "/v1/config/{key}", 400, "value_bounds",
+            body={"value": 9000})
+    assert "within rto_ms" in node.cli("budget").stdout
+    for key in ("rto_ms", "takeover.within_site", "takeover.delay_ms?site=west"):
+        ask(node, "DELETE", "/v1/config/" + key, "/v1/config/{key}")
+
+
+def test_timeouts_are_checked(three):
+    """S6: how many requests, errors, and answers that came too late."""
+    node = three.west_1
+    paths = {path["name"]: path for path in ask(node, "POST", "/v1/check/timeouts", body={"requests": 5}).json["paths"]}
+    assert set(paths) == {"east-1", "east-2"}
+    for path in paths.values():
+        assert (path["requests"], path["answered"], path["errors"]) == (5, 5, 0), path
+        assert path["min_ms"] <= path["median_ms"] <= path["max_ms"] < path["limit_ms"] == 2000
+    three.east_2.signal("daemon", signal.SIGSTOP)
+    try:
+        path = next(path for path in ask(node, "POST", "/v1/check/timeouts", body={"requests": 1}).json["paths"]
+                    if path["name"] == "east-2")
+        assert (path["state"], path["answered"], path["request_timeouts"] + path["connect_timeouts"]) == ("fail", 0, 1)
+        done = node.cli("check", "timeouts", "--requests", 1, check=False)
+        assert done.returncode == 5 and "east-2" in done.stdout
+    finally:
+        three.east_2.signal("daemon", signal.SIGCONT)
+    three.settled(k=1)
+    refused(node, "POST", "/v1/check/timeouts", None, 400, "body_invalid", body={"requests": 101})
 
 
 # ---- events

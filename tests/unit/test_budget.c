@@ -183,6 +183,65 @@ test_rto(void **state)
     store_done(&store);
 }
 
+static void
+change(struct store *before, struct store *after, bool has_arbiter, struct fault_list *faults)
+{
+    struct setting_source was = {
+        .find = find, .data = before, .site = "west", .node_known = true
+    };
+    struct setting_source is = { .find = find, .data = after, .site = "west", .node_known = true };
+    struct budget_view old = { .source = &was, .has_arbiter = has_arbiter, .member_count = 3 };
+    struct budget_view new = { .source = &is, .has_arbiter = has_arbiter, .member_count = 3 };
+    *faults = (struct fault_list){ 0 };
+    budget_change_faults(&old, &new, faults);
+}
+
+/* A change is refused for what it makes wrong, and for nothing else. */
+static void
+test_changes(void **state)
+{
+    (void)state;
+    struct store none = { 0 };
+    struct store declared = { 0 };
+    struct store slow = { 0 };
+    struct store slower = { 0 };
+    struct fault_list faults;
+    put(&declared, "rto_ms", "84500");
+    put(&slow, "rto_ms", "84500");
+    put(&slow, "promote.step_ms", "10001");
+    put(&slower, "rto_ms", "84500");
+    put(&slower, "promote.step_ms", "10002");
+
+    change(&none, &declared, true, &faults);
+    assert_int_equal(faults.count, 0);
+    change(&declared, &slow, true, &faults);
+    assert_int_equal(faults.count, 1);
+    assert_string_equal(faults.list[0].pointer, "/rto_ms");
+    change(&none, &slow, true, &faults);
+    assert_int_equal(faults.count, 1);
+    change(&declared, &slow, false, &faults); /* a person decides: nothing is promised */
+    assert_int_equal(faults.count, 0);
+    /* it was beyond before: better and as bad may be, worse may not */
+    change(&slower, &slow, true, &faults);
+    assert_int_equal(faults.count, 0);
+    change(&slow, &slow, true, &faults);
+    assert_int_equal(faults.count, 0);
+    change(&slow, &slower, true, &faults);
+    assert_int_equal(faults.count, 1);
+
+    struct store pair = { 0 };
+    put(&pair, "lease.renew_ms", "2300");
+    change(&none, &pair, true, &faults);
+    assert_int_equal(faults.count, 1);
+    assert_string_equal(faults.list[0].pointer, "/lease.renew_ms");
+    change(&pair, &pair, true, &faults);
+    assert_int_equal(faults.count, 0);
+    store_done(&declared);
+    store_done(&slow);
+    store_done(&slower);
+    store_done(&pair);
+}
+
 int
 main(void)
 {
@@ -192,6 +251,7 @@ main(void)
         cmocka_unit_test(test_slow_looks_outlast_the_lease),
         cmocka_unit_test(test_unguarded),
         cmocka_unit_test(test_rto),
+        cmocka_unit_test(test_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

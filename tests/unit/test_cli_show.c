@@ -98,6 +98,23 @@ static const struct row {
     { "users", "users", show_users, 0, false },
     { "sites", "sites", show_sites, 0, false },
     { "connector", "connector", show_connector, 0, false },
+    { "arbiter", "arbiter", show_arbiter, 0, false },
+    { "arbiter_failsafe", "arbiter_failsafe", show_arbiter, 80, false },
+    { "arbiter_manual", "arbiter_manual", show_arbiter, 0, false },
+    { "arbiter_tested", "arbiter_tested", show_arbiter_tested, 80, false },
+    { "why", "why", show_why, 80, false },
+    { "why", "why_color", show_why, 120, true },
+    { "why_one", "why_one", show_why_one, 80, false },
+    { "pause", "pause", show_pause, 0, false },
+    { "pause_none", "pause_none", show_pause, 0, false },
+    { "budget", "budget", show_budget, 80, false },
+    { "budget_none", "budget_none", show_budget, 0, false },
+    { "timeouts", "timeouts", show_timeouts, 0, false },
+    { "broken_empty", "broken_empty_arbiter", show_arbiter, 0, false },
+    { "broken_empty", "broken_empty_why", show_why, 0, false },
+    { "broken_empty", "broken_empty_pause", show_pause, 0, false },
+    { "broken_empty", "broken_empty_budget", show_budget, 0, false },
+    { "broken_empty", "broken_empty_timeouts", show_timeouts, 0, false },
 };
 
 static void
@@ -169,8 +186,10 @@ test_fits(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         size_t size;
         CLEANUP(freep) char *out = shown(&rows[i], &size);
-        bool is_table = rows[i].show == show_entries || rows[i].show == show_doctor;
-        if (rows[i].width == 0 || !is_table)
+        bool is_table = rows[i].show == show_entries || rows[i].show == show_doctor ||
+                        rows[i].show == show_why || rows[i].show == show_why_one ||
+                        rows[i].show == show_budget || rows[i].show == show_arbiter_tested;
+        if (rows[i].width == 0 || rows[i].color || !is_table)
             continue;
         char *rest = NULL;
         for (char *line = strtok_r(out, "\n", &rest); line != NULL;
