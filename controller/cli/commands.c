@@ -386,6 +386,18 @@ const struct command command_rows[] = {
         .run = run_join,
     },
     {
+        .name = "schema upgrade",
+        .operands = "",
+        .options = { OPTION_OWNER_DATABASE, OPTION_ANY_ORDER },
+        .text = "migrate the database of this node while it is stopped",
+        .more = "After a newer Baton was installed, for an external database: batond migrates a "
+                "managed one by itself. Nodes that were primary last come last; the others are "
+                "asked. Nothing is changed when it fails.",
+        .example =
+            "baton schema upgrade --data-dir /var/lib/baton --database 'host=db user=postgres'",
+        .run = run_schema_upgrade,
+    },
+    {
         .name = "token create",
         .operands = "",
         .options = { OPTION_SITE | COMMAND_REQUIRED, OPTION_TTL, OPTION_REASON },

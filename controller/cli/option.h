@@ -59,6 +59,10 @@ enum option_type {
     X(PG_PORT, "pg-port", NUMBER, "PORT", NULL, "port of the managed PostgreSQL (7444)")           \
     X(RUN_AS, "run-as", TEXT, "USER", NULL,                                                        \
       "user that the managed PostgreSQL runs as (postgres when started by root)")                  \
+    X(OWNER_DATABASE, "database", TEXT, "DSN", NULL,                                               \
+      "connection string of a superuser of the external server; none for a managed one")           \
+    X(ANY_ORDER, "any-order", FLAG, NULL, NULL,                                                    \
+      "also where this node was primary last and others were not upgraded yet")                    \
     X(PASSWORD_FILE, "password-file", FILE, "FILE", NULL,                                          \
       "take the password from the first line of this file; - is standard input")                   \
     X(PASSWORD, "password", FLAG, NULL, NULL, "ask for a new password too")                        \

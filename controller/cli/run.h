@@ -12,6 +12,7 @@ struct cli;
 #define RUN_TABLE(X)                                                                               \
     X(init)                                                                                        \
     X(join)                                                                                        \
+    X(schema_upgrade)                                                                              \
     X(status)                                                                                      \
     X(doctor)                                                                                      \
     X(promote)                                                                                     \

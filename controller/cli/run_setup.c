@@ -147,3 +147,34 @@ run_join(struct cli *cli, struct err *err)
         print_node(cli, &node, &answer, NULL);
     return code == ERR_NONE ? code : err_wrap(err, "join");
 }
+
+enum err_code
+run_schema_upgrade(struct cli *cli, struct err *err)
+{
+    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_upgraded upgraded = { 0 };
+    const struct setup_upgrade upgrade = { .folder = connect_data_dir(cli),
+                                           .database = cli_value(cli, OPTION_OWNER_DATABASE),
+                                           .any_order = cli_flag(cli, OPTION_ANY_ORDER),
+                                           .say = say,
+                                           .data = &teller };
+    if (upgrade.folder == NULL) {
+        (void)err_set(err, ERR_INVALID, "option_missing", "which node's schema is not said");
+        return err_mend(err, "--data-dir DIR (or BATON_DATA_DIR)");
+    }
+    enum err_code code = setup_upgrade(&upgrade, &upgraded, err);
+    if (code != ERR_NONE)
+        return err_wrap(err, "schema upgrade");
+    if (cli_json(cli)) {
+        CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+        json_add_u64(document, "from", upgraded.from);
+        json_add_u64(document, "to", upgraded.to);
+        cli_print_json(cli, document);
+    } else if (upgraded.from == upgraded.to) {
+        (void)fprintf(cli->out, "schema      %u, as this program needs it\n", upgraded.to);
+    } else {
+        (void)fprintf(cli->out, "schema      %u, was %u\n", upgraded.to, upgraded.from);
+        (void)fprintf(cli->out, "next        batond --data-dir %s\n", upgrade.folder);
+    }
+    return ERR_NONE;
+}

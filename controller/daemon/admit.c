@@ -31,6 +31,7 @@ struct admit {
     bool look_again;  /* the connection came anew meanwhile */
     bool concluded;   /* once */
     unsigned version; /* of this look */
+    struct node_facts own;
     struct err looked;
     struct err fault;
     struct err tls_fault;
@@ -257,15 +258,15 @@ on_migrated(void *data, unsigned applied, const struct err *err)
         log_info("database.migrated", "count=%u schema=%u", applied, migrate_newest());
     if (!goes_on(admit))
         return;
+    admit->looking = false;
     if (err != NULL)
         refuse(admit, err);
     else
         look(admit);
 }
 
-/* Secondaries first. */
 static void
-on_position(void *data, const PGresult *result, const struct err *err, bool warned)
+on_members(void *data, const PGresult *result, const struct err *err, bool warned)
 {
     struct admit *admit = data;
     struct err fault;
@@ -274,17 +275,39 @@ on_position(void *data, const PGresult *result, const struct err *err, bool warn
     if (!goes_on(admit))
         return;
     if (err == NULL &&
-        !driver_may_upgrade(admit->core->driver, result, admit->version, migrate_newest(), text)) {
+        !driver_may_upgrade(admit->core->driver, &admit->own, result, migrate_newest(), text)) {
         (void)err_set(&fault, ERR_CONFLICT, "upgrade_order", "%s", text);
         (void)err_mend(&fault,
                        "upgrade those first, or promote one of them; if they are gone for good:"
-                       " stop batond; baton schema upgrade --override order; start batond");
+                       " stop batond; baton schema upgrade --any-order; start batond");
         err = &fault;
     }
     if (err == NULL && migrate_start(admit->core->worker, admit->options.owner_conninfo,
                                      on_migrated, admit, &fault) == ERR_NONE)
         return;
     refuse(admit, err == NULL ? &fault : err);
+}
+
+/* Secondaries first. */
+static void
+on_position(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct admit *admit = data;
+    struct err fault;
+    (void)warned;
+    if (!goes_on(admit))
+        return;
+    if (err == NULL && !driver_read_position(result, &admit->own)) {
+        (void)err_set(&fault, ERR_PROTOCOL, "position", "the database did not tell its position");
+        err = &fault;
+    }
+    if (err != NULL) {
+        refuse(admit, err);
+        return;
+    }
+    (void)snprintf(admit->own.name, sizeof admit->own.name, "%s", admit->core->home->node);
+    admit->own.schema = admit->version;
+    (void)pq_query(admit->core->ctl, sql_members, 0, NULL, on_members, admit);
 }
 
 static void

@@ -20,7 +20,7 @@
 
 struct core;
 
-#define ADMIT_AGAIN_MS       1000
+#define ADMIT_AGAIN_MS       500
 #define ADMIT_PROBE_AFTER_MS 10000 /* by then the role for it was made */
 #define ADMIT_PROBE_S        "2"   /* a connection as another member would make it */
 

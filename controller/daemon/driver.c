@@ -313,17 +313,20 @@ driver_unfit(struct driver *driver, const char *why)
 }
 
 bool
-driver_may_upgrade(struct driver *driver, const PGresult *position, unsigned from, unsigned to,
-                   char *text)
+driver_may_upgrade(const struct driver *driver, const struct node_facts *own,
+                   const PGresult *members, unsigned to, char *text)
 {
-    struct node_facts own = { 0 };
-    if (!driver_read_position(position, &own)) {
-        (void)snprintf(text, UPGRADE_TEXT_SIZE, "the database did not tell its position");
-        return false;
+    const char *names[NODE_MEMBERS_MAX];
+    size_t count = 0;
+    CLEANUP(freep) struct node *peers = mem_zero(1, sizeof *peers);
+    for (int row = 0; row < PQntuples(members) && count < ARRAY_COUNT(names); row++) {
+        const char *name = pq_text(members, row, "node");
+        if (name != NULL && str_is_name(name))
+            names[count++] = name;
     }
-    (void)snprintf(own.name, sizeof own.name, "%s", driver->core->home->node);
-    own.schema = from;
-    return upgrade_may_begin(&driver->node, &own, to, clock_now_ms(), text);
+    *peers = driver->node;
+    node_set_peers(peers, names, count); /* what was heard from them stays */
+    return upgrade_may_begin(peers, own, to, clock_now_ms(), text);
 }
 
 static void

@@ -32,10 +32,14 @@ void driver_refresh_limits(struct driver *driver);
 void driver_database(struct driver *driver, bool ready, const struct err *err);
 /* It answers, and must not be used. */
 void driver_unfit(struct driver *driver, const char *why);
-/* May our schema go from 'from' to 'to' now (sites/upgrade.h)? 'position': answer of sql_position.
- * False: 'text', of UPGRADE_TEXT_SIZE, says what it waits for. */
-MUST_CHECK bool driver_may_upgrade(struct driver *driver, const PGresult *position, unsigned from,
-                                   unsigned to, char *text);
+/* Reads the columns of local.node_position. */
+MUST_CHECK bool driver_read_position(const PGresult *result, struct node_facts *facts);
+/* What a member says of itself, GET /v1/peer/state. */
+MUST_CHECK bool driver_facts_from_json(struct json_object *document, struct node_facts *ret);
+/* May our schema become 'to' now (sites/upgrade.h)? 'own': our row, 'members': answer of
+ * sql_members. False: 'text', of UPGRADE_TEXT_SIZE, says what it waits for. */
+MUST_CHECK bool driver_may_upgrade(const struct driver *driver, const struct node_facts *own,
+                                   const PGresult *members, unsigned to, char *text);
 /* Days left of our certificate, for the view. */
 void driver_certificate(struct driver *driver, int days);
 void driver_start(struct driver *driver);

@@ -179,8 +179,6 @@ void driver_emit(struct driver *driver, const char *kind, struct json_object *do
  */
 void driver_record(const struct driver *driver, struct quorum_record *ret);
 struct node_facts driver_own_facts(const struct driver *driver);
-/* Reads the columns of local.node_position. */
-MUST_CHECK bool driver_read_position(const PGresult *result, struct node_facts *facts);
 /* Of a capture: the promise that the new one took the place of. */
 MUST_CHECK bool driver_read_before(const PGresult *result, struct epoch *ret_before);
 struct promo_limits driver_promo_limits(const struct driver *driver);
@@ -202,7 +200,6 @@ void driver_poll_peers(struct driver *driver);
 /* One request to a member below /v1/peer; 'body' NULL is a GET; 'done' once. */
 void driver_ask(struct driver *driver, const char *name, const char *path, struct json_object *body,
                 unsigned timeout_ms, repl_reply_fn *done, void *context);
-MUST_CHECK bool driver_facts_from_json(struct json_object *document, struct node_facts *ret);
 /* Owned by the caller. */
 struct json_object *driver_state_json(struct driver *driver);
 void driver_peers_done(struct driver *driver);

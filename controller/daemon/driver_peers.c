@@ -77,13 +77,36 @@ read_from_cache(struct driver *driver, struct driver_peer *list)
     return count;
 }
 
+/* Our own row is here, so all that joined before us are. */
+static bool
+members_are_known(const struct driver *driver)
+{
+    char key[NODE_NAME_SIZE + 8];
+    (void)snprintf(key, sizeof key, "node/%s", driver->core->home->node);
+    return cache_get(driver->core->cache, key, "") != NULL;
+}
+
+/* For a start before the database answers. */
+static void
+remember_members(struct driver *driver)
+{
+    struct home_peer list[NODE_MEMBERS_MAX];
+    struct err err;
+    for (size_t i = 0; i < driver->peer_count; i++)
+        list[i] = (struct home_peer){ .node = driver->peers[i].name,
+                                      .address = driver->peers[i].address };
+    if (home_set_peers(driver->core->home, list, driver->peer_count, &err) != ERR_NONE)
+        log_warn("driver.remember", "reason=\"%s\"", err.text);
+}
+
 void
 driver_read_members(struct driver *driver)
 {
     struct driver_peer list[NODE_MEMBERS_MAX];
     const char *names[NODE_MEMBERS_MAX];
-    size_t count = read_from_cache(driver, list);
-    if (count == 0) { /* not loaded yet, or a node that has only just joined */
+    bool known = members_are_known(driver);
+    size_t count = known ? read_from_cache(driver, list) : 0;
+    if (!known) { /* not loaded yet, or a node that has only just joined */
         const struct home *home = driver->core->home;
         for (size_t i = 0; i < home->peer_count; i++)
             peer_take(driver, list, &count, home->peers[i].node, "", home->peers[i].address, 0);
@@ -96,6 +119,8 @@ driver_read_members(struct driver *driver)
         names[i] = driver->peers[i].name;
     node_set_peers(&driver->node, names, count);
     driver_lease_members(driver);
+    if (known)
+        remember_members(driver);
     driver->members_generation++;
     driver_touch(driver);
 }

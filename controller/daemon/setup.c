@@ -506,9 +506,9 @@ setup_pg_json(const struct setup *setup)
 
 /* ---- the database ---- */
 
-static enum err_code
-connect_owner(const struct setup *setup, const char *database, PGconn **ret_connection,
-              struct err *err)
+enum err_code
+setup_connect_owner(const struct setup *setup, const char *database, PGconn **ret_connection,
+                    struct err *err)
 {
     CLEANUP(freep) char *conninfo = NULL;
     enum err_code code = home_conninfo(setup->home, MANAGED_OWNER, &conninfo, err);
@@ -538,7 +538,7 @@ make_managed(struct setup *setup, const char *ca_certificate, const char *certif
     if (code != ERR_NONE)
         return code;
     CLEANUP(pq_finishp) PGconn *connection = NULL;
-    code = connect_owner(setup, "postgres", &connection, err);
+    code = setup_connect_owner(setup, "postgres", &connection, err);
     if (code == ERR_NONE)
         code = pq_run_blocking(connection,
                                "create database " MANAGED_DATABASE " owner " MANAGED_OWNER
@@ -570,7 +570,7 @@ setup_make_database(struct setup *setup, const char *ca_certificate, const char 
     enum err_code code = managed ? make_managed(setup, ca_certificate, certificate, key, err)
                                  : setup_external_make(setup, err);
     if (code == ERR_NONE)
-        code = managed ? connect_owner(setup, MANAGED_DATABASE, &connection, err)
+        code = managed ? setup_connect_owner(setup, MANAGED_DATABASE, &connection, err)
                        : setup_external_connect(setup, &connection, err);
     if (code == ERR_NONE)
         code = make_schema(setup, connection, err);

@@ -67,6 +67,29 @@ MUST_CHECK enum err_code setup_init(const struct setup_init *init, struct setup_
 MUST_CHECK enum err_code setup_join(const struct setup_node *node, const char *token,
                                     struct setup_answer *ret_answer, struct err *err);
 
+/* ---- a newer Baton ---- */
+
+struct setup_upgrade {
+    const char *folder;   /* the data directory; batond is not running */
+    const char *database; /* DSN of a superuser when it is external, else NULL */
+    bool any_order;       /* also as the last primary, before the others */
+    setup_say_fn *say;
+    void *data;
+};
+
+struct setup_upgraded {
+    unsigned from;
+    unsigned to; /* equal: there was nothing to do */
+};
+
+/*
+ * Migrates the schema of a stopped node: an external one, for batond has not the owner's rights, or
+ * a managed one whose turn has not come. ERR_CONFLICT, slugs "in_use", "upgrade_order",
+ * "schema_newer", "schema_changed", "other_database".
+ */
+MUST_CHECK enum err_code setup_upgrade(const struct setup_upgrade *upgrade,
+                                       struct setup_upgraded *ret, struct err *err);
+
 /* ---- the primary's half ---- */
 
 /* What POST /v1/join carries, checked; texts are borrowed from the request. */

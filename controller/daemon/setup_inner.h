@@ -72,6 +72,9 @@ struct json_object *setup_pg_json(const struct setup *setup);
 MUST_CHECK enum err_code setup_make_database(struct setup *setup, const char *ca_certificate,
                                              const char *certificate, const char *key,
                                              PGconn **ret_connection, struct err *err);
+/* To a managed server that runs. */
+MUST_CHECK enum err_code setup_connect_owner(const struct setup *setup, const char *database,
+                                             PGconn **ret_connection, struct err *err);
 /* Stops a managed server; checks that the daemon's role may log in to an external one. */
 MUST_CHECK enum err_code setup_leave_database(struct setup *setup, struct err *err);
 void setup_undo_database(struct setup *setup);

@@ -189,6 +189,7 @@ MAY_BLOCK = {
     "controller/daemon/admit.c": "pq_connect_blocking",
     # before the loop runs
     "controller/daemon/home.c": "pq_resolve poll",
+    "controller/daemon/setup_upgrade.c": "managed_start_blocking managed_stop_blocking pq_run_blocking fetch_once",
     "controller/daemon/setup.c": "managed_make managed_start_blocking managed_stop_blocking pq_connect_blocking "
                                  "pq_run_blocking inspect_blocking pq_resolve getaddrinfo",
     "controller/daemon/setup_init.c": "pq_run_blocking",
