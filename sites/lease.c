@@ -11,83 +11,6 @@
 
 /* ------------------------------------------------------------------ small tools */
 
-static void set_reason(struct lease *lease, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void
-set_reason(struct lease *lease, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(lease->reason, sizeof lease->reason, format, arguments);
-    va_end(arguments);
-}
-
-static uint64_t
-min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t
-max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-uint64_t
-lease_guard_ms(uint64_t ttl_ms)
-{
-    return max_u64(LEASE_GUARD_MS, ttl_ms / 10);
-}
-
-/* When a lease that was asked for at 'sent_ms' ends here. */
-static uint64_t
-end_of(uint64_t sent_ms, uint64_t ttl_ms)
-{
-    uint64_t guard_ms = lease_guard_ms(ttl_ms);
-    return ttl_ms > guard_ms ? sent_ms + ttl_ms - guard_ms : sent_ms;
-}
-
-bool
-lease_has_deadline(enum lease_state state)
-{
-    return state == LEASE_STATE_WAITING || state == LEASE_STATE_HELD ||
-           state == LEASE_STATE_FAILSAFE;
-}
-
-static bool
-is_acting(const struct lease *lease)
-{
-    return lease->state == LEASE_STATE_HELD || lease->state == LEASE_STATE_FAILSAFE ||
-           (lease->state == LEASE_STATE_NONE && lease->epoch.number != 0);
-}
-
-bool
-lease_may_act(const struct lease *lease, uint64_t now_ms)
-{
-    return is_acting(lease) && (!lease_has_deadline(lease->state) || now_ms < lease->deadline_ms);
-}
-
-bool
-lease_is_granted(const struct lease *lease, const struct epoch *epoch, uint64_t now_ms)
-{
-    if (lease->state == LEASE_STATE_NONE)
-        return true;
-    return lease_has_deadline(lease->state) && epoch_equal(&lease->epoch, epoch) &&
-           now_ms < lease->deadline_ms;
-}
-
-struct lease_config
-lease_config_from(const struct setting_source *source, uint64_t arbiter)
-{
-    struct lease_config config = { .arbiter = arbiter,
-                                   .ttl_ms = setting_u64(SETTING_LEASE_TTL_MS, source),
-                                   .renew_ms = setting_u64(SETTING_LEASE_RENEW_MS, source) };
-    /* what was refused together may still stand in two rows that were written apart */
-    config.renew_ms = min_u64(config.renew_ms, (config.ttl_ms - lease_guard_ms(config.ttl_ms)) / 2);
-    return config;
-}
-
 /* ------------------------------------------------------------------ permission, given and taken */
 
 /* HELD or FAILSAFE until the deadline, NONE without one. */
@@ -111,7 +34,7 @@ permit(struct lease *lease, struct lease_step_context *context)
 static void
 forbid(struct lease *lease, struct lease_step_context *context)
 {
-    if (!is_acting(lease))
+    if (!lease_is_acting(lease))
         return;
     lease->stopped = false;
     lease_emit(context, LEASE_DO_MAY_ACT)->epoch = lease->epoch;
@@ -124,7 +47,7 @@ enter_none(struct lease *lease, struct lease_step_context *context)
     lease->asking = false;
     if (lease->epoch.number != 0)
         permit(lease, context);
-    set_reason(lease, "there is no arbiter: who is promoted may act");
+    lease_set_reason(lease, "there is no arbiter: who is promoted may act");
     return LEASE_STATE_NONE;
 }
 
@@ -136,7 +59,7 @@ rest(struct lease *lease)
     lease->deadline_ms = 0;
     lease->asking = false;
     lease->ask_ms = 0;
-    set_reason(lease, "nothing to hold here");
+    lease_set_reason(lease, "nothing to hold here");
     return lease->config.arbiter == 0 && !lease->hold ? LEASE_STATE_NONE : LEASE_STATE_IDLE;
 }
 
@@ -156,7 +79,7 @@ enter_held(struct lease *lease, struct lease_step_context *context)
 {
     char text[EPOCH_TEXT_SIZE];
     permit(lease, context);
-    set_reason(lease, "holds the lease of epoch %s", epoch_text(&lease->epoch, text));
+    lease_set_reason(lease, "holds the lease of epoch %s", epoch_text(&lease->epoch, text));
     return LEASE_STATE_HELD;
 }
 
@@ -181,6 +104,7 @@ start_wanting(struct lease *lease, struct lease_step_context *context)
     lease->before = context->event->before;
     lease->ttl_ms = lease->config.ttl_ms;
     lease->wait_ms = 0;
+    lease->clean = false;
     lease->last_known = false;
     lease->prior = (struct epoch){ 0 };
     lease->gather_ms = context->event->now_ms;
@@ -188,166 +112,27 @@ start_wanting(struct lease *lease, struct lease_step_context *context)
         lease->members[i].asked_ms = 0;
     (void)lease_emit(context, LEASE_DO_WATCHDOG);
     (void)lease_emit(context, LEASE_DO_GATE);
-    set_reason(lease, "asking for the lease of epoch %s", epoch_text(&lease->epoch, text));
+    lease_set_reason(lease, "asking for the lease of epoch %s", epoch_text(&lease->epoch, text));
     return enter_wanted(lease, context);
 }
 
-/* ------------------------------------------------------------------ what the arbiter says */
-
-void
-lease_note_unclear(struct lease *lease, struct lease_step_context *context, const char *why)
-{
-    if (lease->unclear_ms == 0)
-        lease->unclear_ms = context->event->now_ms;
-    (void)snprintf(lease->trouble, sizeof lease->trouble, "%s", why == NULL ? "no answer" : why);
-    lease->ask_ms =
-        max_u64(lease->asked_ms + lease->config.renew_ms, context->event->now_ms + LEASE_AGAIN_MS);
-}
-
-static void
-note_record(struct lease *lease, struct lease_step_context *context,
-            const struct lease_reply *reply)
-{
-    lease->known = true;
-    lease->record = reply->record;
-    lease->record_ms = reply->sent_ms;
-    if (epoch_compare(&reply->record.epoch, &lease->memory.seen) > 0) {
-        lease->memory.seen = reply->record.epoch;
-        context->memory_changed = true;
-    }
-    if (epoch_compare(&reply->record.epoch, &lease->epoch) < 0 &&
-        epoch_compare(&reply->record.epoch, &lease->prior) > 0)
-        lease->prior = reply->record.epoch;
-}
-
-/* How soon the record is worth another look. */
-static uint64_t
-look_again_ms(const struct lease *lease, const struct lease_record *record)
-{
-    if (record->remaining_ms == 0)
-        return lease->config.renew_ms;
-    return min_u64(lease->config.renew_ms, max_u64(record->remaining_ms, LEASE_AGAIN_MS));
-}
-
-/* Takes the answer to the question that is out, and says what may be concluded from it. False: it
- * is the answer to an earlier one. */
-static bool
-take_reply(struct lease *lease, struct lease_step_context *context, enum lease_result *ret_result)
-{
-    const struct lease_reply *reply = context->event->reply;
-    if (!lease->asking || reply->serial != lease->serial)
-        return false;
-    ASSERT(reply->sent_ms <= context->event->now_ms);
-    lease->asking = false;
-    lease->ask_ms = reply->sent_ms + lease->config.renew_ms;
-    *ret_result = reply->result;
-    if (reply->known && epoch_compare(&reply->record.epoch, &lease->memory.seen) < 0)
-        *ret_result = LEASE_RESULT_RESTORED;
-    if (*ret_result != LEASE_RESULT_UNCLEAR) { /* else it is as bad as it was */
-        lease->empty = *ret_result == LEASE_RESULT_EMPTY;
-        lease->restored = *ret_result == LEASE_RESULT_RESTORED;
-    }
-    switch (*ret_result) {
-    case LEASE_RESULT_EMPTY:
-        lease_note_unclear(lease, context, "the arbiter has no record of this cluster");
-        return true;
-    case LEASE_RESULT_RESTORED:
-        lease_note_unclear(lease, context,
-                           "the arbiter has forgotten an epoch that it had granted");
-        return true;
-    case LEASE_RESULT_UNCLEAR:
-        lease_note_unclear(lease, context, reply->text);
-        return true;
-    case LEASE_RESULT_GRANTED:
-    case LEASE_RESULT_DONE:
-    case LEASE_RESULT_TAKEN:
-    case LEASE_RESULT_STALE:
-    case LEASE_RESULT_EXPIRED:
-    case LEASE_RESULT_COUNT:
-        break;
-    }
-    lease->unclear_ms = 0;
-    lease->trouble[0] = '\0';
-    if (reply->known)
-        note_record(lease, context, reply);
-    return true;
-}
-
-static bool
-is_over(const struct lease_record *record)
-{
-    return record->released || record->remaining_ms == 0;
-}
-
-/* Whether an ACQUIRE could be granted on what was read. */
-bool
-lease_could_acquire(const struct lease *lease, const struct lease_record *record)
-{
-    return is_over(record) || epoch_equal(&record->epoch, &lease->epoch) ||
-           strcmp(record->epoch.holder, lease->self) == 0;
-}
+/* ------------------------------------------------------------------ what both answers lead to */
 
 static enum lease_state
 superseded(struct lease *lease, struct lease_step_context *context)
 {
     char text[EPOCH_TEXT_SIZE];
-    set_reason(lease, "the arbiter has granted the later epoch %s",
-               epoch_text(&lease->memory.seen, text));
+    lease_set_reason(lease, "the arbiter has granted the later epoch %s",
+                     epoch_text(&lease->memory.seen, text));
     return enter_lost(lease, context);
 }
 
-/* Who could act last before us, if what was read is so new that nobody can have come between. */
-static void
-learn_last(struct lease *lease, uint64_t now_ms)
+/* What outlived a process of ours took this one for dead. */
+static enum lease_state
+released_for_us(struct lease *lease, struct lease_step_context *context)
 {
-    lease->last_known = lease->at_ms != 0 && now_ms - lease->at_ms <= LEASE_READ_MS &&
-                        !epoch_equal(&lease->at.epoch, &lease->epoch);
-    lease->last = *epoch_max(&lease->before, &lease->at.epoch);
-}
-
-/* I9: nobody who acted before us can act any more, as far as is known now. */
-static bool
-is_cleared(const struct lease *lease, const struct lease_record *granted)
-{
-    if (epoch_equal(&lease->memory.cleared, &lease->epoch))
-        return true; /* we acted under this very epoch, and no later one was granted since */
-    if (granted != NULL && granted->clean && epoch_compare(&lease->prior, &lease->before) >= 0)
-        return true; /* who released was the last one, or came after him */
-    return lease->last_known &&
-           (epoch_equal(&lease->last, &lease->memory.cleared) || /* we ourselves */
-            epoch_equal(&lease->last, &lease->proved));
-}
-
-/* An ACQUIRE or RENEW was granted. False: it was so long under way that it has run out here. */
-static bool
-take_grant(struct lease *lease, const struct lease_step_context *context)
-{
-    lease->ttl_ms = lease->asked_ttl_ms;
-    lease->again = false;
-    uint64_t deadline_ms = end_of(context->event->reply->sent_ms, lease->ttl_ms);
-    if (deadline_ms <= context->event->now_ms)
-        return false;
-    lease->deadline_ms = deadline_ms;
-    return true;
-}
-
-/* ------------------------------------------------------------------ what the members say */
-
-/* Until when we may act because all other members follow us; 0: not all have said so. Counted from
- * the oldest question: nobody can have promised anything later before that. */
-static uint64_t
-members_deadline_ms(const struct lease *lease, uint64_t now_ms)
-{
-    uint64_t oldest_ms = now_ms;
-    for (size_t i = 0; i < lease->member_count; i++)
-        oldest_ms = min_u64(oldest_ms, lease->members[i].asked_ms);
-    return oldest_ms == 0 ? 0 : end_of(oldest_ms, lease->ttl_ms);
-}
-
-bool
-lease_counts_members(const struct lease *lease)
-{
-    return lease->unclear_ms != 0 || (lease->hold && lease->config.ttl_ms != 0);
+    lease_set_reason(lease, "the lease was released in our name");
+    return enter_lost(lease, context);
 }
 
 static enum lease_state
@@ -356,9 +141,9 @@ enter_failsafe(struct lease *lease, struct lease_step_context *context, uint64_t
     char text[EPOCH_TEXT_SIZE];
     lease->deadline_ms = deadline_ms;
     permit(lease, context);
-    set_reason(lease, "the arbiter is not heard (%s), and all members follow epoch %s",
-               lease->trouble[0] == '\0' ? "it is being changed" : lease->trouble,
-               epoch_text(&lease->epoch, text));
+    lease_set_reason(lease, "the arbiter is not heard (%s), and all members follow epoch %s",
+                     lease->trouble[0] == '\0' ? "it is being changed" : lease->trouble,
+                     epoch_text(&lease->epoch, text));
     return LEASE_STATE_FAILSAFE;
 }
 
@@ -366,7 +151,7 @@ static enum lease_state
 judge_members(struct lease *lease, struct lease_step_context *context)
 {
     uint64_t now_ms = context->event->now_ms;
-    uint64_t deadline_ms = members_deadline_ms(lease, now_ms);
+    uint64_t deadline_ms = lease_members_deadline_ms(lease, now_ms);
     if (lease->state == LEASE_STATE_WAITING)
         return deadline_ms == 0 ? LEASE_STATE_WAITING : enter_held(lease, context);
     bool later = deadline_ms > now_ms && deadline_ms > lease->deadline_ms;
@@ -391,6 +176,7 @@ forget_arbiter(struct lease *lease, struct lease_step_context *context)
     lease->at_ms = 0;
     lease->prior = (struct epoch){ 0 };
     lease->wait_ms = 0;
+    lease->clean = false;
     lease->last_known = false;
     if (lease->config.arbiter == 0 || lease->memory.arbiter == lease->config.arbiter)
         return;
@@ -408,13 +194,17 @@ configure(struct lease *lease, struct lease_step_context *context)
     ASSERT(context->event->config->ttl_ms > LEASE_GUARD_MS);
     lease->config = *context->event->config;
     lease->hold = false;
-    lease->ttl_ms = min_u64(lease->ttl_ms, lease->config.ttl_ms);
+    if (!lease->configured) /* nobody knows what was said before the start */
+        lease->sworn_ms =
+            lease_max_u64(lease->sworn_ms, context->event->now_ms + lease->config.ttl_ms);
+    lease->configured = true;
+    lease->ttl_ms = lease_min_u64(lease->ttl_ms, lease->config.ttl_ms);
     if (changed)
         forget_arbiter(lease, context);
-    uint64_t shorter_ms = end_of(context->event->now_ms, lease->config.ttl_ms);
+    uint64_t shorter_ms = lease_end_of(context->event->now_ms, lease->config.ttl_ms);
     if (lease->deadline_ms > shorter_ms) {
         lease->deadline_ms = shorter_ms;
-        if (is_acting(lease) && lease->config.arbiter != 0)
+        if (lease_is_acting(lease) && lease->config.arbiter != 0)
             permit(lease, context);
     }
     return changed;
@@ -431,7 +221,7 @@ on_configure_none(struct lease *lease, struct lease_step_context *context)
     forbid(lease, context);
     lease->ttl_ms = lease->config.ttl_ms;
     lease->gather_ms = context->event->now_ms;
-    set_reason(lease, "an arbiter was configured: asking it");
+    lease_set_reason(lease, "an arbiter was configured: asking it");
     return enter_wanted(lease, context);
 }
 
@@ -493,8 +283,8 @@ static enum lease_state
 on_reply_idle(struct lease *lease, struct lease_step_context *context)
 {
     enum lease_result result;
-    if (take_reply(lease, context, &result) && lease->unclear_ms == 0)
-        lease->ask_ms = context->event->now_ms + look_again_ms(lease, &lease->record);
+    if (lease_take_reply(lease, context, &result) && lease->unclear_ms == 0)
+        lease->ask_ms = context->event->now_ms + lease_look_again_ms(lease, &lease->record);
     return lease->state;
 }
 
@@ -504,18 +294,21 @@ on_granted(struct lease *lease, struct lease_step_context *context)
     const struct lease_reply *reply = context->event->reply;
     uint64_t now_ms = context->event->now_ms;
     char text[EPOCH_TEXT_SIZE];
-    if (!take_grant(lease, context))
+    if (!lease_take_grant(lease, context))
         return enter_wanted(lease, context);
     if (lease->wait_ms == 0) {
-        learn_last(lease, now_ms);
-        lease->wait_ms = now_ms + max_u64(max_u64(lease->ttl_ms, lease->config.ttl_ms),
-                                          lease->at_ms == 0 ? 0 : lease->at.lease_ms);
+        lease_learn_last(lease, now_ms);
+        lease->clean = reply->known && reply->record.clean &&
+                       epoch_compare(&lease->prior, &lease->before) >= 0;
+        lease->wait_ms = now_ms + lease_max_u64(lease_max_u64(lease->ttl_ms, lease->config.ttl_ms),
+                                                lease->at_ms == 0 ? 0 : lease->at.lease_ms);
     }
-    if (is_cleared(lease, reply->known ? &reply->record : NULL) || now_ms >= lease->wait_ms)
+    if (now_ms >= lease_others_end_ms(lease))
         return enter_held(lease, context);
     lease->gather_ms = now_ms;
-    set_reason(lease, "has the lease of epoch %s; who acted before has not said that he stopped",
-               epoch_text(&lease->epoch, text));
+    lease_set_reason(lease,
+                     "has the lease of epoch %s; who acted before has not said that he stopped",
+                     epoch_text(&lease->epoch, text));
     return LEASE_STATE_WAITING;
 }
 
@@ -523,7 +316,7 @@ static enum lease_state
 on_reply_wanted(struct lease *lease, struct lease_step_context *context)
 {
     enum lease_result result;
-    if (!take_reply(lease, context, &result))
+    if (!lease_take_reply(lease, context, &result))
         return LEASE_STATE_WANTED;
     if (lease->unclear_ms != 0)
         return judge_members(lease, context);
@@ -531,15 +324,7 @@ on_reply_wanted(struct lease *lease, struct lease_step_context *context)
         return superseded(lease, context);
     if (result == LEASE_RESULT_GRANTED)
         return on_granted(lease, context);
-    lease->at_ms = 0;
-    if (result == LEASE_RESULT_DONE && context->event->reply->known) {
-        lease->at = lease->record;
-        lease->at_ms = lease->record_ms;
-        lease->ask_ms = context->event->now_ms;
-        if (lease_could_acquire(lease, &lease->at))
-            return LEASE_STATE_WANTED;
-    }
-    lease->ask_ms = context->event->now_ms + look_again_ms(lease, &lease->record);
+    lease_note_read(lease, context, result);
     return LEASE_STATE_WANTED;
 }
 
@@ -548,19 +333,19 @@ static enum lease_state
 on_reply_holding(struct lease *lease, struct lease_step_context *context)
 {
     enum lease_result result;
-    if (!take_reply(lease, context, &result))
+    if (!lease_take_reply(lease, context, &result))
         return lease->state;
     if (lease->unclear_ms != 0)
         return judge_members(lease, context);
     if (result == LEASE_RESULT_STALE || epoch_compare(&lease->memory.seen, &lease->epoch) > 0)
         return superseded(lease, context);
-    if (result == LEASE_RESULT_GRANTED && take_grant(lease, context))
+    if (lease_needs_later_epoch(lease) && lease->state != LEASE_STATE_FAILSAFE)
+        return released_for_us(lease, context);
+    if (result == LEASE_RESULT_GRANTED && lease_take_grant(lease, context))
         return lease->state == LEASE_STATE_WAITING ? LEASE_STATE_WAITING
                                                    : enter_held(lease, context);
     lease->again = true;
-    lease->ask_ms =
-        context->event->now_ms +
-        (result == LEASE_RESULT_TAKEN ? look_again_ms(lease, &lease->record) : LEASE_AGAIN_MS);
+    lease_note_read(lease, context, result);
     return lease->state;
 }
 
@@ -568,7 +353,7 @@ static enum lease_state
 on_reply_releasing(struct lease *lease, struct lease_step_context *context)
 {
     enum lease_result result;
-    if (!take_reply(lease, context, &result) || lease->unclear_ms != 0)
+    if (!lease_take_reply(lease, context, &result) || lease->unclear_ms != 0)
         return LEASE_STATE_RELEASING;
     return rest(lease);
 }
@@ -582,7 +367,7 @@ on_confirm(struct lease *lease, struct lease_step_context *context)
     for (size_t i = 0; i < lease->member_count; i++) {
         struct lease_member *member = &lease->members[i];
         if (strcmp(member->name, event->node) == 0)
-            member->asked_ms = event->ok ? max_u64(member->asked_ms, event->asked_ms) : 0;
+            member->asked_ms = event->ok ? lease_max_u64(member->asked_ms, event->asked_ms) : 0;
     }
     return judge_members(lease, context);
 }
@@ -591,7 +376,9 @@ static enum lease_state
 on_proved(struct lease *lease, struct lease_step_context *context)
 {
     lease->proved = *epoch_max(&lease->proved, &context->event->epoch);
-    if (lease->state == LEASE_STATE_WAITING && is_cleared(lease, NULL))
+    if (epoch_equal(&lease->sworn, &context->event->epoch))
+        lease->sworn_ms = 0;
+    if (lease->state == LEASE_STATE_WAITING && context->event->now_ms >= lease_others_end_ms(lease))
         return enter_held(lease, context);
     return lease->state;
 }
@@ -606,7 +393,7 @@ on_nothing(struct lease *lease, struct lease_step_context *context)
 static enum lease_state
 on_tick_waiting(struct lease *lease, struct lease_step_context *context)
 {
-    if (context->event->now_ms >= lease->wait_ms)
+    if (context->event->now_ms >= lease_others_end_ms(lease))
         return enter_held(lease, context);
     return judge_members(lease, context);
 }
@@ -636,7 +423,7 @@ on_tick_releasing(struct lease *lease, struct lease_step_context *context)
 static enum lease_state
 on_expire_waiting(struct lease *lease, struct lease_step_context *context)
 {
-    set_reason(lease, "the lease ran out before it could be used: asking again");
+    lease_set_reason(lease, "the lease ran out before it could be used: asking again");
     return enter_wanted(lease, context);
 }
 
@@ -644,11 +431,11 @@ static enum lease_state
 on_expire(struct lease *lease, struct lease_step_context *context)
 {
     if (lease->state == LEASE_STATE_FAILSAFE)
-        set_reason(lease, "the arbiter is not heard, and not all members have said that they "
-                          "follow us");
+        lease_set_reason(lease, "the arbiter is not heard, and not all members have said that they "
+                                "follow us");
     else
-        set_reason(lease, "the lease was not renewed in time: %s",
-                   lease->trouble[0] == '\0' ? "this process did not run" : lease->trouble);
+        lease_set_reason(lease, "the lease was not renewed in time: %s",
+                         lease->trouble[0] == '\0' ? "this process did not run" : lease->trouble);
     return enter_lost(lease, context);
 }
 
@@ -685,31 +472,52 @@ on_close_wanting(struct lease *lease, struct lease_step_context *context)
 
 /* What was granted and is released is free at once. */
 static enum lease_state
-start_releasing(struct lease *lease, struct lease_step_context *context)
+on_close(struct lease *lease, struct lease_step_context *context)
 {
+    forbid(lease, context);
     (void)lease_emit(context, LEASE_DO_WATCHDOG);
     lease->deadline_ms = 0;
     lease->asking = false;
     lease->ask_ms = context->event->now_ms;
     lease->repeat_ms = context->event->now_ms + lease->ttl_ms;
-    if (lease->config.arbiter == 0 || lease->hold ||
-        !epoch_equal(&lease->memory.cleared, &lease->epoch))
+    if (lease->hold)
         return rest(lease);
-    set_reason(lease, "gave up; the lease is released when nothing acts here any more");
+    lease_set_reason(lease, "gave up; the lease is released when nothing acts here any more");
     return LEASE_STATE_RELEASING;
 }
 
-static enum lease_state
-on_close(struct lease *lease, struct lease_step_context *context)
-{
-    forbid(lease, context);
-    return start_releasing(lease, context);
-}
-
+/* Not released: we may want the same epoch again, and what is released is not granted again. */
 static enum lease_state
 on_close_lost(struct lease *lease, struct lease_step_context *context)
 {
-    return start_releasing(lease, context);
+    (void)lease_emit(context, LEASE_DO_WATCHDOG);
+    return rest(lease);
+}
+
+static enum lease_state
+on_word(struct lease *lease, struct lease_step_context *context)
+{
+    lease->sworn = context->event->epoch;
+    lease->sworn_ms =
+        lease_max_u64(lease->sworn_ms, context->event->now_ms + context->event->lease_ms);
+    return lease->state;
+}
+
+/* Who follows another wants nothing any more, even if nobody has said so. */
+static enum lease_state
+on_word_wanting(struct lease *lease, struct lease_step_context *context)
+{
+    (void)on_word(lease, context);
+    bool later = epoch_compare(&context->event->epoch, &lease->epoch) > 0;
+    return later ? on_close_wanting(lease, context) : lease->state;
+}
+
+static enum lease_state
+on_word_holding(struct lease *lease, struct lease_step_context *context)
+{
+    (void)on_word(lease, context);
+    bool later = epoch_compare(&context->event->epoch, &lease->epoch) > 0;
+    return later ? on_close(lease, context) : lease->state;
 }
 
 static enum lease_state
@@ -734,6 +542,7 @@ static const struct lease_rule {
     { LEASE_STATE_NONE, LEASE_EV_WANT, on_want_none, TO(NONE) },
     { LEASE_STATE_NONE, LEASE_EV_REPLY, on_nothing, TO(NONE) },
     { LEASE_STATE_NONE, LEASE_EV_CONFIRM, on_nothing, TO(NONE) },
+    { LEASE_STATE_NONE, LEASE_EV_WORD, on_word, TO(NONE) },
     { LEASE_STATE_NONE, LEASE_EV_PROVED, on_proved, TO(NONE) },
     { LEASE_STATE_NONE, LEASE_EV_TICK, on_nothing, TO(NONE) },
     { LEASE_STATE_NONE, LEASE_EV_HOLD, on_nothing, TO(NONE) },
@@ -744,6 +553,7 @@ static const struct lease_rule {
     { LEASE_STATE_IDLE, LEASE_EV_WANT, on_want_new, TO(WANTED) },
     { LEASE_STATE_IDLE, LEASE_EV_REPLY, on_reply_idle, TO(IDLE) },
     { LEASE_STATE_IDLE, LEASE_EV_CONFIRM, on_nothing, TO(IDLE) },
+    { LEASE_STATE_IDLE, LEASE_EV_WORD, on_word, TO(IDLE) },
     { LEASE_STATE_IDLE, LEASE_EV_PROVED, on_proved, TO(IDLE) },
     { LEASE_STATE_IDLE, LEASE_EV_TICK, on_nothing, TO(IDLE) },
     { LEASE_STATE_IDLE, LEASE_EV_HOLD, on_hold, TO(IDLE) },
@@ -755,6 +565,7 @@ static const struct lease_rule {
     { LEASE_STATE_WANTED, LEASE_EV_REPLY, on_reply_wanted,
       TO(WANTED) | TO(WAITING) | TO(HELD) | TO(FAILSAFE) | TO(LOST) },
     { LEASE_STATE_WANTED, LEASE_EV_CONFIRM, on_confirm, TO(WANTED) | TO(FAILSAFE) },
+    { LEASE_STATE_WANTED, LEASE_EV_WORD, on_word_wanting, TO(WANTED) | TO(IDLE) },
     { LEASE_STATE_WANTED, LEASE_EV_PROVED, on_proved, TO(WANTED) },
     { LEASE_STATE_WANTED, LEASE_EV_TICK, on_tick, TO(WANTED) | TO(FAILSAFE) },
     { LEASE_STATE_WANTED, LEASE_EV_HOLD, on_hold, TO(WANTED) },
@@ -765,6 +576,7 @@ static const struct lease_rule {
     { LEASE_STATE_WAITING, LEASE_EV_WANT, on_want, TO(WAITING) | TO(WANTED) },
     { LEASE_STATE_WAITING, LEASE_EV_REPLY, on_reply_holding, TO(WAITING) | TO(HELD) | TO(LOST) },
     { LEASE_STATE_WAITING, LEASE_EV_CONFIRM, on_confirm, TO(WAITING) | TO(HELD) },
+    { LEASE_STATE_WAITING, LEASE_EV_WORD, on_word_wanting, TO(WAITING) | TO(IDLE) },
     { LEASE_STATE_WAITING, LEASE_EV_PROVED, on_proved, TO(WAITING) | TO(HELD) },
     { LEASE_STATE_WAITING, LEASE_EV_TICK, on_tick_waiting, TO(WAITING) | TO(HELD) },
     { LEASE_STATE_WAITING, LEASE_EV_EXPIRE, on_expire_waiting, TO(WANTED) },
@@ -776,6 +588,7 @@ static const struct lease_rule {
     { LEASE_STATE_HELD, LEASE_EV_WANT, on_want, TO(HELD) | TO(WANTED) },
     { LEASE_STATE_HELD, LEASE_EV_REPLY, on_reply_holding, TO(HELD) | TO(FAILSAFE) | TO(LOST) },
     { LEASE_STATE_HELD, LEASE_EV_CONFIRM, on_confirm, TO(HELD) | TO(FAILSAFE) },
+    { LEASE_STATE_HELD, LEASE_EV_WORD, on_word_holding, TO(HELD) | TO(RELEASING) | TO(IDLE) },
     { LEASE_STATE_HELD, LEASE_EV_PROVED, on_proved, TO(HELD) },
     { LEASE_STATE_HELD, LEASE_EV_TICK, on_tick, TO(HELD) | TO(FAILSAFE) },
     { LEASE_STATE_HELD, LEASE_EV_EXPIRE, on_expire, TO(LOST) },
@@ -787,6 +600,8 @@ static const struct lease_rule {
     { LEASE_STATE_FAILSAFE, LEASE_EV_WANT, on_want, TO(FAILSAFE) | TO(WANTED) },
     { LEASE_STATE_FAILSAFE, LEASE_EV_REPLY, on_reply_holding, TO(FAILSAFE) | TO(HELD) | TO(LOST) },
     { LEASE_STATE_FAILSAFE, LEASE_EV_CONFIRM, on_confirm, TO(FAILSAFE) },
+    { LEASE_STATE_FAILSAFE, LEASE_EV_WORD, on_word_holding,
+      TO(FAILSAFE) | TO(RELEASING) | TO(IDLE) },
     { LEASE_STATE_FAILSAFE, LEASE_EV_PROVED, on_proved, TO(FAILSAFE) },
     { LEASE_STATE_FAILSAFE, LEASE_EV_TICK, on_tick, TO(FAILSAFE) },
     { LEASE_STATE_FAILSAFE, LEASE_EV_EXPIRE, on_expire, TO(LOST) },
@@ -798,10 +613,11 @@ static const struct lease_rule {
     { LEASE_STATE_LOST, LEASE_EV_WANT, on_want_new, TO(WANTED) },
     { LEASE_STATE_LOST, LEASE_EV_REPLY, on_nothing, TO(LOST) },
     { LEASE_STATE_LOST, LEASE_EV_CONFIRM, on_nothing, TO(LOST) },
+    { LEASE_STATE_LOST, LEASE_EV_WORD, on_word, TO(LOST) },
     { LEASE_STATE_LOST, LEASE_EV_PROVED, on_proved, TO(LOST) },
     { LEASE_STATE_LOST, LEASE_EV_TICK, on_tick_lost, TO(LOST) },
     { LEASE_STATE_LOST, LEASE_EV_HOLD, on_hold, TO(LOST) },
-    { LEASE_STATE_LOST, LEASE_EV_CLOSE, on_close_lost, TO(RELEASING) | TO(IDLE) | TO(NONE) },
+    { LEASE_STATE_LOST, LEASE_EV_CLOSE, on_close_lost, TO(IDLE) | TO(NONE) },
     { LEASE_STATE_LOST, LEASE_EV_STOPPED, on_stopped, TO(LOST) },
 
     { LEASE_STATE_RELEASING, LEASE_EV_CONFIGURE, on_configure_releasing,
@@ -809,6 +625,7 @@ static const struct lease_rule {
     { LEASE_STATE_RELEASING, LEASE_EV_WANT, on_want_new, TO(WANTED) },
     { LEASE_STATE_RELEASING, LEASE_EV_REPLY, on_reply_releasing, TO(RELEASING) | TO(IDLE) },
     { LEASE_STATE_RELEASING, LEASE_EV_CONFIRM, on_nothing, TO(RELEASING) },
+    { LEASE_STATE_RELEASING, LEASE_EV_WORD, on_word, TO(RELEASING) },
     { LEASE_STATE_RELEASING, LEASE_EV_PROVED, on_proved, TO(RELEASING) },
     { LEASE_STATE_RELEASING, LEASE_EV_TICK, on_tick_releasing, TO(RELEASING) | TO(IDLE) },
     { LEASE_STATE_RELEASING, LEASE_EV_HOLD, on_hold_releasing, TO(IDLE) },
@@ -850,7 +667,7 @@ lease_init(struct lease *lease, const char *self, const struct lease_memory *mem
     ASSERT(str_copy(lease->self, sizeof lease->self, self));
     if (memory != NULL)
         lease->memory = *memory;
-    set_reason(lease, "started; the settings are not yet read");
+    lease_set_reason(lease, "started; the settings are not yet read");
 }
 
 void

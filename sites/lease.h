@@ -6,21 +6,25 @@
  *                WANTED -granted, and he may still act-> WAITING -one more lease, or proof-> HELD
  *                WANTED, HELD -no word of the arbiter, and ALL members follow us-> FAILSAFE
  *   HELD, FAILSAFE -the deadline passes, or a later epoch was granted-> LOST: stop, then fence
- *   HELD, FAILSAFE, LOST -close-> RELEASING -nothing of ours acts, released-> IDLE
- *   WANTED, WAITING -close-> IDLE
+ *   HELD, FAILSAFE -close-> RELEASING -nothing of ours acts, released-> IDLE
+ *   WANTED, WAITING, LOST -close-> IDLE
  *   NONE: no arbiter is configured; a person's promotion is the permission, and it has no end.
  *
  * A deadline is counted from the moment before the question was sent and ends a guard early: so it
  * passes here before it passes at the arbiter, while the rates of two clocks differ by a tenth at
  * most. FAILSAFE counts in the same way from the questions to the members.
  *
- *   I9  No two nodes have a deadline that has not passed. A node that is granted an epoch acts at
- *       once only when the last one that could act is known to act no more: he has released, it
- *       was this node, or he himself or all members say so. Otherwise it waits for one more lease:
- *       the arbiter may have let him go too early, or he may go on by FAILSAFE. The last one is
- *       the holder of the later of two epochs: of the arbiter's record, and of what this node had
- *       promised or seen before ('before'): who goes on by FAILSAFE has every member's promise.
- *       For the same reason only who was allowed to act may release.
+ *   I9  No two nodes have a deadline that has not passed. Two ways lead to one, so a node that is
+ *       granted an epoch acts only when both are over for everybody else:
+ *         by the arbiter: the last one has released, or was this node, or is known to act no more,
+ *           or one more lease has passed since the grant, because the arbiter may have let him go
+ *           too early. The last one is the holder of the later of two epochs: of the arbiter's
+ *           record, which may have been restored, and of what this node had promised or seen
+ *           before ('before'). Only who was allowed to act may release, and what was released is
+ *           never granted again: its holder takes a later epoch (lease_needs_later_epoch()). So a
+ *           record that was put back from a copy can make others wait, and no more.
+ *         by FAILSAFE: that takes the word of every member, so this node's own. Who has given it
+ *           (WORD) does not act for so long as it holds; a start counts as a word.
  *   I10 Every permission names its epoch.
  *   I11 A machine that starts has no permission, whatever it had before. What it acted under last
  *       ('cleared') only saves it the wait.
@@ -50,8 +54,8 @@
 
 #define LEASE_OP_TABLE(X)                                                                          \
     X(READ)    /* the record */                                                                    \
-    X(ACQUIRE) /* 'epoch': later than the record's, which has run out, was released, or is ours;   \
-                  or the record's own, once more */                                                \
+    X(ACQUIRE) /* 'epoch': later than the record's, which has run out or was released; or the      \
+                  record's own, run out or not */                                                  \
     X(RENEW)   /* 'epoch' is the record's and has not run out */                                   \
     X(RELEASE) /* 'epoch' is the record's: nothing acts under it any more */
 
@@ -125,12 +129,14 @@ const char *lease_state_name(enum lease_state state);
     X(REPLY)     /* the arbiter's, or that of the port: each ASK_ARBITER has one */                \
     X(CONFIRM)   /* 'node' was asked at 'asked_ms'; ok: its promise is 'epoch', it follows it, and \
                     nothing of it acts under another */                                            \
-    X(PROVED)    /* the holder of 'epoch' was allowed to act under it, and acts no more */         \
-    X(TICK)      /* the alarm */                                                                   \
-    X(EXPIRE)    /* made by lease_step() itself when the deadline has passed */                    \
-    X(HOLD)      /* the arbiter is about to be changed: ask it nothing until CONFIGURE */          \
-    X(CLOSE)     /* we are primary no more; our database is fenced, or promised to another */      \
-    X(STOPPED)   /* after MAY_ACT false: nothing of ours acts any more */
+    X(WORD)    /* we tell the holder of 'epoch', who asked, that we follow it: his question was a  \
+                  CONFIRM for him; he may act on it for 'lease_ms'. Before the answer is sent */   \
+    X(PROVED)  /* the holder of 'epoch' was allowed to act under it, and acts no more */           \
+    X(TICK)    /* the alarm */                                                                     \
+    X(EXPIRE)  /* made by lease_step() itself when the deadline has passed */                      \
+    X(HOLD)    /* the arbiter is about to be changed: ask it nothing until CONFIGURE */            \
+    X(CLOSE)   /* we are primary no more; our database is fenced, or promised to another */        \
+    X(STOPPED) /* after MAY_ACT false: nothing of ours acts any more */
 
 enum lease_event_kind {
 #define X(name) LEASE_EV_##name,
@@ -143,7 +149,8 @@ const char *lease_event_name(enum lease_event_kind kind);
 #define LEASE_EFFECT_TABLE(X)                                                                      \
     X(ASK_ARBITER) /* 'op' for 'epoch' and 'lease_ms'; it has once shown memory.seen; answer REPLY \
                       by 'at_ms' */                                                                \
-    X(ASK_MEMBERS) /* all others whether they follow 'epoch'; CONFIRM each that answers */         \
+    X(ASK_MEMBERS) /* all others whether they follow 'epoch', for 'lease_ms'; WORD there, CONFIRM  \
+                      here when one answers */                                                     \
     X(MAY_ACT)     /* 'may': under 'epoch', until 'at_ms' (0: no end); else stop what runs, then   \
                       STOPPED */                                                                   \
     X(GATE)        /* the database takes writes until 'at_ms'; 0: no end */                        \
@@ -209,14 +216,18 @@ struct lease {
     struct epoch proved;    /* whose holder acts no more, and was allowed to */
     uint64_t ttl_ms;        /* in force: of the last grant */
     uint64_t deadline_ms;   /* WAITING, HELD, FAILSAFE; else 0 */
-    bool stopped;           /* LOST, RELEASING: nothing of ours acts */
+    bool stopped;           /* nothing of ours acts */
     bool again;             /* to ACQUIRE, not to RENEW: it ran out, or the arbiter is another */
     struct epoch prior;     /* the latest below 'epoch' that the record showed since the WANT */
     struct lease_record at; /* WANTED: what was read ... */
     uint64_t at_ms;         /* ... by a question sent then; 0 for not yet */
     bool last_known;        /* WAITING: */
     struct epoch last;      /* the last one that could act before us */
+    bool clean;             /* WAITING: he had released */
     uint64_t wait_ms;       /* until he cannot any more, kept while 'epoch' stays; 0: not granted */
+    struct epoch sworn;     /* whom our word was given to last */
+    uint64_t sworn_ms;      /* and until when it holds */
+    bool configured;
     /* questions */
     bool asking;
     enum lease_op op;
@@ -243,7 +254,8 @@ struct lease_event {
     enum lease_event_kind kind;
     uint64_t now_ms;                   /* never less than in the step before */
     const struct lease_config *config; /* CONFIGURE */
-    struct epoch epoch;                /* WANT, CONFIRM, PROVED */
+    struct epoch epoch;                /* WANT, CONFIRM, WORD, PROVED */
+    uint64_t lease_ms;                 /* WORD */
     struct epoch before;               /* WANT: the latest epoch, promises included, that was known
                                           here before we promised this one to ourselves */
     const struct lease_reply *reply;   /* REPLY */
@@ -285,6 +297,11 @@ bool lease_may_act(const struct lease *lease, uint64_t now_ms);
 /* Whether a holder that was fenced may go on under 'epoch': the arbiter has granted it anew, or all
  * members have confirmed it, or there is no arbiter (I11: the peers are asked beside that). */
 bool lease_is_granted(const struct lease *lease, const struct epoch *epoch, uint64_t now_ms);
+/* Whether 'epoch' was released, so that only a later one can be granted: a renewal is needed. */
+bool lease_needs_later_epoch(const struct lease *lease);
+/* Whether nobody else can hold a lease of the arbiter that there is now: only then may it be
+ * changed without a person's word that no other node acts. */
+bool lease_may_change_arbiter(const struct lease *lease, uint64_t now_ms);
 /* How long before the arbiter's end ours is. */
 uint64_t lease_guard_ms(uint64_t ttl_ms);
 

@@ -29,16 +29,17 @@ choose_op(const struct lease *lease, uint64_t now_ms, enum lease_op *ret_op)
         *ret_op = LEASE_OP_RELEASE;
         return lease->stopped;
     case LEASE_STATE_WANTED:
-        if (lease->at_ms != 0 && now_ms - lease->at_ms <= LEASE_READ_MS &&
-            lease_could_acquire(lease, &lease->at))
+    case LEASE_STATE_FAILSAFE:
+        if (lease->at_ms == 0 || now_ms - lease->at_ms > LEASE_READ_MS)
+            break;
+        if (lease_could_acquire(lease, &lease->at))
             *ret_op = LEASE_OP_ACQUIRE;
+        else if (lease_is_our_last(lease, &lease->at))
+            *ret_op = LEASE_OP_RELEASE;
         break;
     case LEASE_STATE_WAITING:
     case LEASE_STATE_HELD:
         *ret_op = lease->again ? LEASE_OP_ACQUIRE : LEASE_OP_RENEW;
-        break;
-    case LEASE_STATE_FAILSAFE:
-        *ret_op = LEASE_OP_ACQUIRE;
         break;
     }
     if (lease->empty || lease->restored)
@@ -66,6 +67,8 @@ ask_arbiter(struct lease *lease, struct lease_step_context *context)
     effect->op = op;
     effect->serial = lease->serial;
     effect->epoch = lease->epoch;
+    if (op == LEASE_OP_RELEASE && lease->state == LEASE_STATE_WANTED)
+        effect->epoch = lease->at.epoch;
     effect->lease_ms = lease->asked_ttl_ms;
     effect->at_ms = now_ms + lease->config.renew_ms;
     effect->memory = lease->memory;
@@ -88,7 +91,9 @@ ask_members(struct lease *lease, struct lease_step_context *context)
     if (!asks_members(lease) || now_ms < lease->gather_ms)
         return;
     lease->gather_ms = now_ms + lease->config.renew_ms;
-    lease_emit(context, LEASE_DO_ASK_MEMBERS)->epoch = lease->epoch;
+    struct lease_effect *effect = lease_emit(context, LEASE_DO_ASK_MEMBERS);
+    effect->epoch = lease->epoch;
+    effect->lease_ms = lease->ttl_ms;
 }
 
 static void
@@ -107,7 +112,7 @@ arm_alarm(struct lease *lease, struct lease_step_context *context)
     if (lease_has_deadline(lease->state))
         wake_at(&next_ms, lease->deadline_ms);
     if (lease->state == LEASE_STATE_WAITING)
-        wake_at(&next_ms, lease->wait_ms);
+        wake_at(&next_ms, lease_others_end_ms(lease));
     if (lease->state == LEASE_STATE_LOST || lease->state == LEASE_STATE_RELEASING)
         wake_at(&next_ms, lease->repeat_ms);
     if (lease->asking)
