@@ -266,13 +266,18 @@ judge_triggers(struct inspect_report *report, struct json_object *facts)
     } else if (count == 0) {
         say(check, "the triggers that refuse wrong writes are on");
     } else {
-        const char *first = json_object_get_string(json_object_array_get_idx(off, 0));
-        const char *name = strrchr(first, '.');
-        size_t length = name == NULL ? strlen(first) : (size_t)(name - first);
-        say(check, "%zu triggers that refuse wrong writes are off, the first is %.100s", count,
-            first);
-        mend(check, "ALTER TABLE %.*s ENABLE ALWAYS TRIGGER %.64s", (int)length, first,
-             name == NULL ? "ALL" : name + 1);
+        struct json_object *first = json_object_array_get_idx(off, 0);
+        const char *table = "?";
+        const char *trigger = "?";
+        const char *mode = "";
+        (void)!json_get_string(first, "table", &table);
+        (void)!json_get_string(first, "trigger", &trigger);
+        (void)!json_get_string(first, "mode", &mode);
+        say(check,
+            "%zu triggers that refuse wrong writes fire not as they should, the first is %.64s of "
+            "%.64s",
+            count, trigger, table);
+        mend(check, "ALTER TABLE %.64s ENABLE %.16sTRIGGER %.64s", table, mode, trigger);
     }
 }
 

@@ -24,10 +24,16 @@ select jsonb_build_object(
         where n.nspname = 'local'),
     'checkpoint', (select pg_has_role(p.proowner, 'pg_checkpoint', 'usage') from pg_proc p
         where p.pronamespace = to_regnamespace('local') and p.proname = 'names_settle'),
-    'triggers_off', (select coalesce(jsonb_agg(c.oid::regclass || '.' || t.tgname order by 1), '[]')
-        from pg_trigger t join pg_class c on c.oid = t.tgrelid
-        where c.relnamespace in (to_regnamespace('local'), to_regnamespace('shared')) and not t.tgisinternal
-            and (t.tgenabled in ('D', 'R') or t.tgenabled = 'O' and t.tgname = 'log_insert')),
+    'triggers_off', (select coalesce(jsonb_agg(jsonb_build_object('table', n.nspname || '.' || c.relname, 'trigger',
+            t.tgname, 'mode', e.mode) order by n.nspname, c.relname, t.tgname), '[]')
+        from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+        -- which of them fire for rows that come by replication too, or for those alone
+        cross join lateral (select case
+            when t.tgname in ('log_insert', 'node_identity', 'node_row', 'setting_check') then 'ALWAYS '
+            when t.tgname = 'log_config' then case c.relname when 'log' then 'ALWAYS ' else 'REPLICA ' end
+            else '' end as mode) e
+        where n.nspname in ('local', 'shared') and not t.tgisinternal
+            and t.tgenabled <> case e.mode when 'ALWAYS ' then 'A' when 'REPLICA ' then 'R' else 'O' end),
     'published', (select coalesce(jsonb_agg(schemaname || '.' || tablename order by 1), '[]')
         from pg_publication_tables where pubname = 'baton'),
     'pending', (select coalesce(jsonb_agg(name order by name), '[]') from pg_settings where pending_restart)
