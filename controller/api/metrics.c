@@ -201,6 +201,88 @@ add_connectors(struct buf *text, struct core *core)
 }
 
 static void
+add_lease(struct buf *text, struct core *core)
+{
+    CLEANUP(json_putp) struct json_object *lease = driver_lease_json(core->driver);
+    struct json_object *record = json_get(lease, "record");
+    const char *state = "";
+    const char *kind = "";
+    bool may_act = false;
+    uint64_t left_ms = 0;
+    (void)!json_get_string(lease, "state", &state);
+    (void)!json_get_string(lease, "kind", &kind);
+    (void)!json_get_bool(lease, "may_act", &may_act);
+    (void)!json_get_u64(lease, "left_ms", &left_ms);
+    metrics_family(text, "baton_arbiter_info", METRICS_GAUGE, "1 with the kind of the arbiter.");
+    metrics_sample(text, "baton_arbiter_info", 1, "kind", kind, NULL);
+    metrics_family(text, "baton_lease_state", METRICS_GAUGE,
+                   "1 for the state of the lease on this node, 0 for all others.");
+    for (unsigned i = 0; i < LEASE_STATE_COUNT; i++) {
+        const char *name = lease_state_name((enum lease_state)i);
+        metrics_sample(text, "baton_lease_state", strcmp(name, state) == 0, "state", name, NULL);
+    }
+    GAUGE("baton_lease_may_act", may_act ? 1 : 0,
+          "1 while this node may act on the outside as far as the lease goes.");
+    GAUGE("baton_lease_remaining_seconds", (double)left_ms / 1000,
+          "How long the lease of this node lasts if it is not renewed; 0 without one.");
+    GAUGE("baton_arbiter_record_age_seconds", number_of(record, "age_ms", 0.001),
+          "Since the arbiter last showed its record.");
+    GAUGE("baton_arbiter_record_remaining_seconds", number_of(record, "remaining_ms", 0.001),
+          "How long the lease in the arbiter lasts at most, whoever has it.");
+}
+
+static void
+add_questions(struct buf *text, const struct driver_counters *counters)
+{
+    uint64_t count = 0;
+    metrics_family(text, "baton_arbiter_replies_total", METRICS_COUNTER,
+                   "Answers of the arbiter, by question and result; unclear: none that counts.");
+    for (unsigned op = 0; op < LEASE_OP_COUNT; op++) {
+        for (unsigned result = 0; result < LEASE_RESULT_COUNT; result++) {
+            uint64_t these = counters->arbiter_replies[op][result];
+            count += these;
+            if (these > 0)
+                metrics_sample(text, "baton_arbiter_replies_total", (double)these, "question",
+                               lease_op_name((enum lease_op)op), "result",
+                               lease_result_name((enum lease_result)result), NULL);
+        }
+    }
+    metrics_family(text, "baton_arbiter_seconds", METRICS_SUMMARY,
+                   "Time until the arbiter answered, or did not.");
+    metrics_sample(text, "baton_arbiter_seconds_sum", (double)counters->arbiter_us / 1e6, NULL);
+    metrics_sample(text, "baton_arbiter_seconds_count", (double)count, NULL);
+}
+
+static void
+add_takeover(struct buf *text, struct core *core)
+{
+    static const char *const modes[] = { "automatic", "unguarded", "manual",
+                                         "paused",    "blocked",   "unknown" };
+    const struct driver_counters *counters = driver_counters(core->driver);
+    CLEANUP(json_putp) struct json_object *takeover = view_takeover(core);
+    CLEANUP(json_putp) struct json_object *pause = view_pause(core);
+    const char *mode = "";
+    uint64_t left_ms = 0;
+    (void)!json_get_string(takeover, "mode", &mode);
+    (void)!json_get_u64(pause, "left_ms", &left_ms);
+    metrics_family(text, "baton_takeover_mode", METRICS_GAUGE,
+                   "1 for who decides when the primary is lost now, 0 for all others.");
+    for (size_t i = 0; i < ARRAY_COUNT(modes); i++)
+        metrics_sample(text, "baton_takeover_mode", strcmp(modes[i], mode) == 0, "mode", modes[i],
+                       NULL);
+    GAUGE("baton_takeover_candidates", json_object_array_length(json_get(takeover, "able")),
+          "Members that could take over, as known here.");
+    GAUGE("baton_takeover_paused_seconds", (double)left_ms / 1000,
+          "How long the pause lasts; 0 without one.");
+    COUNTER("baton_takeovers_total", counters->takeovers, "Takeovers that this node began.");
+    COUNTER("baton_suspicions_total", counters->suspicions,
+            "Times that the primary had no answer for this node.");
+    COUNTER("baton_leases_lost_total", counters->leases_lost,
+            "Times that this node lost its lease, and fenced itself.");
+    add_questions(text, counters);
+}
+
+static void
 add_alarms(struct buf *text, struct core *core)
 {
     CLEANUP(json_putp) struct json_object *alarms = view_alarms(core);
@@ -359,6 +441,8 @@ serve_metrics(struct call *call)
     add_node(&text, core);
     add_members(&text, core);
     add_connectors(&text, core);
+    add_lease(&text, core);
+    add_takeover(&text, core);
     add_alarms(&text, core);
     add_writes(&text, core);
     if (core->server != NULL)

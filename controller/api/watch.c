@@ -271,6 +271,44 @@ on_inspected(void *data, const PGresult *result, const struct err *err, bool war
     admit_probe(call->api->core, on_probed, call);
 }
 
+static void
+check_database(struct call *call)
+{
+    if (pq_state(call->api->pq) == PQ_READY) {
+        (void)inspect_send(call->api->pq, on_inspected, call);
+        return;
+    }
+    add_check(call->state, "postgresql", INSPECT_FAIL, "the database of this node does not answer",
+              "look at the log of PostgreSQL and of batond");
+    reply_doctor(call);
+}
+
+static void
+on_arbiter(void *data, struct json_object *document, const struct err *err)
+{
+    struct call *call = data;
+    struct json_object *answer = NULL;
+    const char *text = err == NULL ? "this node has no answer of it" : err->text;
+    const char *mend = err == NULL ? "" : err->mend;
+    bool none = err != NULL && err->code == ERR_CONFLICT;
+    bool ok = none;
+    if (err == NULL)
+        answer = json_get(json_object_array_get_idx(json_get(document, "nodes"), 0), "answer");
+    (void)!json_get_bool(answer, "ok", &ok);
+    (void)!json_get_string(answer, "text", &text);
+    (void)!json_get_string(answer, "mend", &mend);
+    add_check(call->state, "arbiter", ok ? INSPECT_OK : INSPECT_FAIL, text, none ? "" : mend);
+    check_database(call);
+}
+
+/* From this node: each that could take over must reach it. */
+static void
+check_arbiter(struct call *call)
+{
+    struct core *core = call->api->core;
+    driver_test_arbiter(core->driver, core->home->node, NULL, on_arbiter, call);
+}
+
 void
 serve_doctor(struct call *call)
 {
@@ -286,11 +324,5 @@ serve_doctor(struct call *call)
     check_certificate(doctor, core, "ca.crt", "ca");
     check_disk(doctor, core);
     check_schema(doctor, core);
-    if (pq_state(call->api->pq) == PQ_READY) {
-        (void)inspect_send(call->api->pq, on_inspected, call);
-        return;
-    }
-    add_check(doctor, "postgresql", INSPECT_FAIL, "the database of this node does not answer",
-              "look at the log of PostgreSQL and of batond");
-    reply_doctor(call);
+    check_arbiter(call);
 }

@@ -179,6 +179,11 @@ show_status_verdict(struct json_object *status)
           tally.servers_unknown, tally.servers_unknown == 1 ? "" : "s");
     judge(&verdict, TABLE_WARN, tally.latent_bad > 0, "%u server%s for a promotion not reachable",
           tally.latent_bad, tally.latent_bad == 1 ? "" : "s");
+    const char *mode = word_string(json_get(status, "takeover"), "mode");
+    judge(&verdict, TABLE_WARN, strcmp(mode, "paused") == 0, "takeover is paused");
+    judge(&verdict, TABLE_WARN, strcmp(mode, "blocked") == 0, "nobody takes over by itself now");
+    judge(&verdict, TABLE_WARN, strcmp(mode, "unknown") == 0 || strcmp(mode, "?") == 0,
+          "who takes over is not known");
     size_t alarms = word_count(status, "alarms");
     judge(&verdict, TABLE_WARN, alarms > 0, "%zu alarm%s", alarms, alarms == 1 ? "" : "s");
     if (verdict.text[0] == '\0')
@@ -253,6 +258,61 @@ show_durability(const struct table_look *look, struct json_object *status)
         table_text(look, TABLE_PLAIN, "%s%*s", fits ? ": " : ":\n", fits ? 0 : LABEL_WIDTH, "");
         table_words(look, TABLE_PLAIN, LABEL_WIDTH, "%s", text);
     }
+    table_text(look, TABLE_PLAIN, "\n");
+}
+
+static void
+show_arbiter_line(const struct table_look *look, struct json_object *status)
+{
+    struct json_object *arbiter = json_get(status, "arbiter");
+    struct json_object *lease = json_get(arbiter, "lease");
+    const char *kind = word_string(arbiter, "kind");
+    const char *state = word_or(lease, "state", "?");
+    char age[WORD_SIZE];
+    bool answers = false;
+    uint64_t ms;
+    if (strcmp(kind, "manual") == 0)
+        return; /* the next line says it */
+    bool known = json_get_bool(arbiter, "answers", &answers);
+    table_text(look, TABLE_PLAIN, "arbiter     %s, ", kind);
+    table_text(look,
+               !known    ? TABLE_WARN
+               : answers ? TABLE_GOOD
+                         : TABLE_BAD,
+               "%s",
+               !known    ? "? not known whether it answers"
+               : answers ? "answers"
+                         : "DOES NOT ANSWER");
+    if (json_get_u64(arbiter, "age_ms", &ms))
+        table_text(look, TABLE_DIM, " (%s)", word_age(ms, age));
+    if (lease != NULL)
+        table_text(look, TABLE_PLAIN, "; lease of %s: ", word_string(lease, "node"));
+    else
+        table_text(look, TABLE_WARN, "; the primary's lease is not known");
+    if (lease != NULL)
+        table_text(look, strcmp(state, "HELD") == 0 ? TABLE_GOOD : TABLE_WARN, "%s", state);
+    if (json_get_u64(lease, "left_ms", &ms))
+        table_text(look, TABLE_PLAIN, ", %s left", word_duration(ms, age));
+    table_text(look, TABLE_PLAIN, "\n");
+}
+
+/* What happens when the primary is lost. */
+static void
+show_takeover_line(const struct table_look *look, struct json_object *status)
+{
+    struct json_object *takeover = json_get(status, "takeover");
+    const char *mode = word_string(takeover, "mode");
+    CLEANUP(buf_done) struct buf able = { 0 };
+    bool automatic = strcmp(mode, "automatic") == 0 || strcmp(mode, "unguarded") == 0;
+    bool manual = strcmp(mode, "manual") == 0;
+    for (size_t i = 0; automatic && i < word_count(takeover, "able"); i++)
+        buf_printf(&able, "%s%s", i == 0 ? "; ready: " : ", ",
+                   json_object_get_string(word_item(takeover, "able", i)));
+    table_text(look, TABLE_PLAIN, "takeover    ");
+    table_text(look, automatic ? TABLE_GOOD : manual ? TABLE_PLAIN : TABLE_WARN, "%s", mode);
+    table_text(look, TABLE_PLAIN, ": ");
+    table_words(look, TABLE_PLAIN, LABEL_WIDTH, "%s%s", word_string(takeover, "text"),
+                buf_text(&able));
     table_text(look, TABLE_PLAIN, "\n");
 }
 
@@ -469,6 +529,8 @@ show_status(const struct table_look *look, struct json_object *status)
                word_time(word_string(status, "time"), time));
     show_primary(look, status);
     show_durability(look, status);
+    show_arbiter_line(look, status);
+    show_takeover_line(look, status);
     table_text(look, TABLE_PLAIN, "\n");
     show_node_table(look, status, false);
     if (word_count(status, "connectors") > 0)

@@ -620,6 +620,12 @@ driver_promo(const struct driver *driver)
     return &driver->promo;
 }
 
+const struct driver_counters *
+driver_counters(const struct driver *driver)
+{
+    return &driver->counters;
+}
+
 uint64_t
 driver_generation(const struct driver *driver)
 {

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "controller/base/err.h"
+#include "sites/lease.h"
 #include "sites/node.h"
 #include "sites/promo.h"
 #include "sites/shape.h"
@@ -112,6 +113,16 @@ void driver_set_arbiter(struct driver *driver, struct json_object *document, con
 /* {"node","kind","arbiter","set","state","reason","alarm","trouble","may_act",
  * "left_ms","record":{"epoch","released","remaining_ms","age_ms"}|null}; owned by the caller. */
 struct json_object *driver_lease_json(struct driver *driver);
+
+/* Since the start, for /metrics. */
+struct driver_counters {
+    uint64_t arbiter_replies[LEASE_OP_COUNT][LEASE_RESULT_COUNT];
+    uint64_t arbiter_us; /* that they took together */
+    uint64_t leases_lost;
+    uint64_t suspicions; /* times that the primary had no answer */
+    uint64_t takeovers;  /* begun here */
+};
+const struct driver_counters *driver_counters(const struct driver *driver);
 
 /* Of driver_test_arbiter(): {"arbiter": {"kind", ...}}, or {} for the one in force. */
 extern const struct shape driver_test_members[];

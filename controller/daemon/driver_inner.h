@@ -127,6 +127,7 @@ struct driver {
     ev_check turn;
     struct serve *released_for; /* a deactivation that waits until the lease is given back */
 
+    struct driver_counters counters;
     struct takeover takeover;     /* the last verdict */
     char primary[NODE_NAME_SIZE]; /* the last one heard of */
     char primary_site[SITE_NAME_SIZE];
@@ -270,6 +271,9 @@ void driver_lease_hold(struct driver *driver);
 void driver_lease_upkeep(struct driver *driver);
 /* The end of writes as the lease sees it, told to our database. */
 void driver_gate_database(struct driver *driver);
+/* "lease" of the state that members tell each other: {"state","alarm","trouble","left_ms"}; the
+ * caller's. */
+struct json_object *driver_lease_news(const struct driver *driver);
 
 /* ---- driver_effects.c, driver_serve.c ---- */
 

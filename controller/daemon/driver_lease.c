@@ -26,6 +26,8 @@ static void post(struct driver *driver, const struct lease_event *event);
 struct question {
     struct driver *driver; /* borrowed */
     uint32_t serial;
+    enum lease_op op;
+    uint64_t began_us;
 };
 
 static enum lease_result
@@ -73,6 +75,8 @@ on_reply(void *data, const struct arbiter_reply *from)
     };
     driver->lease_call = NULL;
     driver->lease_question = NULL;
+    driver->counters.arbiter_replies[question->op][reply.result]++;
+    driver->counters.arbiter_us += clock_now_us() - question->began_us;
     free(question);
     log_debug("lease.reply", "op=%s result=%s text=\"%s\"", arbiter_op_name(from->op),
               arbiter_result_name(from->result), from->err.text);
@@ -107,7 +111,9 @@ ask_arbiter(struct driver *driver, const struct lease_effect *effect)
     if (driver->arbiter == NULL)
         return; /* its time runs out, and that is what the machine takes it for */
     struct question *question = mem_zero(1, sizeof *question);
-    *question = (struct question){ .driver = driver, .serial = effect->serial };
+    *question = (struct question){
+        .driver = driver, .serial = effect->serial, .op = effect->op, .began_us = clock_now_us()
+    };
     struct arbiter_ask ask = {
         .op = op_of(effect->op),
         .epoch = effect->epoch,
@@ -308,12 +314,44 @@ carry_out(struct driver *driver, const struct lease_effect *effect)
     }
 }
 
+struct json_object *
+driver_lease_news(const struct driver *driver)
+{
+    const struct lease *lease = &driver->lease;
+    struct json_object *object = json_object_new_object();
+    uint64_t now_ms = clock_now_ms();
+    json_add_string(object, "state", driver->lease_loaded ? lease_state_name(lease->state) : NULL);
+    json_add_string(object, "alarm", lease_alarm_name(lease->alarm));
+    json_add_string(object, "trouble", lease->trouble);
+    json_add(object, "left_ms",
+             lease->deadline_ms <= now_ms ? NULL
+                                          : json_object_new_uint64(lease->deadline_ms - now_ms));
+    return object;
+}
+
+/* For people who listen. */
+static void
+tell(struct driver *driver)
+{
+    char text[EPOCH_TEXT_SIZE];
+    const struct lease *lease = &driver->lease;
+    struct json_object *document = json_object_new_object();
+    json_add_string(document, "node", driver->node.self);
+    json_add_string(document, "state", lease_state_name(lease->state));
+    json_add_string(document, "epoch",
+                    lease->epoch.number == 0 ? NULL : epoch_text(&lease->epoch, text));
+    json_add_string(document, "alarm", lease_alarm_name(lease->alarm));
+    json_add_string(document, "reason", lease->reason);
+    driver_emit(driver, "lease", document);
+}
+
 static void
 post(struct driver *driver, const struct lease_event *from)
 {
     struct lease_event event = *from;
     struct lease_effects effects;
     struct err err;
+    enum lease_alarm alarm = driver->lease.alarm;
     if (!driver->running || !driver->lease_loaded)
         return;
     enum lease_state before = driver->lease.state;
@@ -333,7 +371,10 @@ post(struct driver *driver, const struct lease_event *from)
         log_info("lease.step", "from=%s to=%s reason=\"%s\"", lease_state_name(before),
                  lease_state_name(driver->lease.state), driver->lease.reason);
         driver_touch(driver);
+        driver->counters.leases_lost += driver->lease.state == LEASE_STATE_LOST;
     }
+    if (driver->lease.state != before || driver->lease.alarm != alarm)
+        tell(driver);
     if (before == LEASE_STATE_RELEASING && driver->lease.state != before)
         driver_released(driver);
     if (granted != NULL && driver->node.state == NODE_FENCED && driver->lease.state != before)

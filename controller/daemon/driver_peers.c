@@ -194,6 +194,7 @@ driver_state_json(struct driver *driver)
     if (driver->standbys != NULL && driver->node.state == NODE_PRIMARY)
         json_add(document, "standbys", json_object_get(driver->standbys));
     json_add(document, "connectors", acting_connectors(driver->core->acting));
+    json_add(document, "lease", driver_lease_news(driver));
     json_add(document, "takeover", driver_takeover_json(driver));
     return document;
 }

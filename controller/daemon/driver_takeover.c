@@ -47,6 +47,18 @@ forget_knocks(struct driver *driver)
         knock_cancel(take_ptr(&driver->knocks[i]));
 }
 
+/* For people who listen. */
+static void
+tell(struct driver *driver, const char *what, const char *text)
+{
+    struct json_object *document = json_object_new_object();
+    json_add_string(document, "node", driver->node.self);
+    json_add_string(document, "what", what);
+    json_add_string(document, "primary", driver->primary);
+    json_add_string(document, "text", text);
+    driver_emit(driver, "takeover", document);
+}
+
 static void
 set_pace(struct driver *driver, bool suspects)
 {
@@ -55,8 +67,10 @@ set_pace(struct driver *driver, bool suspects)
         return;
     driver->suspects = suspects;
     driver->suspects_ms = clock_now_ms();
+    tell(driver, suspects ? "suspects" : "answers", "");
     if (suspects) {
         log_info("takeover.suspects", "primary=%s", driver->primary);
+        driver->counters.suspicions++;
         ev_timer_set(&driver->suspicion, 0.0, TAKEOVER_LOOK_MS / 1000.0);
         ev_timer_start(loop, &driver->suspicion);
     } else {
@@ -327,6 +341,8 @@ begin(struct driver *driver)
                    (unsigned long long)clock_wall_ms());
     log_info("takeover.start", "from=%s reason=\"%s\"", driver->primary,
              driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
+    driver->counters.takeovers++;
+    tell(driver, "begins", driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
     driver_start_promo(driver, &order, "baton",
                        driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
 }

@@ -356,11 +356,8 @@ durability_json(const struct core *core, bool *ret_short)
 
 /* ------------------------------------------------------------------ alarms */
 
-static void add_alarm(struct json_object *list, const char *name, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-static void
-add_alarm(struct json_object *list, const char *name, const char *format, ...)
+void
+view_add_alarm(struct json_object *list, const char *name, const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -382,8 +379,8 @@ add_disk_alarm(const struct core *core, struct json_object *list)
         return;
     uint64_t free_mb = (uint64_t)disk.f_bavail * disk.f_frsize / (1024 * 1024);
     if (free_mb < least)
-        add_alarm(list, "disk_free", "%s: %llu MB are left under %s", core->home->node,
-                  (unsigned long long)free_mb, core->home->folder);
+        view_add_alarm(list, "disk_free", "%s: %llu MB are left under %s", core->home->node,
+                       (unsigned long long)free_mb, core->home->folder);
 }
 
 static void
@@ -399,14 +396,14 @@ add_connector_alarms(struct json_object *list, struct json_object *connectors)
         struct json_object *activation = json_get(connector, "activation");
         if (json_get_string(activation, "state", &state) && strcmp(state, "failed") == 0) {
             (void)!json_get_string(activation, "text", &text);
-            add_alarm(list, "activation_failed", "%s: %s", name, text);
+            view_add_alarm(list, "activation_failed", "%s: %s", name, text);
         }
         struct json_object *probe = json_get(connector, "probe");
         if (probe == NULL)
             probe = json_get(connector, "latent_probe");
         if (json_get_bool(probe, "ok", &ok) && !ok) {
             (void)!json_get_string(probe, "text", &text);
-            add_alarm(list, "server_unreachable", "%s: %s", name, text);
+            view_add_alarm(list, "server_unreachable", "%s: %s", name, text);
         }
     }
 }
@@ -418,34 +415,37 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
     struct json_object *list = json_object_new_array();
     uint64_t now_ms = clock_now_ms();
     if (driver_primary(driver).name[0] == '\0')
-        add_alarm(list, "no_primary", "nobody is known to be primary; see baton promote --help");
+        view_add_alarm(list, "no_primary",
+                       "nobody is known to be primary; see baton promote --help");
     if (driver->node.state == NODE_FENCED)
-        add_alarm(list, "fenced", "%s: %s", core->home->node, driver->node.reason);
+        view_add_alarm(list, "fenced", "%s: %s", core->home->node, driver->node.reason);
     if (driver->node.state == NODE_STANDBY && !driver->streaming)
-        add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, core->home->node);
+        view_add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, core->home->node);
     for (size_t i = 0; i < driver->peer_count; i++) {
         const struct driver_peer *peer = &driver->peers[i];
         if (!is_known(core, peer, now_ms))
-            add_alarm(list, "member_silent", "%s: %s", peer->name,
-                      peer->error[0] == '\0' ? "it has not answered yet" : peer->error);
+            view_add_alarm(list, "member_silent", "%s: %s", peer->name,
+                           peer->error[0] == '\0' ? "it has not answered yet" : peer->error);
         else if (peer->facts.state == NODE_STANDBY && !peer->facts.streaming)
-            add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, peer->name);
+            view_add_alarm(list, "not_receiving", "%s: " NOT_RECEIVING, peer->name);
         if (peer->digest == DRIVER_DIGEST_DIFFERENT)
-            add_alarm(list, "digest_different", "%s holds another history than %s", peer->name,
-                      core->home->node);
+            view_add_alarm(list, "digest_different", "%s holds another history than %s", peer->name,
+                           core->home->node);
     }
     if (short_of_acks)
-        add_alarm(list, "writes_wait", "too few members receive: writes wait for acknowledgement");
+        view_add_alarm(list, "writes_wait",
+                       "too few members receive: writes wait for acknowledgement");
+    view_takeover_alarms(core, list);
     if (driver->setaside_kept > 0)
-        add_alarm(list, "setaside",
-                  "%s: %llu rows are set aside and not decided on; see baton "
-                  "setaside list",
-                  core->home->node, (unsigned long long)driver->setaside_kept);
+        view_add_alarm(list, "setaside",
+                       "%s: %llu rows are set aside and not decided on; see baton "
+                       "setaside list",
+                       core->home->node, (unsigned long long)driver->setaside_kept);
     if (driver->certificate_days >= 0 &&
         (uint64_t)driver->certificate_days <
             setting_u64(SETTING_ALARM_CERT_DAYS, cache_settings(core->cache)))
-        add_alarm(list, "certificate", "%s: the node's certificate ends in %d days",
-                  core->home->node, driver->certificate_days);
+        view_add_alarm(list, "certificate", "%s: the node's certificate ends in %d days",
+                       core->home->node, driver->certificate_days);
     add_disk_alarm(core, list);
     add_connector_alarms(list, connectors);
     return list;
@@ -503,6 +503,9 @@ view_status(struct core *core)
                  ? json_object_new_uint64(cache_position(core->cache)->revision)
                  : NULL);
     json_add(document, "durability", durability_json(core, &short_of_acks));
+    json_add(document, "arbiter", view_arbiter(core));
+    json_add(document, "takeover", view_takeover(core));
+    json_add(document, "pause", view_pause(core));
     json_add(document, "nodes", nodes);
     json_add(document, "sites", site_list(nodes, false));
     json_add(document, "connectors", connectors);

@@ -216,7 +216,7 @@ def test_a_wrong_example_is_found(api):
 
 def test_no_component_is_unused(api):
     text = (ROOT / "docs/api.yaml").read_text(encoding="utf-8")
-    named_in_text = {"EventConfig", "EventRole"}  # the stream's data, which OpenAPI cannot describe
+    named_in_text = {"EventConfig", "EventRole", "EventLease", "EventTakeover"}  # the stream's data, which OpenAPI cannot describe
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in api["components"][kind]:
             used = f'#/components/{kind}/{name}"' in text

@@ -343,6 +343,9 @@ def test_a_pause_has_a_reason_and_an_end(three):
     shown = until("it is known", lambda: (p := ask(three.west_1, "GET", "/v1/pause").json)["paused"] and p)
     assert (shown["by"], shown["reason"]) == ("root@east-2", "new switches") and 7.1e6 < shown["left_ms"] <= 7.2e6
     assert "new switches" in node.cli("pause").stdout
+    for one in three.nodes.values():
+        status = until("it is an alarm", lambda n=one: (s := ask(n, "GET", "/v1/status").json)["pause"]["paused"] and s)
+        assert "paused" in [alarm["name"] for alarm in status["alarms"]]
     until("every member says so", lambda: all(
         "new switches" in next(rule["text"] for rule in one["answer"]["rules"] if rule["name"] == "pause")
         for one in ask(node, "GET", "/v1/why").json["nodes"]))
@@ -499,6 +502,7 @@ def test_metrics_pass_promtool(three):
         done = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True)
         assert done.returncode == 0, done.stderr
         assert b'baton_info{cluster="demo"' in text
+        assert b'baton_lease_state{state="NONE"} 1\n' in text and b'baton_takeover_mode{mode="manual"} 1\n' in text
     assert Person(node).ask("GET", "/metrics").status == 401
     ask(three.east_1, "PUT", "/v1/config/metrics.public", "/v1/config/{key}", body={"value": True})
     until("they are public", lambda: Person(node).ask("GET", "/metrics").status == 200)

@@ -60,6 +60,8 @@ static const struct row {
     { "status_healthy", "status_healthy_80", show_status, 80, false },
     { "status_healthy", "status_healthy_color", show_status, 120, true },
     { "status_lost", "status_lost", show_status, 0, false },
+    { "status_paused", "status_paused", show_status, 80, false },
+    { "status_failsafe", "status_failsafe", show_status, 80, false },
     { "status_healthy", "nodes", show_nodes, 0, false },
     { "status_lost", "status_lost_color", show_status, 120, true },
     { "status_no_primary", "status_no_primary", show_status, 0, false },
@@ -206,9 +208,10 @@ static void
 test_verdict_needs_every_fact(void **state)
 {
     static const char *const paths[][2] = {
-        { "primary", NULL },  { "durability", NULL },    { "durability", "satisfied" },
-        { "nodes", "role" },  { "nodes", "age_ms" },     { "nodes", "digest" },
-        { "nodes", "state" }, { "connectors", "probe" },
+        { "primary", NULL },    { "durability", NULL },    { "durability", "satisfied" },
+        { "nodes", "role" },    { "nodes", "age_ms" },     { "nodes", "digest" },
+        { "nodes", "state" },   { "connectors", "probe" }, { "takeover", NULL },
+        { "takeover", "mode" },
     };
     (void)state;
     for (size_t i = 0; i <= ARRAY_COUNT(paths); i++) {
