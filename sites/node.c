@@ -178,8 +178,8 @@ own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
     size_t count = 0;
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct node_peer *peer = &node->peers[i];
-        if (!is_fresh(node, peer, now_ms))
-            continue;
+        if (!is_fresh(node, peer, now_ms) || peer->facts.promised.number == 0)
+            continue; /* its database has not told it yet what it promised */
         if (epoch_compare(&peer->facts.promised, &node->own.epoch) > 0 ||
             epoch_compare(&peer->facts.epoch, &node->own.epoch) > 0 ||
             epoch_compare(&peer->facts.applied.epoch, &node->own.epoch) > 0)

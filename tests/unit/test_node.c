@@ -182,6 +182,14 @@ confirmed_a_while_ago(struct bench *bench)
     bench->node.peers[1].heard_ms = NOW - 1001;
 }
 
+/* Its batond runs, and has not heard from its database yet. */
+static void
+heard_of_one_that_knows_nothing(struct bench *bench)
+{
+    confirmed(bench);
+    bench->node.peers[1].facts.promised = (struct epoch){ 0 };
+}
+
 static void
 refuted(struct bench *bench)
 {
@@ -358,6 +366,7 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_TICK, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, confirmed, NODE_FENCED, "RESUME" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_a_while_ago, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_TICK, heard_of_one_that_knows_nothing, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, refuted, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, has_lost_rows, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, retries_later, NODE_FENCED, "" },
