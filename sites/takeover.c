@@ -458,8 +458,6 @@ look(const struct takeover_sight *sight, uint64_t *ret_since_ms)
     case TAKEOVER_PATH_REFUSED:
         break;
     }
-    if (sight->postgres.kind == TAKEOVER_PATH_UNTRIED)
-        return EYES_GONE;
     *ret_since_ms = later(sight->https.since_ms, sight->postgres.since_ms);
     return sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT;
 }

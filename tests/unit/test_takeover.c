@@ -373,8 +373,8 @@ static const struct takeover_case cases[] = {
       "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
     { its_database_lives, TAKEOVER_RULE_EVIDENCE, WAITS,
       "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
-    { its_database_is_not_tried, TAKEOVER_RULE_EVIDENCE, PASS,
-      "every path to it is refused, for all that answer, for 2.0 s", TAKEOVER_START, 0 },
+    { its_database_is_not_tried, TAKEOVER_RULE_EVIDENCE, WAITS,
+      "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
     { nobody_else_answers, TAKEOVER_RULE_EVIDENCE, WAITS,
       "no other member answers that could confirm it; its lease runs out in 1.8 s at most",
       TAKEOVER_WAIT, 1800 },
@@ -598,8 +598,7 @@ check_start(const struct bench *bench, const struct takeover *takeover)
     assert_int_not_equal(view->sight.https.kind, TAKEOVER_PATH_UNTRIED);
     assert_true(NOW - view->sight.https.since_ms >= view->settings.delay_ms);
     bool refused = view->sight.https.kind == TAKEOVER_PATH_REFUSED &&
-                   (view->sight.postgres.kind == TAKEOVER_PATH_REFUSED ||
-                    view->sight.postgres.kind == TAKEOVER_PATH_UNTRIED);
+                   view->sight.postgres.kind == TAKEOVER_PATH_REFUSED;
     bool over = arbiter && (bench->lease.record.released || bench->lease.record.remaining_ms == 0);
     unsigned heard = 0;
     for (size_t i = 1; i < view->peer_count; i++) {
