@@ -459,13 +459,16 @@ on_captured_there(void *context, struct json_object *document, const struct err 
 static void
 on_captured_here(void *data, const PGresult *result, const struct err *err, bool warned)
 {
-    struct driver *driver;
+    struct driver *driver = ((struct call *)data)->driver;
     char node[NODE_NAME_SIZE];
     struct node_facts facts = { 0 };
     (void)warned;
+    bool read = err == NULL && driver_read_position(result, &facts);
+    if (read) /* whatever has become of the promotion: this is what our row says now */
+        node_note(&driver->node, NULL, &facts.promised);
     if (!call_end(data, &driver, node))
         return;
-    if (err != NULL || !driver_read_position(result, &facts)) {
+    if (!read) {
         log_warn("promo.capture", "node=%s reason=\"%s\"", node,
                  err == NULL ? "no position" : err->text);
         post_captured(driver, node, false, &facts.applied, &(struct epoch){ 0 }, NULL);
@@ -473,7 +476,6 @@ on_captured_here(void *data, const PGresult *result, const struct err *err, bool
     }
     bool granted = strcmp(pq_text(result, 0, "granted"), "t") == 0;
     struct epoch before;
-    node_note(&driver->node, NULL, &facts.promised);
     if (!driver_read_before(result, &before))
         before = facts.promised;
     struct quorum_record record;
