@@ -60,6 +60,14 @@ driver_act(struct driver *driver)
                 primary && driver->may_act && driver->leased);
 }
 
+/* A switchover or a renewal that is given up leaves the primary what it was. */
+static bool
+may_act_again(const struct node *node)
+{
+    return node->state == NODE_PRIMARY || node->state == NODE_DRAINING ||
+           (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY);
+}
+
 static void
 run_node(struct driver *driver, struct driver_queued *queued)
 {
@@ -91,7 +99,7 @@ run_node(struct driver *driver, struct driver_queued *queued)
         driver_post_promo(
             driver, &(struct promo_event){ .kind = PROMO_EV_LOST, .text = driver->node.reason });
     if (changed) {
-        if (driver->node.state != NODE_PRIMARY)
+        if (!may_act_again(&driver->node))
             driver->may_act = false;
         driver_act(driver);
         struct json_object *document = json_object_new_object();
