@@ -91,7 +91,8 @@ run_node(struct driver *driver, struct driver_queued *queued)
     }
     for (size_t i = 0; i < effects.count; i++)
         driver_do_node(driver, &effects.list[i]);
-    if (queued->node.kind == NODE_EV_CAPTURED)
+    /* promised to another, or following one: there is nothing to hold, or to ask for, any more */
+    if (queued->node.kind == NODE_EV_CAPTURED || (changed && driver->node.state == NODE_REJOINING))
         driver_lease_close(driver);
     bool down = driver->node.state == NODE_FENCED || driver->node.state == NODE_REJOINING;
     if (changed && down && queued->node.kind != NODE_EV_FAILED &&
