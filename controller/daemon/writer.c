@@ -363,7 +363,14 @@ pump(struct writer *writer)
     writer->sent_ms = clock_now_ms();
     writer->stats.batches++;
     const char *values[] = { buf_text(&text) };
-    (void)pq_query(writer->pq, sql_write, 1, values, on_done, writer);
+    struct pq_request request = { .sql = sql_write,
+                                  .count = 1,
+                                  .values = values,
+                                  /* a switchover waits for its first row: no round trip more */
+                                  .prepare = writer->mode == WRITER_OPEN,
+                                  .done = on_done,
+                                  .data = writer };
+    (void)pq_send(writer->pq, &request);
 }
 
 /* False when nothing (more) has expired. One at a time: its receiver may change the queue. */

@@ -292,9 +292,14 @@ static void
 a_cancelled_wait_is_an_unknown_outcome(void **state)
 {
     (void)state;
+    struct world_write before = { 0 };
     struct world_write write = { 0 };
     struct writer *writer = open_writer();
     writer_open(writer, epoch_now(), "east-1");
+    /* the loop stands still below: the statement must be at the server by then, and not its PREPARE
+     */
+    submit(writer, world_group("app/before", "1"), 0, &before);
+    assert_true(world_until(&world, world_write_is_done, &before));
     (void)world_sql(&world, "alter system set synchronous_standby_names = 'nobody'");
     (void)world_sql(&world, "select pg_reload_conf()");
     while (strcmp(world_sql(&world, "show synchronous_standby_names"), "nobody") != 0)
