@@ -351,7 +351,8 @@ add_node(struct table *table, struct json_object *node, struct json_object *prim
     bool lag_known = json_get_u64(node, "lag_revisions", &number);
     table_row(table);
     table_cell(table, TABLE_PLAIN, "%s", word_string(node, "name"));
-    table_cell(table, TABLE_PLAIN, "%s", word_string(node, "site"));
+    const char *site = word_string(node, "site");
+    table_cell(table, TABLE_PLAIN, "%s", site[0] == '\0' ? "?" : site);
     role_cell(table, node, primary);
     table_cell(table, TABLE_PLAIN, "%s", word_epoch(node, "epoch", text));
     table_cell(table, TABLE_PLAIN, "%s", word_u64(node, "revision", text));

@@ -21,6 +21,10 @@ pq_one_line(const char *message, char *to, size_t to_size)
     size_t used = 0;
     bool gap = false;
     for (; message != NULL && *message != '\0'; message++) {
+        while (message[0] == '\n' && message[1] == '\t') /* what libpq guesses, after the cause */
+            message += 1 + strcspn(message + 1, "\n");
+        if (*message == '\0')
+            break;
         if (*message == '\n' || *message == '\t' || *message == '\r' || *message == ' ') {
             gap = true;
             continue;

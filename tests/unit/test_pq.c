@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "controller/loop/pq_inner.h"
 #include "tests/unit/pg_fixture.h"
 
 #define PATIENCE_MS 20000
@@ -720,6 +721,31 @@ drop(void **state)
     return 0;
 }
 
+static void
+a_message_is_its_cause_alone(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        { "connection to server on socket \"/x\" failed: No such file or directory\n\tIs the "
+          "server "
+          "running locally and accepting connections on that socket?\n",
+          "connection to server on socket \"/x\" failed: No such file or directory" },
+        { "server closed the connection unexpectedly\n\tThis probably means the server terminated "
+          "abnormally\n\tbefore or while processing the request.\n",
+          "server closed the connection unexpectedly" },
+        { "one\n\tguess\ntwo\n", "one two" },
+        { "  a\tb\r\n  c", "a b c" },
+        { "", "" },
+    };
+    char text[128];
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        pq_one_line(rows[i][0], text, sizeof text);
+        assert_string_equal(text, rows[i][1]);
+    }
+    pq_one_line(NULL, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
 int
 main(void)
 {
@@ -747,6 +773,7 @@ main(void)
         cmocka_unit_test(a_prepared_statement_is_read_once_in_each_connection),
         cmocka_unit_test(too_many_prepared_statements_are_sent_as_they_are),
         cmocka_unit_test(blocking_use_says_the_same_errors),
+        cmocka_unit_test(a_message_is_its_cause_alone),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }
