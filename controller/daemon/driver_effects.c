@@ -225,12 +225,13 @@ do_own_promo(struct driver *driver, enum promo_mode mode)
     if (promo_is_running(&driver->promo))
         return;
     struct promo_order order = { .mode = mode, .connectors_ready = true };
-    (void)snprintf(driver->id, sizeof driver->id, "%s.%s-%llu", driver->node.self,
-                   promo_mode_name(mode), (unsigned long long)clock_wall_ms());
-    driver_start_promo(driver, &order, "baton",
-                       mode == PROMO_RESUMPTION
-                           ? "restarted; the peers confirmed that this epoch is the current one"
-                           : "members hold a later promise of a promotion that was given up");
+    const char *why = "members hold a later promise of a promotion that was given up";
+    if (mode == PROMO_RESUMPTION)
+        why = driver->peer_count == 0
+                  ? "started; there is no other member to ask"
+                  : "restarted; the peers confirmed that this epoch is the current one";
+    driver_new_id(driver);
+    driver_start_promo(driver, &order, "baton", why);
 }
 
 void

@@ -233,6 +233,8 @@ void driver_test_arbiter_here(struct driver *driver, struct json_object *documen
 
 /* ---- driver_order.c ---- */
 
+/* "west-1.5f3a90c2", for the promotion that begins here now. */
+void driver_new_id(struct driver *driver);
 struct json_object *driver_promo_json(const struct driver *driver);
 void driver_promo_finished(struct driver *driver);
 

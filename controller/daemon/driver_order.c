@@ -458,13 +458,21 @@ driver_candidate(struct driver *driver, const char *target, struct driver_candid
     return ERR_NONE;
 }
 
+void
+driver_new_id(struct driver *driver)
+{
+    uint8_t chance[4];
+    char hex[2 * sizeof chance + 1];
+    ASSERT(RAND_bytes(chance, sizeof chance) == 1);
+    str_hex(hex, chance, sizeof chance);
+    (void)snprintf(driver->id, sizeof driver->id, "%s.%s", driver->node.self, hex);
+}
+
 static void
 run_order(struct driver *driver, struct promo_order *order, const char *author, const char *reason,
           driver_answer *done, void *data)
 {
     struct err err;
-    uint8_t chance[4];
-    char hex[9];
     enum node_state state = driver->node.state;
     if (promo_is_running(&driver->promo)) {
         (void)err_set(&err, ERR_CONFLICT, "promotion_running",
@@ -487,9 +495,7 @@ run_order(struct driver *driver, struct promo_order *order, const char *author, 
     const struct driver_peer *peer = driver_peer(driver, primary.name);
     order->history_differs = peer != NULL && peer->digest == DRIVER_DIGEST_DIFFERENT;
     order->connectors_ready = acting_ready(driver->core->acting, order->connectors_text);
-    ASSERT(RAND_bytes(chance, sizeof chance) == 1);
-    str_hex(hex, chance, sizeof chance);
-    (void)snprintf(driver->id, sizeof driver->id, "%s.%s", driver->node.self, hex);
+    driver_new_id(driver);
     if (order->dry_run) {
         driver->dry_done = done;
         driver->dry_data = data;

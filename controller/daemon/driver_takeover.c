@@ -337,8 +337,7 @@ begin(struct driver *driver)
                                  .accept_data_loss = driver->takeover.accept_data_loss };
     order.connectors_ready = acting_ready(driver->core->acting, order.connectors_text);
     driver->takeover_ms = clock_now_ms() + TAKEOVER_AGAIN_MS;
-    (void)snprintf(driver->id, sizeof driver->id, "%s.takeover-%llu", driver->node.self,
-                   (unsigned long long)clock_wall_ms());
+    driver_new_id(driver);
     log_info("takeover.start", "from=%s reason=\"%s\"", driver->primary,
              driver->takeover.findings[TAKEOVER_RULE_EVIDENCE].text);
     driver->counters.takeovers++;
