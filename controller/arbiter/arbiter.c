@@ -165,7 +165,10 @@ decide_later(const struct arbiter_ask *ask, const struct arbiter_record *record)
         return record->alive ? ARBITER_HELD : ARBITER_GRANTED;
     case ARBITER_OP_RENEW:
     case ARBITER_OP_RELEASE:
+    case ARBITER_OP_NOTE:
         return ARBITER_EXPIRED;
+    case ARBITER_OP_PROMISE:
+        return epoch_compare(&record->promised, &ask->epoch) > 0 ? ARBITER_STALE : ARBITER_DONE;
     case ARBITER_OP_CREATE:
     case ARBITER_OP_READ:
         break;
@@ -173,15 +176,32 @@ decide_later(const struct arbiter_ask *ask, const struct arbiter_record *record)
     return ARBITER_DONE;
 }
 
+/* A5. The same note once more is no other one: its first answer may have been lost. */
+static enum arbiter_result
+decide_note(const struct arbiter_ask *ask, const struct arbiter_record *record, bool ours)
+{
+    bool newer = ask->number > record->number ||
+                 (ask->number == record->number && strcmp(ask->note, record->note) == 0);
+    if (epoch_compare(&record->promised, &ask->epoch) > 0)
+        return ARBITER_STALE;
+    return ours && record->alive && newer ? ARBITER_DONE : ARBITER_EXPIRED;
+}
+
 static enum arbiter_result
 decide_same(const struct arbiter_ask *ask, const struct arbiter_record *record)
 {
+    bool ours = ask->grant == 0 || ask->grant == record->grant; /* A6 */
     switch (ask->op) {
     case ARBITER_OP_ACQUIRE:
         return ARBITER_GRANTED;
     case ARBITER_OP_RENEW:
-        return record->alive ? ARBITER_GRANTED : ARBITER_EXPIRED;
+        return ours && record->alive ? ARBITER_GRANTED : ARBITER_EXPIRED;
     case ARBITER_OP_RELEASE:
+        return ours ? ARBITER_DONE : ARBITER_EXPIRED;
+    case ARBITER_OP_PROMISE:
+        return ARBITER_STALE;
+    case ARBITER_OP_NOTE:
+        return decide_note(ask, record, ours);
     case ARBITER_OP_CREATE:
     case ARBITER_OP_READ:
         break;
@@ -225,6 +245,7 @@ call_free(struct arbiter_call *call)
     ev_timer_stop(call->arbiter->loop, &call->alarm);
     list_remove(&call->node);
     call->arbiter->call_count--;
+    free(call->note);
     free(call);
 }
 
@@ -293,7 +314,9 @@ arbiter_start(struct arbiter *arbiter, const struct arbiter_ask *ask, arbiter_do
               void *data)
 {
     bool wants_epoch = ask->op != ARBITER_OP_READ;
-    bool wants_lease = wants_epoch && ask->op != ARBITER_OP_RELEASE;
+    bool wants_lease = ask->op == ARBITER_OP_CREATE || ask->op == ARBITER_OP_ACQUIRE ||
+                       ask->op == ARBITER_OP_RENEW;
+    bool notes = ask->op == ARBITER_OP_CREATE || ask->op == ARBITER_OP_NOTE;
     ASSERT(ask->deadline_ms > 0 && ask->deadline_ms <= ARBITER_DEADLINE_MS_MAX);
     ASSERT(!wants_epoch || (ask->epoch.number > 0 && ask->epoch.number <= INT64_MAX &&
                             str_is_name(ask->epoch.holder)));
@@ -301,10 +324,15 @@ arbiter_start(struct arbiter *arbiter, const struct arbiter_ask *ask, arbiter_do
     ASSERT(!wants_lease ||
            (ask->lease_ms >= ARBITER_LEASE_MS_MIN && ask->lease_ms <= ARBITER_LEASE_MS_MAX));
     ASSERT(!ask->adopt || ask->op == ARBITER_OP_CREATE);
+    ASSERT(ask->grant <= INT64_MAX && ask->number <= INT64_MAX);
+    ASSERT(notes || (ask->note == NULL && ask->number == 0));
+    ASSERT(ask->note == NULL || strlen(ask->note) < ARBITER_NOTE_SIZE);
     ASSERT(done != NULL);
     struct arbiter_call *call = mem_zero(1, arbiter->port->call_size);
     call->arbiter = arbiter;
     call->ask = *ask;
+    call->note = str_dup(ask->note == NULL ? "" : ask->note);
+    call->ask.note = call->note;
     call->done = done;
     call->data = data;
     call->reply.op = ask->op;

@@ -4,6 +4,8 @@
  *   record  epoch (number, holder): the highest ever granted; its holder has the lease, or had it
  *           lease_ms, remaining_ms: by the arbiter's own clock; released: given back by its holder
  *           clean: when this epoch was granted, the one before had been given back
+ *           grant: counts what was acquired; promised: no note of an earlier epoch is taken
+ *           note, number: what the holder wants everybody to know who comes after it
  *
  *   EMPTY --create--> HELD --release--> RELEASED
  *                     |  ^------------acquire of a later epoch, or of the same one
@@ -19,6 +21,12 @@
  *       person says what holds (CREATE with 'adopt').
  *   A4  Whatever is not clearly granted is UNCLEAR: a timeout, any error, an answer that does not
  *       make sense, a clock that went back, a comparison that another won.
+ *   A5  A note is taken from the holder of the lease alone, only while it has it, only if its
+ * number is higher than that of the note that is there, and never again once a later epoch was
+ *       promised. So who has the arbiter's promise knows the last word of every earlier epoch, and
+ *       no late message changes it.
+ *   A6  What belongs to one ACQUIRE (its 'grant') does nothing after the next: a RELEASE that was
+ *       long under way does not release what was acquired again under the same epoch.
  *
  * Asynchronous, on the loop. No call is without a deadline, and none blocks.
  */
@@ -40,6 +48,7 @@ struct ev_loop;
 #define ARBITER_LEASE_MS_MAX    3600000
 #define ARBITER_DEADLINE_MS_MAX 60000
 #define ARBITER_JSON_SIZE_MAX   65536
+#define ARBITER_NOTE_SIZE       4097 /* bytes of a note, and its end */
 
 /*    symbol, name */
 #define ARBITER_KIND_TABLE(X)                                                                      \
@@ -59,7 +68,9 @@ enum arbiter_kind {
     X(READ, "read")                                                                                \
     X(ACQUIRE, "acquire") /* a later epoch, or our own once more, also after it ran out */         \
     X(RENEW, "renew")                                                                              \
-    X(RELEASE, "release")
+    X(RELEASE, "release")                                                                          \
+    X(PROMISE, "promise") /* a later epoch is about to be taken, whoever has the lease */          \
+    X(NOTE, "note")       /* A5 */
 
 enum arbiter_op {
 #define X(symbol, name) ARBITER_OP_##symbol,
@@ -70,10 +81,12 @@ enum arbiter_op {
 /*    symbol, name */
 #define ARBITER_RESULT_TABLE(X)                                                                    \
     X(GRANTED, "granted") /* ACQUIRE, RENEW: ours until sent_ms + lease_ms */                      \
-    X(DONE, "done")       /* CREATE, READ, RELEASE */                                              \
+    X(DONE, "done")       /* all others */                                                         \
     X(HELD, "held")       /* ACQUIRE: another has it, for remaining_ms at most */                  \
-    X(STALE, "stale")     /* the record has a later epoch than the one asked for: learn it */      \
-    X(EXPIRED, "expired") /* RENEW, RELEASE: too late, or not granted; nobody has taken it yet */  \
+    X(STALE, "stale")     /* the record has a later epoch than the one asked for (PROMISE: not an  \
+                             earlier one), or promised one (NOTE, PROMISE): learn it */            \
+    X(EXPIRED, "expired") /* RENEW, RELEASE, NOTE: too late, not granted, or of another grant;     \
+                             nobody has taken it yet */                                            \
     X(EXISTS, "exists")   /* CREATE without 'adopt': there is a record */                          \
     X(EMPTY, "empty")     /* no record, where one should be (A3) */                                \
     X(RESTORED, "restored") /* the record is older than one that was acknowledged (A3) */          \
@@ -131,12 +144,15 @@ void arbiter_close(struct arbiter *arbiter);
 
 struct arbiter_ask {
     enum arbiter_op op;
-    struct epoch epoch; /* CREATE: the lowest that holds; ACQUIRE: wanted; RENEW, RELEASE: ours */
+    struct epoch epoch; /* CREATE: the lowest that holds; ACQUIRE, PROMISE: wanted; else: ours */
     struct epoch known; /* the highest that this node knows this arbiter to have granted; number 0:
                            none. A record below it was restored (A3) */
     uint32_t lease_ms;  /* CREATE, ACQUIRE, RENEW */
     uint32_t deadline_ms;
-    bool adopt; /* CREATE: whatever the record is, by a person's word */
+    bool adopt;       /* CREATE: whatever the record is, by a person's word */
+    uint64_t grant;   /* RENEW, RELEASE, NOTE: that it belongs to; 0: any */
+    uint64_t number;  /* CREATE, NOTE */
+    const char *note; /* CREATE, NOTE: UTF-8, shorter than ARBITER_NOTE_SIZE; NULL: "" */
 };
 
 struct arbiter_reply {
@@ -144,12 +160,16 @@ struct arbiter_reply {
     enum arbiter_result result;
     uint64_t sent_ms;      /* clock_now_ms() before the first byte was sent */
     uint64_t answered_ms;  /* clock_now_ms() when it was known */
-    bool has_record;       /* the five below hold; of after the call when it was done */
+    bool has_record;       /* what follows holds; of after the call when it was done */
     struct epoch epoch;    /* number 0 without a record */
     uint32_t lease_ms;     /* that were granted last */
     uint32_t remaining_ms; /* at most; 0: expired or released */
     bool released;
-    bool clean;     /* nobody can act under an epoch before this one */
+    bool clean; /* nobody can act under an epoch before this one */
+    uint64_t grant;
+    struct epoch promised; /* number 0: none */
+    uint64_t number;       /* 0: there was no note yet */
+    char note[ARBITER_NOTE_SIZE];
     struct err err; /* UNCLEAR: why; else a sentence for people where there is something to say */
 };
 

@@ -27,7 +27,7 @@
 
 #define URL_LENGTH_MAX     512
 #define REPLY_SIZE_MAX     65536
-#define RECORD_SIZE_MAX    4096
+#define RECORD_SIZE_MAX    16384 /* in base64; a note is JSON in JSON */
 #define KEY_RECORD         "record"
 #define KEY_LEASE          "lease"
 #define CONNECT_PART       2 /* an endpoint may take this part of its time to connect */
@@ -169,14 +169,19 @@ static char *
 record_text(const struct arbiter_record *record)
 {
     CLEANUP(json_putp) struct json_object *object = json_object_new_object();
-    char suspect[EPOCH_TEXT_SIZE];
+    char text[EPOCH_TEXT_SIZE];
     json_add_u64(object, "epoch", record->epoch.number);
     json_add_string(object, "holder", record->epoch.holder);
     json_add_u64(object, "lease_ms", record->lease_ms);
     json_add_bool(object, "released", record->released);
     json_add_bool(object, "clean", record->clean);
     if (record->suspect.number != 0)
-        json_add_string(object, "suspect", epoch_text(&record->suspect, suspect));
+        json_add_string(object, "suspect", epoch_text(&record->suspect, text));
+    json_add_u64(object, "grant", record->grant);
+    if (record->promised.number != 0)
+        json_add_string(object, "promised", epoch_text(&record->promised, text));
+    json_add_u64(object, "number", record->number);
+    json_add_string(object, "note", record->note);
     return str_dup(json_text(object));
 }
 
@@ -252,12 +257,31 @@ key_of(struct json_object *responses, size_t index)
     return json_object_is_type(keys, json_type_array) ? json_object_array_get_idx(keys, 0) : NULL;
 }
 
+/* True also when it is not there. */
+static bool
+read_epoch(struct json_object *object, const char *name, struct epoch *epoch)
+{
+    const char *text = NULL;
+    return json_get(object, name) == NULL ||
+           (json_get_string(object, name, &text) && epoch_parse(text, epoch));
+}
+
+static bool
+read_note(struct json_object *object, struct arbiter_record *record)
+{
+    const char *note = NULL;
+    return json_get_u64(object, "grant", &record->grant) && record->grant <= INT64_MAX &&
+           json_get_u64(object, "number", &record->number) && record->number <= INT64_MAX &&
+           json_get_string(object, "note", &note) &&
+           str_copy(record->note, sizeof record->note, note) &&
+           read_epoch(object, "promised", &record->promised);
+}
+
 static bool
 read_record(struct json_object *key, struct arbiter_record *record)
 {
     const char *encoded = NULL;
     const char *holder = NULL;
-    const char *suspect = NULL;
     uint64_t lease = 0;
     CLEANUP(json_putp) struct json_object *object = NULL;
     if (!json_get_string(key, "value", &encoded))
@@ -272,9 +296,7 @@ read_record(struct json_object *key, struct arbiter_record *record)
         return false;
     record->epoch = epoch_make(record->epoch.number, holder);
     record->lease_ms = (uint32_t)lease;
-    if (json_get(object, "suspect") == NULL)
-        return true;
-    return json_get_string(object, "suspect", &suspect) && epoch_parse(suspect, &record->suspect);
+    return read_epoch(object, "suspect", &record->suspect) && read_note(object, record);
 }
 
 /* Fills the call with what both keys say. False: that makes no sense. */
@@ -448,6 +470,10 @@ tell(struct etcd_call *call, const struct arbiter_record *record, uint64_t remai
     reply->remaining_ms = record->released ? 0 : (uint32_t)remaining_ms;
     reply->released = record->released;
     reply->clean = record->clean;
+    reply->grant = record->grant;
+    reply->promised = record->promised;
+    reply->number = record->number;
+    memcpy(reply->note, record->note, sizeof reply->note);
 }
 
 /* It answers with whole seconds, rounded down, and -1 for a lease that is not there. */
@@ -488,7 +514,7 @@ on_changed(struct etcd_call *call, struct json_object *answer)
                  "another changed the record at the same time");
         return;
     }
-    bool held = call->result == ARBITER_RESTORED ? call->record.alive : !call->planned.released;
+    bool held = call->granted[0] != '\0' || call->record.alive;
     tell(call, &call->planned, held ? call->planned.lease_ms : 0);
     finish(call, call->result);
 }
@@ -586,38 +612,60 @@ mark_restored(struct etcd_call *call)
 }
 
 static void
-carry_out(struct etcd_call *call, enum arbiter_result result)
+plan_note(struct etcd_call *call)
+{
+    call->planned.number = call->base.ask.number;
+    ASSERT(str_copy(call->planned.note, sizeof call->planned.note, call->base.ask.note));
+}
+
+static void
+plan_grant(struct etcd_call *call)
 {
     const struct arbiter_ask *wish = &call->base.ask;
     bool later = epoch_compare(&wish->epoch, &call->record.epoch) > 0;
-    call->planned = call->record;
     call->planned.lease_ms = wish->lease_ms;
     call->planned.released = false;
-    switch (wish->op) {
+    call->planned.grant = call->record.grant % INT64_MAX + 1; /* also of what makes no sense */
+    if (wish->op == ARBITER_OP_ACQUIRE) {
+        call->planned.epoch = wish->epoch;
+        call->planned.clean = later ? call->record.released : call->record.clean;
+        return;
+    }
+    if (later || !call->has_record)
+        call->planned.epoch = wish->epoch;
+    call->planned.clean = true;
+    call->planned.suspect = epoch_make(0, "");
+    call->planned.promised = epoch_make(0, "");
+    plan_note(call);
+}
+
+static void
+carry_out(struct etcd_call *call, enum arbiter_result result)
+{
+    call->planned = call->record;
+    switch (call->base.ask.op) {
     case ARBITER_OP_READ:
         finish_as_looked(call, result);
         return;
     case ARBITER_OP_CREATE:
-        if (later || !call->has_record)
-            call->planned.epoch = wish->epoch;
-        call->planned.clean = true;
-        call->planned.suspect = epoch_make(0, "");
-        grant(call, result);
-        return;
     case ARBITER_OP_ACQUIRE:
-        call->planned.epoch = wish->epoch;
-        call->planned.clean = later ? call->record.released : call->record.clean;
+        plan_grant(call);
         grant(call, result);
         return;
     case ARBITER_OP_RENEW:
         renew(call);
         return;
     case ARBITER_OP_RELEASE:
-        call->planned = call->record;
         call->planned.released = true;
-        change(call, result);
-        return;
+        break;
+    case ARBITER_OP_PROMISE:
+        call->planned.promised = call->base.ask.epoch;
+        break;
+    case ARBITER_OP_NOTE:
+        plan_note(call);
+        break;
     }
+    change(call, result);
 }
 
 static void

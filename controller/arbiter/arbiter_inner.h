@@ -16,6 +16,10 @@ struct arbiter_record {
     bool alive; /* neither released nor expired */
     bool released;
     bool clean;
+    uint64_t grant;
+    struct epoch promised;
+    uint64_t number;
+    char note[ARBITER_NOTE_SIZE];
 };
 
 #define ARBITER_SLICE_MS_MAX 1500 /* for one endpoint while others are left */
@@ -44,6 +48,7 @@ struct arbiter_call {
     struct list node; /* in the arbiter's calls */
     struct arbiter *arbiter;
     struct arbiter_ask ask;
+    char *note;                 /* owned; of the ask, never NULL */
     struct arbiter_reply reply; /* in the making */
     arbiter_done_fn *done;
     void *data;

@@ -22,7 +22,7 @@
 #define USER_DEFAULT    "baton_witness"
 #define DATABASE        "baton"
 #define NUMBER_SIZE     24
-#define ASK_VALUES      8
+#define ASK_VALUES      11
 #define READ_ONLY_STATE "25006" /* a standby: the one that may write is another */
 
 struct endpoint {
@@ -237,6 +237,20 @@ read_number(const char *text, uint64_t max, uint64_t *ret)
 }
 
 static bool
+read_note(const PGresult *result, struct arbiter_reply *reply)
+{
+    uint64_t promised = 0;
+    const char *holder = pq_text(result, 0, "promised_holder");
+    const char *note = pq_text(result, 0, "note");
+    if (!read_number(pq_text(result, 0, "promised"), INT64_MAX, &promised) || holder == NULL ||
+        (promised != 0 && !str_is_name(holder)) || note == NULL)
+        return false;
+    reply->promised = epoch_make(promised, promised == 0 ? "" : holder);
+    return read_number(pq_text(result, 0, "number"), INT64_MAX, &reply->number) &&
+           str_copy(reply->note, sizeof reply->note, note);
+}
+
+static bool
 read_record(const PGresult *result, struct arbiter_reply *reply)
 {
     uint64_t number = 0;
@@ -249,6 +263,9 @@ read_record(const PGresult *result, struct arbiter_reply *reply)
         !read_number(pq_text(result, 0, "remaining_ms"), INT32_MAX, &remaining) ||
         !read_flag(pq_text(result, 0, "released"), &reply->released) ||
         !read_flag(pq_text(result, 0, "clean"), &reply->clean))
+        return false;
+    if (!read_number(pq_text(result, 0, "grant_serial"), INT64_MAX, &reply->grant) ||
+        !read_note(result, reply))
         return false;
     reply->has_record = true;
     reply->epoch = epoch_make(number, holder);
@@ -445,7 +462,7 @@ static void
 send_ask(struct postgres *postgres, struct postgres_call *call)
 {
     const struct arbiter_ask *ask = &call->base.ask;
-    char numbers[3][NUMBER_SIZE];
+    char numbers[5][NUMBER_SIZE];
     bool has_epoch = ask->epoch.number != 0;
     bool knows = ask->known.number != 0;
     const char *values[ASK_VALUES] = {
@@ -457,6 +474,9 @@ send_ask(struct postgres *postgres, struct postgres_call *call)
         knows ? ask->known.holder : NULL,
         number_text(ask->lease_ms, numbers[2]),
         ask->adopt ? "t" : "f",
+        number_text(ask->grant, numbers[3]),
+        number_text(ask->number, numbers[4]),
+        ask->note,
     };
     unsigned left = call->base.tried < postgres->endpoint_count
                         ? (unsigned)postgres->endpoint_count - call->base.tried

@@ -9,6 +9,8 @@
 --   W4  A clock that went back by more than a second grants nothing: it does not know what ran out.
 --   W5  A row that is older than what a node knows to have been granted here was restored: it grants
 --       nothing to anybody until a person adopts it ('suspect').
+--   W6  A note is taken from the holder while it has its lease, never in the place of a newer one, and not
+--       once a later epoch was promised.
 --
 -- SQLSTATEs: BW001 the clock went back, BW002 not durable, BW003 an epoch would fall, BW004 a cluster or
 -- node that the certificate does not speak for, BW005 a wrong argument.
@@ -35,6 +37,11 @@ create table witness.lease (
     clock timestamptz not null, -- the latest that was seen here
     suspect bigint check (suspect > 0), -- an epoch that was granted, and this row does not know of
     suspect_holder text collate "C",
+    grant_serial bigint not null default 1, -- counts what was acquired
+    promised bigint not null default 0, -- W6: no note of an earlier epoch than this
+    promised_holder text collate "C" not null default '',
+    number bigint not null default 0, -- of the note; 0: there was none yet
+    note text not null default '' check (octet_length(note) <= 4096),
     check ((suspect is null) = (suspect_holder is null))
 ) with (fillfactor = 20); -- changed each second: the new version finds room in the same page
 
@@ -100,7 +107,12 @@ create type witness.answer as (
     lease_ms integer,
     remaining_ms integer, -- rounded up; 0: expired or released
     released boolean,
-    clean boolean
+    clean boolean,
+    grant_serial bigint,
+    promised bigint, -- 0: none
+    promised_holder text,
+    number bigint,
+    note text
 );
 
 create function witness.as_answer(result text, l witness.lease, n timestamptz) returns witness.answer
@@ -108,7 +120,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
     select row(result, l.epoch, l.holder, l.lease_ms,
         case when l.released then 0
             else least(greatest(ceil(extract(epoch from l.expires - n) * 1000), 0), 2147483647)::integer end,
-        l.released, l.clean)::witness.answer
+        l.released, l.clean, l.grant_serial, l.promised, l.promised_holder, l.number, l.note)::witness.answer
 $$;
 
 -- A row and the time: W4, W5. 'result' is null when the row may be used.
@@ -144,9 +156,9 @@ end
 $$;
 
 create function witness.grant_lease(p_cluster uuid, p_epoch bigint, p_holder text, p_lease_ms integer,
-    p_clean boolean, n timestamptz) returns witness.lease
+    p_clean boolean, p_serial bigint, n timestamptz) returns witness.lease
 language sql set search_path = pg_catalog, pg_temp as $$
-    update witness.lease set epoch = p_epoch, holder = p_holder, lease_ms = p_lease_ms,
+    update witness.lease set epoch = p_epoch, holder = p_holder, lease_ms = p_lease_ms, grant_serial = p_serial,
         expires = n + p_lease_ms * interval '1 millisecond', released = false, clean = p_clean,
         clock = greatest(clock, n)
     where cluster = p_cluster
@@ -156,23 +168,26 @@ $$;
 -- By a person's word: the row is there, and the holder of its epoch has the lease. What it was before
 -- counts only where its epoch is later; the clock is believed anew.
 create function witness.found(p_cluster uuid, p_epoch bigint, p_holder text, p_lease_ms integer, p_adopt boolean,
-    n timestamptz) returns witness.lease
+    p_number bigint, p_note text, n timestamptz) returns witness.lease
 language sql set search_path = pg_catalog, pg_temp as $$
-    insert into witness.lease as l (cluster, epoch, holder, lease_ms, expires, released, clean, clock)
-    values (p_cluster, p_epoch, p_holder, p_lease_ms, n + p_lease_ms * interval '1 millisecond', false, true, n)
+    insert into witness.lease as l (cluster, epoch, holder, lease_ms, expires, released, clean, clock, number, note)
+    values (p_cluster, p_epoch, p_holder, p_lease_ms, n + p_lease_ms * interval '1 millisecond', false, true, n,
+        p_number, p_note)
     on conflict (cluster) do update set
         epoch = case when (l.epoch, l.holder) < (excluded.epoch, excluded.holder) then excluded.epoch else l.epoch end,
         holder = case when (l.epoch, l.holder) < (excluded.epoch, excluded.holder) then excluded.holder
             else l.holder end,
         lease_ms = excluded.lease_ms, expires = excluded.expires, released = false, clean = true,
-        clock = excluded.clock, suspect = null, suspect_holder = null
+        clock = excluded.clock, suspect = null, suspect_holder = null, grant_serial = l.grant_serial + 1,
+        promised = 0, promised_holder = '', number = excluded.number, note = excluded.note
     where p_adopt -- else another was faster
     returning l.*
 $$;
 
 -- All that a node may call. See controller/arbiter/arbiter.h for what each answer means.
 create function witness.ask(p_op text, p_cluster uuid, p_epoch bigint, p_holder text, p_known bigint,
-    p_known_holder text, p_lease_ms integer, p_adopt boolean) returns witness.answer
+    p_known_holder text, p_lease_ms integer, p_adopt boolean, p_grant bigint default 0, p_number bigint default 0,
+    p_note text default '') returns witness.answer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     looked record;
@@ -181,13 +196,16 @@ declare
     adopt constant boolean := p_op = 'create' and coalesce(p_adopt, false);
     after integer; -- the epoch that is asked for, beside the row's: -1 earlier, 0 the same, 1 later
     alive boolean;
+    ours boolean; -- of the grant that holds
 begin
-    if p_op is null or p_op not in ('create', 'read', 'acquire', 'renew', 'release') or p_cluster is null
+    if p_op is null or p_cluster is null
+            or p_op not in ('create', 'read', 'acquire', 'renew', 'release', 'promise', 'note')
+            or p_op in ('create', 'note') and (p_number is null or p_note is null)
             or p_op <> 'read' and (p_epoch is null or p_holder is null)
             or p_op in ('create', 'acquire', 'renew') and (p_lease_ms is null or p_lease_ms <= 0) then
         raise exception 'a call without sense: %', p_op using errcode = 'BW005', constraint = 'arbiter_call';
     end if;
-    perform witness.check_caller(p_cluster, case when p_op in ('acquire', 'renew', 'release') then p_holder end);
+    perform witness.check_caller(p_cluster, case when p_op not in ('create', 'read') then p_holder end);
     perform witness.check_durable();
     looked := witness.look(p_cluster, p_op, coalesce(p_known, 0), coalesce(p_known_holder, ''), adopt);
     l := looked.l;
@@ -198,11 +216,12 @@ begin
     after := case when (p_epoch, p_holder collate "C") > (l.epoch, l.holder) then 1
         when (p_epoch, p_holder collate "C") < (l.epoch, l.holder) then -1 else 0 end;
     alive := not l.released and n < l.expires;
+    ours := coalesce(p_grant, 0) in (0, l.grant_serial);
     case p_op
     when 'read' then
         return witness.as_answer('done', l, n);
     when 'create' then
-        l := witness.found(p_cluster, p_epoch, p_holder, p_lease_ms, adopt, n);
+        l := witness.found(p_cluster, p_epoch, p_holder, p_lease_ms, adopt, p_number, p_note, n);
         if l.cluster is null then
             looked := witness.look(p_cluster, p_op, 0, '', false);
             return witness.as_answer(looked.result, looked.l, looked.n);
@@ -215,20 +234,37 @@ begin
             return witness.as_answer('held', l, n);
         end if;
         return witness.as_answer('granted', witness.grant_lease(p_cluster, p_epoch, p_holder, p_lease_ms,
-            case when after = 0 then l.clean else l.released end, n), n);
+            case when after = 0 then l.clean else l.released end, l.grant_serial + 1, n), n);
     when 'renew' then
         if after < 0 then
             return witness.as_answer('stale', l, n);
-        elsif after > 0 or not alive then
+        elsif after > 0 or not alive or not ours then
             return witness.as_answer('expired', l, n);
         end if;
-        return witness.as_answer('granted', witness.grant_lease(p_cluster, p_epoch, p_holder, p_lease_ms, l.clean, n),
-            n);
+        return witness.as_answer('granted', witness.grant_lease(p_cluster, p_epoch, p_holder, p_lease_ms, l.clean,
+            l.grant_serial, n), n);
     when 'release' then
-        if after <> 0 then
+        if after <> 0 or not ours then
             return witness.as_answer(case when after < 0 then 'stale' else 'expired' end, l, n);
         end if;
         update witness.lease set released = true, expires = least(expires, n), clock = greatest(clock, n)
+        where cluster = p_cluster returning * into l;
+        return witness.as_answer('done', l, n);
+    when 'promise' then
+        if after <= 0 or (p_epoch, p_holder collate "C") < (l.promised, l.promised_holder) then
+            return witness.as_answer('stale', l, n);
+        end if;
+        update witness.lease set promised = p_epoch, promised_holder = p_holder, clock = greatest(clock, n)
+        where cluster = p_cluster returning * into l;
+        return witness.as_answer('done', l, n);
+    when 'note' then
+        if after < 0 or after = 0 and (p_epoch, p_holder collate "C") < (l.promised, l.promised_holder) then
+            return witness.as_answer('stale', l, n);
+        elsif after > 0 or not alive or not ours or p_number < l.number
+                or p_number = l.number and p_note <> l.note then
+            return witness.as_answer('expired', l, n);
+        end if;
+        update witness.lease set number = p_number, note = p_note, clock = greatest(clock, n)
         where cluster = p_cluster returning * into l;
         return witness.as_answer('done', l, n);
     end case;
@@ -236,4 +272,5 @@ end
 $$;
 
 revoke execute on all functions in schema witness from public;
-grant execute on function witness.ask(text, uuid, bigint, text, bigint, text, integer, boolean) to baton_witness;
+grant execute on function witness.ask(text, uuid, bigint, text, bigint, text, integer, boolean, bigint, bigint, text)
+    to baton_witness;

@@ -147,7 +147,7 @@ def run(connection, name, *values):
     """A file of schema/queries; rows as dicts."""
     names = {"p%d" % (i + 1): adapt(value) for i, value in enumerate(values)}
     text = re.sub("^--.*\n", "", QUERIES[name], flags=re.M)  # a value of several lines would end the comment
-    text = re.sub(r"\$(\d)", r"%(p\1)s", text.replace("%", "%%"))
+    text = re.sub(r"\$(\d+)", r"%(p\1)s", text.replace("%", "%%"))
     with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
         cursor.execute(text, names)
         return [dict(row) for row in cursor.fetchall()] if cursor.description else []

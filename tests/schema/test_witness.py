@@ -1,4 +1,4 @@
-"""The witness grants one lease at a time (W1 to W5 of schema/witness), whatever two sessions do at once."""
+"""The witness grants one lease at a time (W1 to W6 of schema/witness), whatever two sessions do at once."""
 import threading
 
 import psycopg2
@@ -50,9 +50,10 @@ class Witness:
         cursor.execute(text)
         return cursor.fetchall() if cursor.description else None
 
-    def ask(self, what, number=None, holder=None, known=None, known_holder=None, adopt=False, session=None):
+    def ask(self, what, number=None, holder=None, known=None, known_holder=None, adopt=False, session=None, grant=0,
+            note=(0, "")):
         (row,) = run(session or self.node, "witness_ask", what, CLUSTER, number, holder, known, known_holder, LEASE_MS,
-                     adopt)
+                     adopt, grant, *note)
         return row
 
     def expect(self, result, *words, **more):
@@ -77,8 +78,8 @@ def test_only_one_function_may_be_called(witness):
     for statement in ("select * from witness.lease", "update witness.lease set epoch = 1", "delete from witness.lease",
                       "insert into witness.access values (true, false)", "select * from witness.access",
                       "select witness.check_durable()", "select witness.check_caller('%s', 'a')" % CLUSTER,
-                      "select witness.grant_lease('%s', 1, 'a', 1, true, now())" % CLUSTER,
-                      "select witness.found('%s', 1, 'a', 1, true, now())" % CLUSTER,
+                      "select witness.grant_lease('%s', 1, 'a', 1, true, 1, now())" % CLUSTER,
+                      "select witness.found('%s', 1, 'a', 1, true, 0, '', now())" % CLUSTER,
                       "select witness.look('%s', 'create', 0, '', true)" % CLUSTER,
                       "create table public.x ()", "create table witness.x ()", "alter table witness.lease disable trigger all",
                       "set session_replication_role = replica"):
@@ -89,6 +90,10 @@ def test_a_call_without_sense_changes_nothing(witness):
     witness.expect("done", "create", 3, "east-1")
     for words in (("steal", 4, "west-1"), ("acquire", None, "west-1"), ("acquire", 4, None), (None, 4, "west-1")):
         assert error_of(witness.ask, *words)[0] == "BW005", words
+    for words in (("create", 9, "west-1"), ("note", 3, "east-1")):
+        for note in ((None, ""), (1, None)):
+            assert error_of(lambda: witness.ask(*words, note=note, adopt=words[0] == "create"))[0] == "BW005", note
+    assert error_of(lambda: witness.ask("note", 3, "east-1", note=(1, "\u00fc" * 2049)))[0] == "23514"
     assert error_of(lambda: witness.ask("create", 9, "No Name", adopt=True))[0] == "23514"
     assert error_of(lambda: witness.ask("create", 0, "east-1", adopt=True))[0] == "23514"
     assert witness.own("select epoch, holder from witness.lease") == [(3, "east-1")]
@@ -227,6 +232,24 @@ def test_what_was_restored_grants_nothing(witness):
     row = witness.expect("done", "create", 7, "west-1", adopt=True)
     assert (row["epoch"], row["holder"], row["released"]) == (7, "west-1", False)
     witness.expect("held", "acquire", 9, "east-1")
+
+
+def test_a_note_waits_for_the_promise_and_sees_it(witness):
+    """W6: a candidate has the row; the note of the primary comes behind it, and is refused."""
+    witness.expect("done", "create", 3, "east-1")
+    promised = "update witness.lease set promised = 4, promised_holder = 'west-1'"
+    assert while_locked(witness, ("note", 3, "east-1"), promised)["result"] == "stale"
+    witness.expect("done", "create", 3, "east-1", adopt=True)
+    noted = "update witness.lease set number = 1, note = 'k=0'"
+    told = while_locked(witness, ("promise", 4, "west-1"), noted)
+    assert (told["result"], told["number"], told["note"]) == ("done", 1, "k=0")
+
+
+def test_promises_compare_by_bytes(witness):
+    witness.expect("done", "create", 3, "east-1")
+    witness.expect("done", "promise", 4, "a-b")
+    witness.expect("done", "promise", 4, "aa")
+    witness.expect("stale", "promise", 4, "a-c")
 
 
 def test_another_isolation_is_no_harm(witness):

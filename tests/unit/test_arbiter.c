@@ -5,171 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <inttypes.h>
-
 #include "controller/arbiter/arbiter_inner.h"
-#include "tests/unit/arbiter_world.h"
+#include "tests/unit/arbiter_asking.h"
 
 #define SHORT_MS     300  /* for calls that nobody answers */
 #define SHORT_MS_MAX 5000 /* that such a call may take on a busy machine */
 #define RACERS       4
 
 static struct world *worlds[2];
-
-/* ---- asking ---- */
-
-struct asked {
-    bool done;
-    struct arbiter_reply reply;
-};
-
-static void
-on_reply(void *data, const struct arbiter_reply *reply)
-{
-    struct asked *asked = data;
-    assert_false(asked->done);
-    asked->done = true;
-    asked->reply = *reply;
-}
-
-static struct arbiter *
-open_with(struct world *world, const struct arbiter_config *config,
-          const struct world_identity *identity, const char *cluster)
-{
-    struct err err = { 0 };
-    struct arbiter *arbiter = NULL;
-    struct arbiter_options options = { .loop = world->loop,
-                                       .config = config,
-                                       .cluster_id = cluster,
-                                       .node = "east-1",
-                                       .cert = identity->cert,
-                                       .key = identity->key };
-    pg_fixture_must(arbiter_open(&options, &arbiter, &err), &err, "open");
-    return arbiter;
-}
-
-static struct arbiter *
-open_at(struct world *world, const char *hosts[], const uint16_t ports[], size_t count,
-        const struct world_identity *identity)
-{
-    struct arbiter_config config;
-    world->config(world, hosts, ports, count, &config);
-    struct arbiter *arbiter = open_with(world, &config, identity, WORLD_CLUSTER);
-    arbiter_config_done(&config);
-    return arbiter;
-}
-
-static struct arbiter *
-open_port(struct world *world, uint16_t port, const struct world_identity *identity)
-{
-    const char *hosts[] = { "127.0.0.1" };
-    return open_at(world, hosts, &port, 1, identity);
-}
-
-static struct arbiter_reply
-ask(struct world *world, struct arbiter *arbiter, const struct arbiter_ask *what)
-{
-    struct asked asked = { 0 };
-    uint64_t before = clock_now_ms();
-    (void)arbiter_start(arbiter, what, on_reply, &asked);
-    assert_false(asked.done); /* never from inside */
-    assert_true(pg_fixture_until(world->loop, &asked.done, what->deadline_ms + WORLD_PATIENCE_MS));
-    const struct arbiter_reply *reply = &asked.reply;
-    assert_true(reply->sent_ms >= before && reply->answered_ms >= reply->sent_ms);
-    assert_int_equal(reply->op, what->op);
-    if (reply->result == ARBITER_UNCLEAR) {
-        assert_int_not_equal(reply->err.code, ERR_NONE);
-        assert_true(reply->err.text[0] != '\0');
-    }
-    if (reply->result == ARBITER_GRANTED) {
-        assert_true(reply->has_record && epoch_equal(&reply->epoch, &what->epoch));
-        assert_int_equal(reply->lease_ms, what->lease_ms);
-        assert_false(reply->released);
-    }
-    return *reply;
-}
-
-static struct arbiter_ask
-call_of(enum arbiter_op op, uint64_t number, const char *holder)
-{
-    return (struct arbiter_ask){ .op = op,
-                                 .epoch = epoch_make(number, holder),
-                                 .lease_ms = WORLD_LEASE_MS,
-                                 .deadline_ms = WORLD_DEADLINE_MS };
-}
-
-/* One call, and what must come of it. */
-static struct arbiter_reply
-expect(struct world *world, struct arbiter *arbiter, enum arbiter_op op, uint64_t number,
-       const char *holder, enum arbiter_result result)
-{
-    struct arbiter_ask what = call_of(op, number, holder);
-    struct arbiter_reply reply = ask(world, arbiter, &what);
-    if (reply.result != result)
-        fail_msg("%s: %s %" PRIu64 "/%s: %s, not %s (%s)", world->name, arbiter_op_name(op), number,
-                 holder, arbiter_result_name(reply.result), arbiter_result_name(result),
-                 reply.err.text);
-    return reply;
-}
-
-static struct arbiter_reply
-expect_known(struct world *world, struct arbiter *arbiter, enum arbiter_op op, uint64_t number,
-             const char *holder, uint64_t known, const char *known_holder,
-             enum arbiter_result result)
-{
-    struct arbiter_ask what = call_of(op, number, holder);
-    what.known = epoch_make(known, known_holder);
-    struct arbiter_reply reply = ask(world, arbiter, &what);
-    if (reply.result != result)
-        fail_msg("%s: %s: %s, not %s (%s)", world->name, arbiter_op_name(op),
-                 arbiter_result_name(reply.result), arbiter_result_name(result), reply.err.text);
-    return reply;
-}
-
-static void
-adopt(struct world *world, struct arbiter *arbiter, uint64_t number, const char *holder)
-{
-    struct arbiter_ask what = call_of(ARBITER_OP_CREATE, number, holder);
-    what.adopt = true;
-    struct arbiter_reply reply = ask(world, arbiter, &what);
-    assert_int_equal(reply.result, ARBITER_DONE);
-}
-
-static void
-record_is(const struct arbiter_reply *reply, uint64_t number, const char *holder, bool released)
-{
-    struct epoch epoch = epoch_make(number, holder);
-    assert_true(reply->has_record);
-    assert_true(epoch_equal(&reply->epoch, &epoch));
-    assert_int_equal(reply->released, released);
-}
-
-/* What most cases begin with: a record, and two nodes that ask. */
-struct pair {
-    struct world *world;
-    struct arbiter *east;
-    struct arbiter *west;
-};
-
-static struct pair
-pair_open(struct world *world)
-{
-    struct pair pair = { .world = world };
-    world->wipe(world);
-    pair.east = open_port(world, world->port, &world->east);
-    pair.west = open_port(world, world->port, &world->west);
-    struct arbiter_reply reply =
-        expect(world, pair.east, ARBITER_OP_CREATE, 3, "east-1", ARBITER_DONE);
-    record_is(&reply, 3, "east-1", false);
-    return pair;
-}
-
-static void
-pair_close(struct pair *pair)
-{
-    arbiter_close(pair->east);
-    arbiter_close(pair->west);
-}
 
 /* ---- the cases ---- */
 
@@ -453,6 +296,164 @@ test_clock_back(struct world *world)
     pair_close(&pair);
 }
 
+/* ---- grants, notes and promises ---- */
+
+static struct arbiter_reply
+expect_grant(struct world *world, struct arbiter *arbiter, enum arbiter_op op, uint64_t grant,
+             enum arbiter_result result)
+{
+    struct arbiter_ask what = call_of(op, 3, "east-1");
+    what.grant = grant;
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    if (reply.result != result)
+        fail_msg("%s: %s of grant %" PRIu64 ": %s", world->name, arbiter_op_name(op), grant,
+                 arbiter_result_name(reply.result));
+    return reply;
+}
+
+/* A6: the same epoch was acquired again, and what belongs to the time before comes late. */
+static void
+test_late(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_reply reply;
+    uint64_t first = expect_grant(world, pair.east, ARBITER_OP_ACQUIRE, 0, ARBITER_GRANTED).grant;
+    assert_true(first > 0);
+    assert_int_equal(expect_grant(world, pair.east, ARBITER_OP_RENEW, first, ARBITER_GRANTED).grant,
+                     first);
+    uint64_t second = expect_grant(world, pair.east, ARBITER_OP_ACQUIRE, 0, ARBITER_GRANTED).grant;
+    assert_int_equal(second, first + 1);
+    (void)expect_grant(world, pair.east, ARBITER_OP_RENEW, first, ARBITER_EXPIRED);
+    reply = expect_grant(world, pair.east, ARBITER_OP_RELEASE, first, ARBITER_EXPIRED);
+    record_is(&reply, 3, "east-1", false);
+    (void)expect_grant(world, pair.east, ARBITER_OP_RENEW, second, ARBITER_GRANTED);
+    (void)expect_grant(world, pair.east, ARBITER_OP_RENEW, 0, ARBITER_GRANTED);
+    adopt(world, pair.west, 3, "east-1"); /* a person's word is a grant as well */
+    (void)expect_grant(world, pair.east, ARBITER_OP_RENEW, second, ARBITER_EXPIRED);
+    uint64_t third = expect_grant(world, pair.east, ARBITER_OP_READ, 0, ARBITER_DONE).grant;
+    (void)expect_grant(world, pair.east, ARBITER_OP_RELEASE, third, ARBITER_DONE);
+    assert_int_equal(expect_grant(world, pair.east, ARBITER_OP_READ, 0, ARBITER_DONE).grant, third);
+    pair_close(&pair);
+}
+
+static struct arbiter_reply
+expect_note(struct world *world, struct arbiter *arbiter, uint64_t epoch, uint64_t number,
+            const char *note, enum arbiter_result result)
+{
+    bool west = epoch % 2 == 0; /* as the cases have it */
+    struct arbiter_ask what = call_of(ARBITER_OP_NOTE, epoch, west ? "west-1" : "east-1");
+    what.number = number;
+    what.note = note;
+    struct arbiter_reply reply = ask(world, arbiter, &what);
+    if (reply.result != result)
+        fail_msg("%s: note %" PRIu64 " '%s': %s (%s)", world->name, number, note,
+                 arbiter_result_name(reply.result), reply.err.text);
+    return reply;
+}
+
+static void
+note_is(struct world *world, struct arbiter *arbiter, uint64_t number, const char *note)
+{
+    struct arbiter_reply reply = expect(world, arbiter, ARBITER_OP_READ, 0, "", ARBITER_DONE);
+    assert_int_equal(reply.number, number);
+    assert_string_equal(reply.note, note);
+}
+
+/* A5: of the holder, while it has the lease, and never an older one in the place of a newer. */
+static void
+test_note(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    char longest[ARBITER_NOTE_SIZE] = "";
+    memset(longest, '"', sizeof longest - 1);
+    note_is(world, pair.east, 0, "");
+    (void)expect_note(world, pair.east, 3, 2, "{\"k\":0,\"why\":\"\\u00fc\"}", ARBITER_DONE);
+    (void)expect_note(world, pair.east, 3, 2, "another", ARBITER_EXPIRED);
+    (void)expect_note(world, pair.east, 3, 1, "", ARBITER_EXPIRED);
+    (void)expect_note(world, pair.east, 5, 3, "never had", ARBITER_EXPIRED);
+    note_is(world, pair.west, 2, "{\"k\":0,\"why\":\"\\u00fc\"}");
+    (void)expect_note(world, pair.east, 3, 4, longest, ARBITER_DONE);
+    (void)expect_note(world, pair.east, 3, 4, longest, ARBITER_DONE); /* its answer was lost */
+    struct arbiter_ask what = call_of(ARBITER_OP_NOTE, 3, "east-1");
+    what.grant =
+        expect(world, pair.east, ARBITER_OP_ACQUIRE, 3, "east-1", ARBITER_GRANTED).grant - 1;
+    what.number = 5;
+    struct arbiter_reply reply = ask(world, pair.east, &what);
+    assert_int_equal(reply.result, ARBITER_EXPIRED);
+
+    /* it outlives its holder's lease, and who comes next sees it in every answer */
+    world->expire(world);
+    (void)expect_note(world, pair.east, 3, 5, "too late", ARBITER_EXPIRED);
+    reply = expect(world, pair.west, ARBITER_OP_ACQUIRE, 4, "west-1", ARBITER_GRANTED);
+    assert_string_equal(reply.note, longest);
+    reply = expect(world, pair.west, ARBITER_OP_RENEW, 4, "west-1", ARBITER_GRANTED);
+    assert_string_equal(reply.note, longest);
+    (void)expect_note(world, pair.east, 3, 5, "of before", ARBITER_STALE);
+    (void)expect_note(world, pair.west, 4, 3, "", ARBITER_EXPIRED);
+    (void)expect_note(world, pair.west, 4, 5, "", ARBITER_DONE);
+    (void)expect(world, pair.west, ARBITER_OP_RELEASE, 4, "west-1", ARBITER_DONE);
+    (void)expect_note(world, pair.west, 4, 6, "released", ARBITER_EXPIRED);
+    note_is(world, pair.east, 5, "");
+    pair_close(&pair);
+}
+
+/* By a person's word nothing holds of before but what he is told to bring. */
+static void
+test_note_created(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_ask what = call_of(ARBITER_OP_CREATE, 3, "east-1");
+    what.number = 7;
+    what.note = "brought";
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_EXISTS);
+    note_is(world, pair.east, 0, "");
+    world->wipe(world);
+    (void)expect_note(world, pair.east, 3, 8, "", ARBITER_EMPTY);
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 4, "west-1", ARBITER_EMPTY);
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
+    note_is(world, pair.west, 7, "brought");
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 4, "west-1", ARBITER_DONE);
+    adopt(world, pair.east, 3, "east-1");
+    note_is(world, pair.west, 0, "");
+    (void)expect_note(world, pair.east, 3, 1, "again", ARBITER_DONE);
+    pair_close(&pair);
+}
+
+/* A5: once a later epoch is promised, its candidate has heard the last word of the one before. */
+static void
+test_promise(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_reply reply;
+    (void)expect_note(world, pair.east, 3, 1, "k=0", ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_PROMISE, 3, "east-1", ARBITER_STALE);
+    reply = expect(world, pair.west, ARBITER_OP_PROMISE, 6, "west-1", ARBITER_DONE);
+    record_is(&reply, 3, "east-1", false);
+    assert_string_equal(reply.note, "k=0");
+    assert_true(reply.remaining_ms > 0);
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 6, "west-1", ARBITER_DONE);
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 4, "west-1", ARBITER_STALE);
+    reply = expect_note(world, pair.east, 3, 2, "k=1", ARBITER_STALE);
+    assert_true(reply.promised.number == 6 && strcmp(reply.promised.holder, "west-1") == 0);
+    note_is(world, pair.west, 1, "k=0");
+    /* the lease is another matter */
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    /* a later epoch of its own may say more */
+    (void)expect(world, pair.east, ARBITER_OP_PROMISE, 7, "east-1", ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_RELEASE, 3, "east-1", ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 7, "east-1", ARBITER_GRANTED);
+    (void)expect_note(world, pair.east, 7, 2, "k=1", ARBITER_DONE);
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 6, "west-1", ARBITER_STALE);
+    /* also when nobody has the lease */
+    world->expire(world);
+    (void)expect(world, pair.west, ARBITER_OP_PROMISE, 8, "west-1", ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_ACQUIRE, 7, "east-1", ARBITER_GRANTED);
+    (void)expect_note(world, pair.east, 7, 3, "", ARBITER_STALE);
+    (void)expect_known(world, pair.west, ARBITER_OP_PROMISE, 8, "west-1", 9, "west-1",
+                       ARBITER_RESTORED);
+    pair_close(&pair);
+}
+
 /* ---- what does not answer, or answers nonsense ---- */
 
 static uint64_t
@@ -656,8 +657,10 @@ test_strangers(struct world *world)
     const char *hosts[] = { "127.0.0.1" };
     struct arbiter_reply reply;
     struct arbiter *other = open_port(world, world->port, &world->other);
-    static const enum arbiter_op ops[] = { ARBITER_OP_CREATE, ARBITER_OP_READ, ARBITER_OP_ACQUIRE,
-                                           ARBITER_OP_RENEW, ARBITER_OP_RELEASE };
+    static const enum arbiter_op ops[] = { ARBITER_OP_CREATE,  ARBITER_OP_READ,
+                                           ARBITER_OP_ACQUIRE, ARBITER_OP_RENEW,
+                                           ARBITER_OP_RELEASE, ARBITER_OP_PROMISE,
+                                           ARBITER_OP_NOTE };
     for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
         reply = expect(world, other, ops[i], 3, "east-1", ARBITER_UNCLEAR);
         assert_string_equal(reply.err.slug, "arbiter_denied");
@@ -712,6 +715,33 @@ test_race(struct world *world)
     }
     for (size_t i = 0; i < RACERS; i++)
         arbiter_close(racers[i]);
+    pair_close(&pair);
+}
+
+/* At the same moment: the note is refused, or it is in the answer to the promise (A5). */
+static void
+test_note_race(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    for (uint64_t round = 0; round < 20; round++) {
+        struct asked asked[2] = { 0 };
+        struct arbiter_ask note = call_of(ARBITER_OP_NOTE, 3, "east-1");
+        struct arbiter_ask promise = call_of(ARBITER_OP_PROMISE, 4, "west-1");
+        note.number = 1;
+        note.note = "k=0";
+        adopt(world, pair.east, 3, "east-1");
+        for (size_t i = 0; i < 2; i++) {
+            bool notes = (i + round) % 2 == 0;
+            (void)arbiter_start(notes ? pair.east : pair.west, notes ? &note : &promise, on_reply,
+                                &asked[notes ? 0 : 1]);
+        }
+        for (size_t i = 0; i < 2; i++)
+            assert_true(pg_fixture_until(world->loop, &asked[i].done, WORLD_PATIENCE_MS));
+        bool noted = asked[0].reply.result == ARBITER_DONE;
+        bool promised = asked[1].reply.result == ARBITER_DONE;
+        assert_true(noted || promised);
+        assert_true(!noted || !promised || strcmp(asked[1].reply.note, "k=0") == 0);
+    }
     pair_close(&pair);
 }
 
@@ -860,6 +890,10 @@ test_config(void **state)
     X(restored_read)                                                                               \
     X(restart)                                                                                     \
     X(clock_back)                                                                                  \
+    X(late)                                                                                        \
+    X(note)                                                                                        \
+    X(note_created)                                                                                \
+    X(promise)                                                                                     \
     X(hangs)                                                                                       \
     X(silent)                                                                                      \
     X(refused)                                                                                     \
@@ -869,6 +903,7 @@ test_config(void **state)
     X(tls)                                                                                         \
     X(strangers)                                                                                   \
     X(race)                                                                                        \
+    X(note_race)                                                                                   \
     X(cancel)                                                                                      \
     X(crowd)
 
