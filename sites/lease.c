@@ -103,6 +103,7 @@ start_wanting(struct lease *lease, struct lease_step_context *context)
     lease->epoch = context->event->epoch;
     lease->before = context->event->before;
     lease->ttl_ms = lease->config.ttl_ms;
+    lease->grant = 0;
     lease->wait_ms = 0;
     lease->clean = false;
     lease->last_known = false;
@@ -173,6 +174,7 @@ forget_arbiter(struct lease *lease, struct lease_step_context *context)
     lease->empty = false;
     lease->restored = false;
     lease->again = true;
+    lease->grant = 0;
     lease->at_ms = 0;
     lease->prior = (struct epoch){ 0 };
     lease->wait_ms = 0;

@@ -91,7 +91,8 @@ struct lease_record {
     uint64_t lease_ms;     /* as granted */
     uint64_t remaining_ms; /* at most, by the arbiter's clock; 0: has run out, or was released */
     bool released;
-    bool clean; /* when 'epoch' was granted, the one before had been released */
+    bool clean;     /* when 'epoch' was granted, the one before had been released */
+    uint64_t grant; /* counts every ACQUIRE that was granted */
 };
 
 struct lease_reply {
@@ -218,6 +219,7 @@ struct lease {
     uint64_t deadline_ms;   /* WAITING, HELD, FAILSAFE; else 0 */
     bool stopped;           /* nothing of ours acts */
     bool again;             /* to ACQUIRE, not to RENEW: it ran out, or the arbiter is another */
+    uint64_t grant;         /* the last of 'epoch'; 0: not known */
     struct epoch prior;     /* the latest below 'epoch' that the record showed since the WANT */
     struct lease_record at; /* WANTED: what was read ... */
     uint64_t at_ms;         /* ... by a question sent then; 0 for not yet */
@@ -270,6 +272,7 @@ struct lease_effect {
     uint32_t serial;
     struct epoch epoch;
     uint64_t lease_ms;
+    uint64_t grant; /* ASK_ARBITER: RENEW, RELEASE: it belongs to that one; 0: to any */
     uint64_t at_ms;
     bool may;
     struct lease_memory memory;

@@ -210,6 +210,8 @@ lease_take_grant(struct lease *lease, const struct lease_step_context *context)
 {
     lease->ttl_ms = lease->asked_ttl_ms;
     lease->again = false;
+    if (context->event->reply->known)
+        lease->grant = context->event->reply->record.grant;
     uint64_t deadline_ms = lease_end_of(context->event->reply->sent_ms, lease->ttl_ms);
     if (deadline_ms <= context->event->now_ms)
         return false;

@@ -70,7 +70,8 @@ on_reply(void *data, const struct arbiter_reply *from)
                     .lease_ms = from->lease_ms,
                     .remaining_ms = from->remaining_ms,
                     .released = from->released,
-                    .clean = from->clean },
+                    .clean = from->clean,
+                    .grant = from->grant },
         .text = from->err.text,
     };
     driver->lease_call = NULL;
@@ -119,6 +120,7 @@ ask_arbiter(struct driver *driver, const struct lease_effect *effect)
         .epoch = effect->epoch,
         .known = effect->memory.seen,
         .lease_ms = (uint32_t)effect->lease_ms,
+        .grant = effect->grant,
         .deadline_ms = effect->at_ms > now_ms ? (uint32_t)(effect->at_ms - now_ms) : 1,
     };
     driver->lease_question = question;

@@ -430,6 +430,62 @@ test_a_word_is_kept(void **state)
     assert_int_equal(bench.lease.sworn_ms, NOW + TTL);
 }
 
+static uint64_t
+step_and_see_grant(struct bench *bench, enum lease_event_kind on, enum lease_op op)
+{
+    struct lease_effects effects;
+    bench->event.kind = on;
+    assert_int_equal(lease_step(&bench->lease, &bench->event, &effects, NULL), ERR_NONE);
+    for (size_t i = 0; i < effects.count; i++) {
+        if (effects.list[i].kind == LEASE_DO_ASK_ARBITER && effects.list[i].op == op)
+            return effects.list[i].grant;
+    }
+    return UINT64_MAX;
+}
+
+/* What comes late to the arbiter must find that it belongs to an earlier grant. */
+static void
+test_a_question_names_its_grant(void **state)
+{
+    (void)state;
+    struct bench bench;
+    begin(&bench, LEASE_STATE_WANTED, LEASE_EV_REPLY);
+    granted_clean(&bench);
+    bench.reply.record.grant = 7;
+    (void)step_and_see_grant(&bench, LEASE_EV_REPLY, LEASE_OP_RENEW);
+    assert_int_equal(bench.lease.state, LEASE_STATE_HELD);
+    bench.lease.ask_ms = NOW;
+    assert_int_equal(step_and_see_grant(&bench, LEASE_EV_TICK, LEASE_OP_RENEW), 7);
+
+    expired(&bench); /* of another grant: it is acquired anew, as which no grant is named */
+    bench.reply.record.grant = 8;
+    (void)step_and_see_grant(&bench, LEASE_EV_REPLY, LEASE_OP_RENEW);
+    bench.lease.ask_ms = NOW;
+    assert_int_equal(step_and_see_grant(&bench, LEASE_EV_TICK, LEASE_OP_ACQUIRE), 0);
+    granted_clean(&bench);
+    bench.reply.record.grant = 9;
+    (void)step_and_see_grant(&bench, LEASE_EV_REPLY, LEASE_OP_RENEW);
+    (void)step_and_see_grant(&bench, LEASE_EV_CLOSE, LEASE_OP_RELEASE);
+    assert_int_equal(step_and_see_grant(&bench, LEASE_EV_STOPPED, LEASE_OP_RELEASE), 9);
+
+    begin(&bench, LEASE_STATE_WANTED, LEASE_EV_REPLY); /* of our epoch before: as it was read */
+    bench.lease.grant = 3;
+    read_our_own_that_stopped(&bench);
+    bench.reply.record.grant = 2;
+    assert_int_equal(step_and_see_grant(&bench, LEASE_EV_REPLY, LEASE_OP_RELEASE), 2);
+
+    begin(&bench, LEASE_STATE_HELD, LEASE_EV_WANT); /* nothing is known of the next epoch's */
+    bench.lease.grant = 3;
+    renewed_epoch(&bench);
+    (void)step_and_see_grant(&bench, LEASE_EV_WANT, LEASE_OP_READ);
+    assert_int_equal(bench.lease.grant, 0);
+    begin(&bench, LEASE_STATE_HELD, LEASE_EV_CONFIGURE); /* nor of another arbiter's */
+    bench.lease.grant = 3;
+    another_arbiter(&bench);
+    (void)step_and_see_grant(&bench, LEASE_EV_CONFIGURE, LEASE_OP_ACQUIRE);
+    assert_int_equal(bench.lease.grant, 0);
+}
+
 static void
 test_members_that_stay_keep_what_they_confirmed(void **state)
 {
@@ -498,6 +554,7 @@ main(void)
         cmocka_unit_test(test_nothing_is_allowed_before_the_settings_are_read),
         cmocka_unit_test(test_granted_is_said_of_one_epoch),
         cmocka_unit_test(test_a_word_is_kept),
+        cmocka_unit_test(test_a_question_names_its_grant),
         cmocka_unit_test(test_members_that_stay_keep_what_they_confirmed),
         cmocka_unit_test(test_what_was_released_needs_a_later_epoch),
         cmocka_unit_test(test_who_may_change_the_arbiter),
