@@ -1,6 +1,7 @@
 """Real HTTPS connector servers for tests and demo: a CA, a certificate each, one thread each."""
 import http.server
 import json
+import os
 import pathlib
 import socket
 import ssl
@@ -35,7 +36,7 @@ class Authority:
         return self.folder / certificate, self.folder / key
 
 
-def free_port(address, first=21000):
+def free_port(address, first=int(os.environ.get("BATON_SERVER_PORT", "21000"))):
     """Below the ports that outgoing connections take."""
     for port in range(first, 32000):
         with socket.socket() as probe:
