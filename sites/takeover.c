@@ -374,12 +374,15 @@ judge_promotion(struct judge *judge)
     const struct takeover_view *view = judge->view;
     for (size_t i = 0; i < view->peer_count; i++) {
         const struct takeover_peer *peer = &view->peers[i];
-        if (!is_fresh(view, peer) || is_primary(view, peer))
-            continue;
-        if (peer->facts.state == NODE_CANDIDATE) {
+        /* of the primary itself what it answered last counts only while it answers */
+        bool said = is_fresh(view, peer) &&
+                    (!is_primary(view, peer) || view->sight.https.kind == TAKEOVER_PATH_ANSWERS);
+        if (said && peer->facts.state == NODE_CANDIDATE) {
             fail(judge, "a promotion runs on %s", peer->facts.name);
             return;
         }
+        if (!said || is_primary(view, peer))
+            continue;
         if (peer->facts.state == NODE_CLOSED || peer->facts.state == NODE_PRIMARY ||
             peer->facts.state == NODE_DRAINING) {
             fail(judge, "%s is primary", peer->facts.name);

@@ -91,6 +91,8 @@ serve_follow(struct serve *serve)
     }
     serve_json(serve, json_object_new_object());
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
+    if (peer != NULL)
+        driver_takeover_heard(driver, peer, NULL);
 }
 
 /* ------------------------------------------------------------------ capture */

@@ -139,6 +139,11 @@ ARRANGE(connector_down, bench->view.connectors_ready = false;
         bench->view.connectors_text = "pam: connection refused")
 ARRANGE(needs_more_voters, bench->record.now.k = 1; bench->peers[1].heard = false)
 ARRANGE(promoted_elsewhere, bench->peers[1].facts.state = NODE_CANDIDATE)
+ARRANGE(it_renews_its_epoch, bench->peers[0].facts.state = NODE_CANDIDATE;
+        bench->peers[0].heard_ms = NOW - 300; bench->lease.record.remaining_ms = 0;
+        bench->view.sight.https.kind = TAKEOVER_PATH_ANSWERS)
+ARRANGE(it_renewed_when_it_was_lost, it_renews_its_epoch(bench);
+        bench->view.sight.https.kind = TAKEOVER_PATH_REFUSED)
 ARRANGE(another_is_primary, bench->peers[2].facts.state = NODE_CLOSED)
 ARRANGE(paused, bench->view.paused_until_ms = NOW + 600000;
         bench->view.pause_text = "anna: network work")
@@ -347,6 +352,10 @@ static const struct takeover_case cases[] = {
       TAKEOVER_START, 0 },
     { promoted_elsewhere, TAKEOVER_RULE_PROMOTION, FAIL, "a promotion runs on c-1", TAKEOVER_NEVER,
       0 },
+    { it_renews_its_epoch, TAKEOVER_RULE_PROMOTION, FAIL, "a promotion runs on a-1", TAKEOVER_NEVER,
+      0 },
+    { it_renewed_when_it_was_lost, TAKEOVER_RULE_PROMOTION, PASS, "no other promotion runs",
+      TAKEOVER_START, 0 },
     { another_is_primary, TAKEOVER_RULE_PROMOTION, FAIL, "d-1 is primary", TAKEOVER_NEVER, 0 },
     { paused, TAKEOVER_RULE_PAUSE, WAITS, "paused for 10 min more: anna: network work",
       TAKEOVER_WAIT, 600000 },
