@@ -201,18 +201,23 @@ on_slot_there(void *data, const struct err *err)
         serve_err(serve, err);
         return;
     }
-    CLEANUP(freep) char *host = NULL;
-    uint16_t port;
-    struct err fault;
-    if (home_split_address(home->advertise, HOME_PORT, &host, &port, &fault) != ERR_NONE) {
-        serve_err(serve, &fault);
+    const char *host;
+    const char *dbname;
+    uint64_t port;
+    CLEANUP(freep) char *key = str_printf("node/%s", home->node);
+    const struct cache_entry *entry = cache_get(driver->core->cache, key, "");
+    struct json_object *pg = entry == NULL ? NULL : json_get(cache_value(entry), "pg");
+    if (!json_get_string(pg, "host", &host) || !json_get_string(pg, "dbname", &dbname) ||
+        !json_get_u64(pg, "port", &port)) {
+        serve_fault(serve, ERR_CONFLICT, "no_database",
+                    "where the database of this node is, is not known here");
         return;
     }
     struct json_object *document = json_object_new_object();
     json_add_u64(document, "head", facts.applied.revision);
     json_add_string(document, "host", host);
-    json_add_u64(document, "port", home->pg.port);
-    json_add_string(document, "dbname", home->pg.dbname);
+    json_add_u64(document, "port", port);
+    json_add_string(document, "dbname", dbname);
     serve_json(serve, document);
 }
 

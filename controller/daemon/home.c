@@ -317,10 +317,10 @@ home_set_peers(struct home *home, const struct home_peer *peers, size_t count, s
 
 /* The DSN's own sslrootcert; the caller's. NULL: it names none. */
 static char *
-root_of_dsn(const struct home *home)
+root_of_dsn(const char *dsn)
 {
     char *found = NULL;
-    PQconninfoOption *options = PQconninfoParse(home->database, NULL);
+    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
     for (PQconninfoOption *at = options; at != NULL && at->keyword != NULL; at++) {
         if (strcmp(at->keyword, "sslrootcert") == 0 && at->val != NULL && at->val[0] == '/')
             found = str_dup(at->val);
@@ -329,11 +329,10 @@ root_of_dsn(const struct home *home)
     return found;
 }
 
-/* What cannot be read is left to libpq, which says so. */
-static enum err_code
-add_roots(const struct home *home, struct buf *conninfo, struct err *err)
+enum err_code
+home_add_roots(const struct home *home, const char *dsn, struct buf *conninfo, struct err *err)
 {
-    CLEANUP(freep) char *theirs = root_of_dsn(home);
+    CLEANUP(freep) char *theirs = root_of_dsn(dsn);
     CLEANUP(freep) char *ours = home_path(home, "ca.crt");
     CLEANUP(freep) char *path = home_path(home, "db.ca");
     CLEANUP(buf_done) struct buf roots = { 0 };
@@ -373,7 +372,7 @@ external_conninfo(const struct home *home, const char *role, struct buf *text, s
     pq_add_pair(text, "dbname", home->pg.dbname);
     pq_add_pair(text, "password", password.data);
     explicit_bzero(password.data, password.size);
-    return add_roots(home, text, err);
+    return home_add_roots(home, home->database, text, err);
 }
 
 enum err_code

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "controller/base/buf.h"
 #include "controller/base/err.h"
 
 #define HOME_PEERS_MAX     64
@@ -72,11 +73,16 @@ char *home_path(const struct home *home, const char *name);
 /*
  * Connection string for a role of the local database ("baton", "baton_owner"): socket folder when
  * managed, else the external server with the password of db.password. The caller's, may be secret.
- * Also makes db.ca: when that server shows the cluster's certificate, as other members ask it to,
- * our own connections must believe it, too.
  */
 MUST_CHECK enum err_code home_conninfo(const struct home *home, const char *role,
                                        char **ret_conninfo, struct err *err);
+/*
+ * To a connection string made of 'dsn', whose sslrootcert may know nothing of our cluster: db.ca
+ * instead, with both. When a server shows the node's certificate, as other members ask it to, our
+ * own connections must believe it, too. What cannot be read is left to libpq, which says so.
+ */
+MUST_CHECK enum err_code home_add_roots(const struct home *home, const char *dsn,
+                                        struct buf *conninfo, struct err *err);
 /* CA, certificate and key as the database's server names them in its subscriptions: absolute paths
  * when managed, else below the server's data directory, see local.tls_install(). The caller's. */
 void home_database_tls(const struct home *home, char *ret_paths[3]);

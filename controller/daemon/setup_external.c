@@ -31,7 +31,10 @@ connect_admin(const struct setup *setup, const char *database, PGconn **ret_conn
     buf_add_text(&text, resolved);
     if (database != NULL)
         pq_add_pair(&text, "dbname", database);
-    code = pq_connect_blocking(buf_text(&text), ret_connection, err);
+    if (setup->home->folder != NULL)
+        code = home_add_roots(setup->home, setup->admin, &text, err);
+    if (code == ERR_NONE)
+        code = pq_connect_blocking(buf_text(&text), ret_connection, err);
     OPENSSL_cleanse(text.data, text.size);
     buf_done(&text);
     return code;

@@ -11,7 +11,7 @@ PASSWORD = "plain-superuser-password"
 FIT = {"wal_level": "logical", "ssl": "on", "max_wal_senders": "10", "max_replication_slots": "15",
        "max_logical_replication_workers": "8", "max_worker_processes": "12", "max_connections": "40",
        "wal_retrieve_retry_interval": "50ms", "wal_sender_timeout": "5s", "wal_receiver_timeout": "5s",
-       "max_slot_wal_keep_size": "1GB", "restart_after_crash": "off"}
+       "max_slot_wal_keep_size": "1GB", "restart_after_crash": "off", "synchronous_commit": "local"}
 HBA = """local all all peer map=here
 hostssl all postgres 127.0.0.0/8 scram-sha-256
 hostssl baton baton 127.0.0.0/8 scram-sha-256
@@ -55,7 +55,7 @@ class Plain:
             if self.run_as else words
 
     def _run(self, *words):
-        done = subprocess.run(self._as(words), capture_output=True, text=True, cwd="/", env=self.env)
+        done = subprocess.run(self._as(words), capture_output=True, text=True, cwd="/", env=self.env, timeout=60)
         if done.returncode != 0:
             raise Failed(done.stderr)
         return done.stdout
@@ -78,9 +78,15 @@ class Plain:
         until("the plain server answers", lambda: self.sql("select 1") == "1")
         return self
 
-    def stop(self):
+    def reload(self):
+        """With pg_hba.conf and pg_ident.conf as they are now; the server's own settings stay."""
+        self._write("pg_hba.conf", self.hba)
+        self._write("pg_ident.conf", self.ident)
+        self.sql("select pg_reload_conf()")
+
+    def stop(self, how=signal.SIGINT):
         if self.process is not None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(how)
             self.process.wait(30)
             self.process = None
 

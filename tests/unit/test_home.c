@@ -171,6 +171,64 @@ conninfo_is_by_socket_or_with_the_password(void **state)
     assert_non_null(strstr(external, "port='5433'"));
 }
 
+/* The server may come to show the cluster's certificate: both CAs are believed then. */
+static void
+an_external_server_is_believed_by_either_ca(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    CLEANUP(home_freep) struct home *home = NULL;
+    CLEANUP(freep) char *conninfo = NULL;
+    CLEANUP(freep) char *again = NULL;
+    CLEANUP(freep) char *unreadable = NULL;
+    CLEANUP(freep) char *ours = str_printf("%s/db.ca", folder);
+    CLEANUP(buf_done) struct buf roots = { 0 };
+    write_text("node.json", managed_json);
+    write_text("db.password", "x");
+    write_text("theirs.crt", "THEIRS");
+    assert_int_equal(home_load(folder, &home, &err), ERR_NONE);
+    free(home->database);
+    home->database =
+        str_printf("host=127.0.0.1 sslmode=verify-full sslrootcert=%s/theirs.crt", folder);
+    CLEANUP(freep) char *wanted = str_printf("sslrootcert='%s'", ours);
+    assert_int_equal(home_conninfo(home, "baton", &conninfo, &err), ERR_NONE);
+    assert_false(str_ends(conninfo, wanted)); /* it has no CA yet: it is being made */
+    write_text("ca.crt", "OURS\n");
+    assert_int_equal(home_conninfo(home, "baton", &again, &err), ERR_NONE);
+    assert_true(str_ends(again, wanted));
+    assert_int_equal(file_read(ours, 4096, &roots, &err), ERR_NONE);
+    assert_string_equal(buf_text(&roots), "THEIRS\nOURS\n");
+    free(home->database);
+    home->database = str_dup("host=127.0.0.1 sslmode=verify-full sslrootcert=/nowhere/at.all");
+    assert_int_equal(home_conninfo(home, "baton", &unreadable, &err), ERR_NONE);
+    assert_false(str_ends(unreadable, wanted)); /* libpq says that it is not there */
+}
+
+/* Files of a managed server have a path; an external one finds them in its data directory. */
+static void
+each_server_names_its_files(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    CLEANUP(home_freep) struct home *home = NULL;
+    char *paths[3];
+    write_text("node.json", managed_json);
+    assert_int_equal(home_load(folder, &home, &err), ERR_NONE);
+    CLEANUP(freep) char *key = home_path(home, "pg/tls/server.key");
+    home_database_tls(home, paths);
+    assert_string_equal(paths[2], key);
+    for (size_t i = 0; i < 3; i++)
+        free(paths[i]);
+    free(home->database);
+    home->database = str_dup("host=127.0.0.1");
+    home_database_tls(home, paths);
+    assert_string_equal(paths[0], "baton_tls/ca.crt");
+    assert_string_equal(paths[1], "baton_tls/server.crt");
+    assert_string_equal(paths[2], "baton_tls/server.key");
+    for (size_t i = 0; i < 3; i++)
+        free(paths[i]);
+}
+
 static void
 one_process_holds_the_lock(void **state)
 {
@@ -392,6 +450,8 @@ main(void)
         cmocka_unit_test(each_faulty_member_is_named),
         cmocka_unit_test(no_node_says_what_to_do),
         cmocka_unit_test(conninfo_is_by_socket_or_with_the_password),
+        cmocka_unit_test(an_external_server_is_believed_by_either_ca),
+        cmocka_unit_test(each_server_names_its_files),
         cmocka_unit_test(one_process_holds_the_lock),
         cmocka_unit_test(addresses_are_split),
         cmocka_unit_test(a_token_comes_back_whole),
