@@ -119,8 +119,11 @@ run_queue(struct driver *driver)
     driver->stepping = true;
     while (driver->queue_count > 0) {
         struct driver_queued queued = driver->queue[driver->queue_first];
-        driver->queue_first = (driver->queue_first + 1) % DRIVER_QUEUE_MAX;
         driver->queue_count--;
+        /* an empty queue begins anew: going round it would touch a megabyte of memory for one event
+         */
+        driver->queue_first =
+            driver->queue_count == 0 ? 0 : (driver->queue_first + 1) % DRIVER_QUEUE_MAX;
         /* the copies moved with the element: point at them again */
         queued.node.facts = queued.node.facts == NULL ? NULL : &queued.facts;
         queued.promo.facts = queued.promo.facts == NULL ? NULL : &queued.facts;
