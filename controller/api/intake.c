@@ -34,6 +34,8 @@ struct post {
     struct intake *intake;
     struct list items;
     char primary[NODE_NAME_SIZE];
+    struct fetch *fetch;
+    uint64_t moved_ms; /* another was first seen to be primary; 0: not */
 };
 
 struct intake {
@@ -41,9 +43,9 @@ struct intake {
     struct fetch_client *peers; /* borrowed */
     struct list waiting;        /* for somebody to be primary, or for a retry */
     size_t waiting_count;
-    struct list ready; /* for a post */
-    struct list posts; /* under way */
-    size_t post_count;
+    struct list ready;            /* for a post */
+    struct list posts;            /* under way */
+    ev_timer look;                /* runs while a post is under way */
     ev_timer tick;                /* runs while something waits */
     char primary[NODE_NAME_SIZE]; /* when it was last looked for */
     struct epoch primary_epoch;
@@ -244,12 +246,21 @@ take_reply(struct post *post, const struct fetch_reply *reply)
 }
 
 static void
+end_post(struct post *post)
+{
+    struct intake *intake = post->intake;
+    ASSERT(list_empty(&post->items));
+    list_remove(&post->node);
+    free(post);
+    if (list_empty(&intake->posts))
+        ev_timer_stop(intake->core->loop, &intake->look);
+    pump(intake);
+}
+
+static void
 on_post(void *data, const struct fetch_reply *reply, const struct err *err)
 {
     struct post *post = data;
-    struct intake *intake = post->intake;
-    list_remove(&post->node);
-    intake->post_count--;
     if (reply != NULL) {
         take_reply(post, reply);
     } else {
@@ -260,9 +271,49 @@ on_post(void *data, const struct fetch_reply *reply, const struct err *err)
             cause.code = ERR_UNKNOWN_OUTCOME;
         fail_post(post, &cause, not_done);
     }
-    ASSERT(list_empty(&post->items));
-    free(post);
-    pump(intake);
+    end_post(post);
+}
+
+static bool
+is_for(const struct post *post, const struct driver_primary *primary)
+{
+    return strcmp(post->primary, primary->name) == 0;
+}
+
+/* Who took over has every write that was acknowledged; what the old primary was sent and has not
+ * answered may be among them. Nobody is served by waiting for a host that is gone. */
+static void
+give_up_post(struct post *post, const struct driver_primary *primary)
+{
+    struct err err;
+    fetch_cancel(post->fetch);
+    (void)err_set(&err, ERR_UNKNOWN_OUTCOME, "unknown_outcome",
+                  "no answer, and %s is primary now: the write may or may not be kept",
+                  primary->self ? "this node" : primary->name);
+    (void)err_mend(&err, "read the keys again before you repeat it");
+    fail_post(post, &err, false);
+    end_post(post);
+}
+
+static void
+on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct intake *intake = CONTAINER_OF(timer, struct intake, look);
+    struct driver_primary primary = driver_primary(intake->core->driver);
+    uint64_t now_ms = clock_now_ms();
+    struct post *late = NULL;
+    (void)loop, (void)events;
+    list_each (at, &intake->posts) {
+        struct post *post = CONTAINER_OF(at, struct post, node);
+        if (primary.name[0] == '\0' || is_for(post, &primary))
+            post->moved_ms = 0;
+        else if (post->moved_ms == 0)
+            post->moved_ms = now_ms;
+        else if (now_ms - post->moved_ms >= INTAKE_MOVED_MS)
+            late = post;
+    }
+    if (late != NULL) /* the next one at the next look */
+        give_up_post(late, &primary);
 }
 
 /* Moves what fits one post from 'ready' to it. */
@@ -288,6 +339,16 @@ fill_post(struct intake *intake, struct post *post, struct buf *body)
     intake->counters.posts++;
 }
 
+/* Those to a primary that is none any more hold up nothing. */
+static size_t
+count_posts(const struct intake *intake, const struct driver_primary *primary)
+{
+    size_t count = 0;
+    list_each (at, &intake->posts)
+        count += is_for(CONTAINER_OF(at, struct post, node), primary);
+    return count;
+}
+
 static void
 pump(struct intake *intake)
 {
@@ -303,7 +364,8 @@ pump(struct intake *intake)
         }
         return;
     }
-    while (!list_empty(&intake->ready) && intake->post_count < INTAKE_POSTS_MAX) {
+    size_t under_way = count_posts(intake, &primary);
+    for (; !list_empty(&intake->ready) && under_way < INTAKE_POSTS_MAX; under_way++) {
         CLEANUP(buf_done) struct buf body = { 0 };
         CLEANUP(freep) char *url = str_printf("https://%s/v1/peer/write", primary.address);
         struct post *post = mem_zero(1, sizeof *post);
@@ -312,7 +374,6 @@ pump(struct intake *intake)
         memcpy(post->primary, primary.name, sizeof post->primary);
         fill_post(intake, post, &body);
         list_add_tail(&intake->posts, &post->node);
-        intake->post_count++;
         uint64_t within_ms = setting_u64(SETTING_WRITE_HOLD_MS, source) +
                              setting_u64(SETTING_SYNC_COMMIT_WAIT_MS, source) +
                              INTAKE_POST_MARGIN_MS;
@@ -321,7 +382,9 @@ pump(struct intake *intake)
                                          .body = body.data,
                                          .body_size = body.size,
                                          .timeout_ms = (unsigned)within_ms };
-        (void)fetch_start(intake->peers, &request, on_post, post);
+        post->fetch = fetch_start(intake->peers, &request, on_post, post);
+        if (!ev_is_active(&intake->look))
+            ev_timer_again(intake->core->loop, &intake->look);
     }
 }
 
@@ -336,6 +399,7 @@ intake_new(struct core *core, struct fetch_client *peers)
     list_init(&intake->waiting);
     list_init(&intake->ready);
     list_init(&intake->posts);
+    ev_timer_init(&intake->look, on_look, INTAKE_LOOK_MS / 1000.0, INTAKE_LOOK_MS / 1000.0);
     ev_timer_init(&intake->tick, on_tick, INTAKE_TICK_MS / 1000.0, INTAKE_TICK_MS / 1000.0);
     return intake;
 }
@@ -362,6 +426,7 @@ intake_free(struct intake *intake)
         return;
     intake_stop(intake);
     ASSERT(list_empty(&intake->posts));
+    ev_timer_stop(intake->core->loop, &intake->look);
     free(intake);
 }
 

@@ -4,7 +4,8 @@
  *   submit -> our own writer (OPEN or HELD) ---------------------------> done
  *      ^  \-> POST /v1/peer/write at the primary, many in one ---------> done
  *      |  \-> nobody is primary: wait, at most write.hold_ms ----------> done (ERR_UNAVAILABLE)
- *      '--- fenced meanwhile, not sent: surely not done, so try again
+ *      |--- fenced meanwhile, not sent: surely not done, so try again
+ *      '--- sent, no answer, and another node is primary by now ------> done (unknown outcome)
  *
  *   N1  A write is sent a second time only when it surely was not done the first time (I4).
  *   N2  What another member forwarded to us is never forwarded again.
@@ -27,6 +28,8 @@
 #define INTAKE_TICK_MS        5
 #define INTAKE_RETRY_MS       50 /* after a try that failed, unless the primary changes first */
 #define INTAKE_POST_MARGIN_MS 2000
+#define INTAKE_LOOK_MS        100  /* whether who was asked is still primary */
+#define INTAKE_MOVED_MS       1000 /* so long he may still answer when another is */
 
 struct core;
 struct fetch_client;
