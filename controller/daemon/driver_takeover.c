@@ -67,7 +67,8 @@ set_pace(struct driver *driver, bool suspects)
         return;
     driver->suspects = suspects;
     driver->suspects_ms = clock_now_ms();
-    tell(driver, suspects ? "suspects" : "answers", "");
+    if (suspects || !is_primary_state(driver->node.state))
+        tell(driver, suspects ? "suspects" : "answers", "");
     if (suspects) {
         log_info("takeover.suspects", "primary=%s", driver->primary);
         driver->counters.suspicions++;

@@ -1,0 +1,93 @@
+"""Arbiters for tests: a real etcd, and a real witness. Both stand on loopback and are ended by process id."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from cluster import BUILD, PG_PORT, Failed, free_address, until
+from servers import free_port
+
+ETCD = shutil.which("etcd")
+
+
+class Etcd:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.address = free_address()
+        self.process = None
+        client = free_port(self.address)
+        self.url = "http://%s:%d" % (self.address, client)
+        self.peer_url = "http://%s:%d" % (self.address, free_port(self.address, client + 1))
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [ETCD, "--data-dir", str(self.folder / "data"), "--listen-client-urls", self.url,
+                 "--advertise-client-urls", self.url, "--listen-peer-urls", self.peer_url,
+                 "--initial-advertise-peer-urls", self.peer_url, "--initial-cluster", "default=" + self.peer_url,
+                 "--log-level", "error"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        until("etcd answers", lambda: subprocess.run(
+            ["curl", "-sf", "--max-time", "2", self.url + "/health"], capture_output=True).returncode == 0)
+        return self
+
+    def value(self):
+        """As `baton arbiter set` takes it."""
+        return {"kind": "etcd", "endpoints": [self.url]}
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Witness:
+    """`baton witness init` and `run`, for the clusters whose CA files are given."""
+
+    def __init__(self, folder, *cluster_cas):
+        self.base = pathlib.Path(folder)
+        self.base.mkdir(parents=True, exist_ok=True)
+        os.chmod(self.base, 0o755)
+        self.folder = self.base / "third"
+        self.address = free_address()
+        self.process = None
+        self.env = {name: value for name, value in os.environ.items()
+                    if not name.startswith("PG") and name not in ("BATON_DATA_DIR", "BATON_SERVER")}
+        words = [str(BUILD / "baton"), "witness", "init", "--listen", "%s:%d" % (self.address, PG_PORT),
+                 "--data-dir", str(self.folder)]
+        for ca in cluster_cas:
+            words += ["--cluster-ca", str(ca)]
+        if os.geteuid() == 0:
+            words += ["--run-as", "postgres"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=self.env, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise Failed("witness init: exit %d\n%s%s" % (done.returncode, done.stdout, done.stderr))
+
+    @property
+    def document(self):
+        return self.folder / "arbiter.json"
+
+    def value(self):
+        return json.loads(self.document.read_text())
+
+    def start(self):
+        with open(self.base / "log", "ab") as log:
+            self.process = subprocess.Popen([str(BUILD / "baton"), "witness", "run", "--data-dir", str(self.folder)],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                                            start_new_session=True)
+        return self
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
