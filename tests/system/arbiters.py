@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import urllib.request
 
 from cluster import BUILD, PG_PORT, Failed, free_address, until
 from servers import free_port
@@ -30,8 +31,7 @@ class Etcd:
                  "--initial-advertise-peer-urls", self.peer_url, "--initial-cluster", "default=" + self.peer_url,
                  "--log-level", "error"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        until("etcd answers", lambda: subprocess.run(
-            ["curl", "-sf", "--max-time", "2", self.url + "/health"], capture_output=True).returncode == 0)
+        until("etcd answers", lambda: urllib.request.urlopen(self.url + "/health", timeout=2).status == 200)
         return self
 
     def value(self):
