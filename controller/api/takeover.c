@@ -71,8 +71,15 @@ void
 serve_arbiter_test(struct call *call)
 {
     const char *node;
+    struct err err;
     if (!query_node(call, &node) || call_body(call, &test_shape, true) == NULL)
         return;
+    /* who names an address makes every member connect to it */
+    if (json_get(call->body, "arbiter") != NULL &&
+        auth_require(&call->caller, CALLER_ADMIN, &err) != ERR_NONE) {
+        call_fail(call, &err);
+        return;
+    }
     driver_test_arbiter(call->api->core->driver, node, call->body, on_answer, call);
 }
 

@@ -181,6 +181,13 @@ def test_roles_are_kept(three):
     assert viewer.ask("GET", "/v1/users").status == 403
     assert operator.ask("PUT", "/v1/config/app/x", {"value": 1}).status == 200
     assert operator.ask("POST", "/v1/tokens", {"site": "west"}).status == 403
+    nobody = {"arbiter": {"kind": "etcd", "endpoints": ["http://127.0.0.1:1"]}}
+    assert operator.ask("PUT", "/v1/arbiter", nobody).status == 403
+    assert operator.ask("POST", "/v1/arbiter/test", nobody).status == 403
+    assert operator.ask("POST", "/v1/arbiter/test", {}).json["code"] == "no_arbiter"
+    assert viewer.ask("PUT", "/v1/pause", {"for_s": 60, "reason": "x"}).status == 403
+    assert viewer.ask("POST", "/v1/check/timeouts", {}).status == 403
+    assert viewer.ask("GET", "/v1/why").status == 200
     assert operator.ask("GET", "/v1/peer/state").status == 403
     # the own password may be changed, and nothing else of the own row
     assert viewer.ask("PUT", "/v1/users/vera", {"role": "admin"}).status == 403

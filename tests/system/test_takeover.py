@@ -3,7 +3,9 @@ it should and only then, that nothing acknowledged is lost, and that never two a
 import datetime
 import json
 import os
+import shutil
 import signal
+import subprocess
 
 import jsonschema
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from arbiters import ETCD, Etcd, Witness
 from cluster import Cluster, logs, until
 from servers import Authority, Server
-from test_routes import API, Events
+from test_routes import API, Events, ask
 from writer import Writers
 
 pytestmark = pytest.mark.skipif(ETCD is None, reason="etcd is not installed: apt-get install etcd-server")
@@ -180,7 +182,13 @@ def test_an_arbiter_is_set_on_any_node(world):
     shown = cluster.east_1.cli("why").stdout
     assert "ready" in shown and "takeover.across_sites is manual" in shown
     assert "set by root@west-1" in cluster.east_2.cli("arbiter", "show").stdout
+    for node in cluster.nodes.values():
+        for path in ("/v1/status", "/v1/arbiter", "/v1/why", "/v1/budget", "/v1/doctor", "/v1/peer/state"):
+            ask(node, "GET", path)
     metrics = cluster.east_1.api("GET", "/metrics").body.decode()
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     assert 'baton_lease_state{state="HELD"} 1' in metrics and 'baton_takeover_mode{mode="automatic"} 1' in metrics
     assert 'baton_arbiter_replies_total{question="RENEW",result="GRANTED"}' in metrics
 
