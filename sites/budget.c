@@ -155,7 +155,7 @@ budget_compute(const struct setting_source *source, bool has_arbiter, unsigned m
         .lease = lease_config_from(source, has_arbiter ? 1 : 0),
         .has_arbiter = has_arbiter,
         .member_count = member_count,
-        .poll_ms = setting_u64(SETTING_PEER_POLL_MS, source),
+        .poll_ms = setting_check_interval_ms(source),
         .timeout_ms = setting_u64(SETTING_PEER_TIMEOUT_MS, source),
         .call_ms = setting_u64(SETTING_PROMOTE_CALL_MS, source),
         .step_ms = setting_u64(SETTING_PROMOTE_STEP_MS, source),

@@ -475,6 +475,13 @@ setting_text(enum setting_id id, const struct setting_source *source)
     return json_object_get_string(value.stored.value);
 }
 
+uint64_t
+setting_check_interval_ms(const struct setting_source *source)
+{
+    uint64_t own_ms = setting_u64(SETTING_CHECK_INTERVAL_MS, source);
+    return own_ms != 0 ? own_ms : setting_u64(SETTING_PEER_POLL_MS, source);
+}
+
 bool
 setting_use_alternate(const char *connector, const struct setting_source *source)
 {

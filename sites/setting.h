@@ -75,6 +75,16 @@
       LIVE, "pause between two automatic takeovers")                                               \
     X(TAKEOVER_PER_HOUR_MAX, "takeover.per_hour_max", INTEGER, "takeovers", 1, 60, "2", CLUSTER,   \
       LIVE, "more automatic takeovers than this within an hour need a person")                     \
+    X(CHECK_INTERVAL_MS, "check.interval_ms", INTEGER, "ms", 0, 60000, "0", NODE, LIVE,            \
+      "how often this node asks every other member for its state; 0: as peer.poll_ms says")        \
+    X(CHECK_TAKEOVER_DELAY_MS, "check.takeover_delay_ms", INTEGER, "ms", 0, 3600000, "0", NODE,    \
+      LIVE,                                                                                        \
+      "how long the primary must have been gone before this node takes over; 0: as "               \
+      "takeover.delay_ms says")                                                                    \
+    X(MEMBERS_MODE, "members.mode", CHOICE, "cluster|pair", 0, 0, "cluster", CLUSTER, LIVE,        \
+      "pair: the primary and one standby; another may join only in place of one that was lost "    \
+      "for "                                                                                       \
+      "three check intervals. cluster: any number")                                                \
     X(RTO_MS, "rto_ms", INTEGER, "ms", 0, 86400000, "0", CLUSTER, LIVE,                            \
       "how long an outage may last by your own rules: settings that could take longer are "        \
       "refused; see baton budget. 0: not declared")                                                \
@@ -274,6 +284,8 @@ void setting_value_done(struct setting_value *value);
 uint64_t setting_u64(enum setting_id id, const struct setting_source *source);
 bool setting_bool(enum setting_id id, const struct setting_source *source);
 const char *setting_text(enum setting_id id, const struct setting_source *source);
+/* How often this node asks the others: by its own setting, else by peer.poll_ms. */
+uint64_t setting_check_interval_ms(const struct setting_source *source);
 bool setting_use_alternate(const char *connector, const struct setting_source *source);
 
 /* Where one effective value must leave room for another: every pair that does not fit, at the key

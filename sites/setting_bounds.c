@@ -40,6 +40,11 @@ check_peers(const struct bounds *bounds)
         bounds, SETTING_PEER_POLL_MS, setting_u64(SETTING_PEER_POLL_MS, bounds->source),
         setting_u64(SETTING_PEER_STALE_MS, bounds->source) / 2,
         "a fact must be heard twice in peer.stale_ms, or one lost answer makes it unknown");
+    fail_at_most(bounds, SETTING_CHECK_INTERVAL_MS,
+                 setting_u64(SETTING_CHECK_INTERVAL_MS, bounds->source),
+                 setting_u64(SETTING_PEER_STALE_MS, bounds->source) / 2,
+                 "a fact must be heard twice in peer.stale_ms, or one lost answer makes it "
+                 "unknown");
 }
 
 static void

@@ -59,13 +59,20 @@ how_from(enum setting_id id, const struct setting_source *source)
     return strcmp(text, "unguarded") == 0 ? TAKEOVER_UNGUARDED : TAKEOVER_MANUAL;
 }
 
+uint64_t
+takeover_delay_ms(const struct setting_source *source)
+{
+    uint64_t own_ms = setting_u64(SETTING_CHECK_TAKEOVER_DELAY_MS, source);
+    return own_ms != 0 ? own_ms : setting_u64(SETTING_TAKEOVER_DELAY_MS, source);
+}
+
 struct takeover_settings
 takeover_settings_from(const struct setting_source *source)
 {
     return (struct takeover_settings){
         .within_site = how_from(SETTING_TAKEOVER_WITHIN_SITE, source),
         .across_sites = how_from(SETTING_TAKEOVER_ACROSS_SITES, source),
-        .delay_ms = setting_u64(SETTING_TAKEOVER_DELAY_MS, source),
+        .delay_ms = takeover_delay_ms(source),
         .cooldown_ms = setting_u64(SETTING_TAKEOVER_COOLDOWN_MS, source),
         .per_hour_max = setting_u64(SETTING_TAKEOVER_PER_HOUR_MAX, source),
         .priority = (unsigned)setting_u64(SETTING_TAKEOVER_PRIORITY, source),

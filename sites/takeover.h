@@ -89,6 +89,8 @@ struct takeover_settings {
     uint64_t digest_ms; /* a comparison of histories is good for so long */
 };
 struct setting_source;
+/* By this node's own setting, else by that of its site. */
+uint64_t takeover_delay_ms(const struct setting_source *source);
 struct takeover_settings takeover_settings_from(const struct setting_source *source);
 
 enum takeover_digest { TAKEOVER_DIGEST_UNKNOWN, TAKEOVER_DIGEST_SAME, TAKEOVER_DIGEST_DIFFERENT };

@@ -163,8 +163,8 @@ on_reloaded(struct tail_listener *tail, const struct cache_position *position)
 static void
 on_driver(void *data, const char *kind, struct json_object *document)
 {
-    static const char *const kinds[] = { "role", "promotion", "connector",
-                                         "node", "lease",     "takeover" };
+    static const char *const kinds[] = { "role",  "promotion", "connector", "node",
+                                         "lease", "takeover",  "alarm" };
     struct events *events = data;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         if (strcmp(kinds[i], kind) == 0)

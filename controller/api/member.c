@@ -1,7 +1,7 @@
 /*
  * member.c -- nodes, sites, join tokens, and a new machine that becomes a member.
  *
- *   token create -> token/ID {hash, site, expires_at}            the secret is shown once
+ *   token create -> token/ID {hash, site, host, expires_at}            the secret is shown once
  *   join         -> check, sign, one write: token used (if_match: only once, ever) and node/NAME
  *   node remove  -> one write: node/NAME removed                  refused from then on (auth.h U1)
  */
@@ -57,6 +57,17 @@ group_of(struct call *call, const char *reason, const char *key, struct json_obj
     return group;
 }
 
+/* node/NAME of one that is no member any more. The value is shared with the cache: a copy changes.
+ */
+static void
+put_removed(struct json_object *group, const struct cache_entry *node)
+{
+    struct json_object *value = NULL;
+    ASSERT(json_object_deep_copy(cache_value(node), &value, NULL) == 0);
+    json_add_bool(value, "removed", true);
+    writer_group_put(group, node->key, "", value, node->revision);
+}
+
 void
 serve_node_remove(struct call *call)
 {
@@ -78,11 +89,9 @@ serve_node_remove(struct call *call)
         call_fail(call, &err);
         return;
     }
-    /* the value is shared with the cache: a copy of it changes */
-    struct json_object *value = NULL;
-    ASSERT(json_object_deep_copy(cache_value(entry), &value, NULL) == 0);
-    json_add_bool(value, "removed", true);
-    call_write(call, group_of(call, reason, key, value, entry->revision), NULL);
+    struct json_object *group = writer_group(call->caller.author, reason);
+    put_removed(group, entry);
+    call_write(call, group, NULL);
 }
 
 /* ---- tokens ---- */
@@ -111,16 +120,19 @@ serve_token_list(struct call *call)
         int64_t expires_ms = 0;
         char when[CLOCK_TEXT_SIZE];
         const char *site = "";
+        const char *host = NULL;
         const char *used_by = NULL;
         const char *created_by = entry->author;
         const char *created_at = entry->at;
         (void)!json_get_string(value, "site", &site);
+        (void)!json_get_string(value, "host", &host);
         (void)!json_get_string(value, "used_by", &used_by);
         (void)!json_get_string(value, "created_by", &created_by);
         (void)!json_get_string(value, "created_at", &created_at);
         (void)!json_get_i64(value, "expires_ms", &expires_ms);
         json_add_string(token, "id", entry->key + strlen("token/")); /* A2: never the hash */
         json_add_string(token, "site", site);
+        json_add_string(token, "host", host);
         json_add_string(token, "state", token_state(value, clock_wall_ms()));
         json_add_string(token, "expires_at", clock_wall_text(expires_ms, when));
         json_add_string(token, "created_by", created_by);
@@ -134,6 +146,7 @@ serve_token_list(struct call *call)
 
 static const struct shape token_members[] = {
     { .name = "site", .type = SHAPE_TEXT, .required = true, .min = 1, .max = 63 },
+    { .name = "host", .type = SHAPE_TEXT, .min = 1, .max = 253 },
     { .name = "ttl_s", .type = SHAPE_INTEGER, .min = TOKEN_TTL_S_MIN, .max = TOKEN_TTL_S_MAX },
     { .name = "reason", .type = SHAPE_TEXT, .min = 0, .max = WRITER_REASON_SIZE_MAX },
     { .name = NULL },
@@ -195,6 +208,7 @@ on_token_written(struct call *call, const struct writer_result *result)
     json_add_string(document, "id", made->token.id);
     json_add_string(document, "token", text);
     json_add_string(document, "site", made->token.site);
+    json_add_string(document, "host", made->token.host);
     json_add_string(document, "expires_at", clock_wall_text(made->expires_ms, when));
     call_reply(call, 201, document);
 }
@@ -205,6 +219,7 @@ serve_token_create(struct call *call)
     struct err err;
     uint64_t ttl_s = TOKEN_TTL_S;
     const char *site = "";
+    const char *host = NULL;
     char hash[TOKEN_HASH_SIZE];
     char now[CLOCK_TEXT_SIZE];
     char key[TOKEN_ID_SIZE + 16];
@@ -218,6 +233,11 @@ serve_token_create(struct call *call)
         call_refuse(call, ERR_INVALID, "name_invalid", "'%.63s' is not a name for a site", site);
         return;
     }
+    if (json_get_string(call->body, "host", &host) && !home_is_host(host)) {
+        call_refuse(call, ERR_INVALID, "host_invalid", "'%.63s' is no name or address of a host",
+                    host);
+        return;
+    }
     struct new_token *made = mem_zero(1, sizeof *made);
     call->state = made;
     call->state_free = new_token_free;
@@ -225,6 +245,7 @@ serve_token_create(struct call *call)
     made->token.cluster = str_dup(home->cluster);
     made->token.cluster_id = str_dup(home->cluster_id);
     made->token.site = str_dup(site);
+    made->token.host = host == NULL ? NULL : str_dup(host);
     made->expires_ms = clock_wall_ms() + (int64_t)ttl_s * 1000;
     add_addresses(call, &made->token);
     if (read_pin(call, made->token.pin, &err) != ERR_NONE) {
@@ -235,6 +256,7 @@ serve_token_create(struct call *call)
     struct json_object *value = json_object_new_object();
     json_add_string(value, "hash", hash);
     json_add_string(value, "site", site);
+    json_add_string(value, "host", host);
     json_add_i64(value, "expires_ms", made->expires_ms);
     json_add_string(value, "used_by", NULL);
     json_add_string(value, "created_by", call->caller.author);
@@ -346,10 +368,11 @@ node_value(const struct setup_request *request, const char *site, unsigned gener
     return value;
 }
 
-/* The token's row and the node's: both are as they were looked at, or nothing is written. */
+/* The token's row and the node's: both are as they were looked at, or nothing is written. 'lost':
+ * the member whose place it takes, or NULL. */
 static struct json_object *
 join_group(struct call *call, const struct cache_entry *token, const struct cache_entry *node,
-           const struct setup_request *request)
+           const struct cache_entry *lost, const struct setup_request *request)
 {
     char key[SETTING_KEY_SIZE_MAX + 1];
     char author[AUTH_AUTHOR_SIZE];
@@ -363,6 +386,8 @@ join_group(struct call *call, const struct cache_entry *token, const struct cach
     (void)snprintf(key, sizeof key, "node/%s", request->node);
     writer_group_put(group, key, "", node_value(request, join->site, join->generation),
                      node == NULL ? 0 : node->revision);
+    if (lost != NULL)
+        put_removed(group, lost);
     return group;
 }
 
@@ -384,6 +409,15 @@ join_checked(struct call *call, const struct setup_request *request,
         call_fail(call, &err);
         return;
     }
+    char name[NODE_NAME_SIZE];
+    if (driver_admit(call->api->core->driver, name, &err) != ERR_NONE) {
+        call_fail(call, &err);
+        return;
+    }
+    (void)snprintf(key, sizeof key, "node/%s", name);
+    const struct cache_entry *lost = name[0] == '\0' ? NULL : cache_get(call_cache(call), key, "");
+    if (lost != NULL)
+        log_warn("join.replaces", "node=%s lost=%s", request->node, name);
     struct join *join = mem_zero(1, sizeof *join);
     call->state = join;
     call->state_free = join_free;
@@ -395,7 +429,7 @@ join_checked(struct call *call, const struct setup_request *request,
         call_fail(call, &err);
         return;
     }
-    call_write(call, join_group(call, token, node, request), on_joined);
+    call_write(call, join_group(call, token, node, lost, request), on_joined);
 }
 
 void
@@ -429,6 +463,14 @@ serve_join(struct call *call)
         setup_check_token(cache_value(token), &request, clock_wall_ms(), &site, &err) != ERR_NONE) {
         log_warn("join.refused", "node=%.63s address=%s", request.node, call->request->address);
         refuse_token(call);
+        return;
+    }
+    const char *host = NULL;
+    (void)!json_get_string(cache_value(token), "host", &host);
+    if (setup_check_host(host, request.address, &err) != ERR_NONE) {
+        log_warn("join.refused", "node=%.63s address=%s host=%s", request.node,
+                 call->request->address, host);
+        call_fail(call, &err);
         return;
     }
     join_checked(call, &request, token, site);

@@ -400,9 +400,10 @@ const struct command command_rows[] = {
     {
         .name = "token create",
         .operands = "",
-        .options = { OPTION_SITE | COMMAND_REQUIRED, OPTION_TTL, OPTION_REASON },
+        .options = { OPTION_SITE | COMMAND_REQUIRED, OPTION_HOST, OPTION_TTL, OPTION_REASON },
         .text = "make a token with which one host may join",
-        .example = "baton token create --site west --ttl 1h",
+        .example = "baton token create --site west --ttl 1h\n"
+                   "baton token create --site west --host west-1.example",
         .run = run_token_create,
     },
     {

@@ -67,6 +67,8 @@ enum option_type {
       "take the password from the first line of this file; - is standard input")                   \
     X(PASSWORD, "password", FLAG, NULL, NULL, "ask for a new password too")                        \
     X(TTL, "ttl", DURATION, "TIME", NULL, "how long the token works: 60s to 7d (1h)")              \
+    X(HOST, "host", TEXT, "HOST", NULL,                                                            \
+      "the only host that may join, by name or address, as it advertises itself (any)")            \
     X(REASON, "reason", TEXT, "TEXT", NULL, "why; recorded with the change")                       \
     X(IF_MATCH, "if-match", NUMBER, "REVISION", NULL,                                              \
       "only if the key still has this revision; 0: only if it does not exist")                     \

@@ -145,6 +145,8 @@ run_token_create(struct cli *cli, struct err *err)
     CLEANUP(json_putp) struct json_object *body = json_object_new_object();
     CLEANUP(json_putp) struct json_object *answer = NULL;
     json_add_string(body, "site", cli_value(cli, OPTION_SITE));
+    if (cli_value(cli, OPTION_HOST) != NULL)
+        json_add_string(body, "host", cli_value(cli, OPTION_HOST));
     if (cli_value(cli, OPTION_TTL) != NULL)
         json_add_u64(body, "ttl_s", arguments_duration_ms(&cli->arguments, OPTION_TTL, 0) / 1000);
     enum err_code code = connect_call(

@@ -21,6 +21,7 @@ show_tokens(const struct table_look *look, struct json_object *list)
     CLEANUP(table_freep) struct table *table = table_new(look);
     table_column(table, "ID", 0);
     table_column(table, "SITE", 0);
+    table_column(table, "HOST", 0);
     table_column(table, "STATE", 0);
     table_column(table, "EXPIRES (UTC)", 0);
     table_column(table, "MADE BY", 0);
@@ -30,6 +31,7 @@ show_tokens(const struct table_look *look, struct json_object *list)
         table_row(table);
         table_cell(table, TABLE_PLAIN, "%s", word_string(token, "id"));
         table_cell(table, TABLE_PLAIN, "%s", word_string(token, "site"));
+        table_cell(table, TABLE_PLAIN, "%s", word_or(token, "host", "any"));
         table_cell(table, state_tone(word_string(token, "state")), "%s",
                    word_string(token, "state"));
         table_cell(table, TABLE_PLAIN, "%s", word_time(word_string(token, "expires_at"), text));

@@ -388,7 +388,7 @@ on_poll(struct ev_loop *loop, ev_timer *timer, int revents)
     (void)revents;
     driver_poll_peers(driver);
     uint64_t poll_ms = cache_loaded(driver->core->cache)
-                           ? setting_u64(SETTING_PEER_POLL_MS, cache_settings(driver->core->cache))
+                           ? setting_check_interval_ms(cache_settings(driver->core->cache))
                            : DRIVER_FAST_POLL_MS;
     if (driver->node.state == NODE_FENCED && poll_ms > DRIVER_FAST_POLL_MS)
         poll_ms = DRIVER_FAST_POLL_MS;
@@ -431,6 +431,7 @@ on_upkeep(struct ev_loop *loop, ev_timer *timer, int revents)
     driver_lease_upkeep(driver);
     driver_takeover_look(driver);
     driver_act(driver);
+    driver_alarms_look(driver);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -616,6 +617,7 @@ driver_free(struct driver *driver)
     driver_stop(driver);
     driver_peers_done(driver);
     (void)json_object_put(driver->standbys);
+    (void)json_object_put(driver->alarms);
     free(driver->queue);
     free(driver);
 }

@@ -60,6 +60,10 @@ struct driver_primary {
     bool self;
 };
 struct driver_primary driver_primary(const struct driver *driver);
+/* members.mode: may one more node join? 'ret_lost': the member whose place it takes; "" for none.
+ * Errors as of pair_admit(). */
+MUST_CHECK enum err_code driver_admit(const struct driver *driver, char ret_lost[NODE_NAME_SIZE],
+                                      struct err *err);
 
 /*
  * Who takes the role when 'target', a site or a node, is promoted: the node itself; of a site the

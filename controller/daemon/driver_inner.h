@@ -60,6 +60,8 @@ struct driver_peer {
     /* what it says about taking over */
     bool able;
     unsigned priority;
+    uint64_t check_interval_ms; /* what it goes by; 0: it did not tell */
+    uint64_t takeover_delay_ms;
     char primary[NODE_NAME_SIZE]; /* whom it looks at */
     struct takeover_sight sight;  /* and how it sees him */
 };
@@ -150,6 +152,7 @@ struct driver {
     uint64_t roles_generation;
     uint64_t streaming_ms; /* when our subscription was last seen running */
     bool streaming;
+    struct json_object *alarms;   /* owned; those that last, see driver_alarms.c */
     uint64_t setaside_kept;       /* rows here that nobody has decided on */
     int certificate_days;         /* left of our certificate; -1 when not known */
     struct json_object *standbys; /* owned; rows of pg_stat_replication, or NULL */
@@ -284,6 +287,11 @@ void driver_serve_stop(struct driver *driver);
 
 void driver_fence_database(struct driver *driver);
 void driver_released(struct driver *driver);
+
+/* ---- driver_alarms.c ---- */
+
+/* Once a second: tells what has begun and what is over. */
+void driver_alarms_look(struct driver *driver);
 
 /* ---- driver_takeover.c ---- */
 

@@ -10,6 +10,7 @@
 #include "controller/daemon/driver_inner.h"
 #include "controller/daemon/setup.h"
 #include "controller/loop/cert.h"
+#include "sites/pair.h"
 #include "sites/setting.h"
 
 #define PEER_ANSWER_SIZE_MAX (16UL * 1024 * 1024) /* a snapshot */
@@ -123,6 +124,41 @@ driver_read_members(struct driver *driver)
         remember_members(driver);
     driver->members_generation++;
     driver_touch(driver);
+}
+
+static struct pair_member
+pair_member_of(const struct driver *driver, const struct driver_peer *peer)
+{
+    /* of whom nothing was heard: since this node is what it is */
+    uint64_t since_ms = peer->heard_ms != 0 ? peer->heard_ms : driver->node.since_ms;
+    struct pair_member member = { .silent_ms = clock_now_ms() - since_ms,
+                                  .interval_ms = peer->check_interval_ms };
+    (void)snprintf(member.name, sizeof member.name, "%s", peer->name);
+    if (member.interval_ms == 0)
+        member.interval_ms = setting_u64(SETTING_PEER_POLL_MS, cache_settings(driver->core->cache));
+    return member;
+}
+
+enum err_code
+driver_admit(const struct driver *driver, char ret_lost[NODE_NAME_SIZE], struct err *err)
+{
+    const struct setting_source *source = cache_settings(driver->core->cache);
+    struct driver_primary primary = driver_primary(driver);
+    struct pair_member standbys[NODE_MEMBERS_MAX] = { 0 };
+    const struct pair_member *lost;
+    size_t count = 0;
+    if (!primary.self) /* we are one, and here */
+        (void)snprintf(standbys[count++].name, NODE_NAME_SIZE, "%s", driver->node.self);
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        if (strcmp(driver->peers[i].name, primary.name) != 0)
+            standbys[count++] = pair_member_of(driver, &driver->peers[i]);
+    }
+    enum err_code code =
+        pair_admit(strcmp(setting_text(SETTING_MEMBERS_MODE, source), "pair") == 0, standbys, count,
+                   setting_u64(SETTING_PEER_STALE_MS, source), &lost, err);
+    (void)snprintf(ret_lost, NODE_NAME_SIZE, "%s",
+                   code != ERR_NONE || lost == NULL ? "" : lost->name);
+    return code;
 }
 
 void

@@ -218,6 +218,10 @@ driver_takeover_json(struct driver *driver)
     json_add_bool(object, "able", driver->takeover.able);
     json_add_u64(object, "priority",
                  setting_u64(SETTING_TAKEOVER_PRIORITY, cache_settings(driver->core->cache)));
+    json_add_u64(object, "check_interval_ms",
+                 setting_check_interval_ms(cache_settings(driver->core->cache)));
+    json_add_u64(object, "takeover_delay_ms",
+                 takeover_delay_ms(cache_settings(driver->core->cache)));
     json_add_string(object, "primary", driver->primary);
     json_add(object, "https", path_json(peer == NULL ? &untried : &peer->https));
     json_add(object, "postgres", path_json(&driver->postgres));
@@ -244,6 +248,9 @@ driver_takeover_read(struct driver_peer *peer, struct json_object *document)
     if (!json_get_bool(document, "able", &peer->able))
         peer->able = false;
     (void)!json_get_u64(document, "priority", &priority);
+    if (!json_get_u64(document, "check_interval_ms", &peer->check_interval_ms) ||
+        !json_get_u64(document, "takeover_delay_ms", &peer->takeover_delay_ms))
+        peer->check_interval_ms = peer->takeover_delay_ms = 0;
     (void)!json_get_string(document, "primary", &primary);
     peer->priority = (unsigned)priority;
     (void)snprintf(peer->primary, sizeof peer->primary, "%s", primary);

@@ -23,8 +23,8 @@
 
 /* ---- addresses ---- */
 
-static bool
-host_is_fine(const char *host)
+bool
+home_is_host(const char *host)
 {
     uint8_t address[16];
     if (host[0] == '\0' || strlen(host) > HOST_SIZE_MAX)
@@ -60,7 +60,7 @@ home_split_address(const char *text, uint16_t port_default, char **ret_host, uin
     }
     uint64_t number = port_default;
     CLEANUP(freep) char *name = str_printf("%.*s", (int)(length > 1024 ? 1024 : length), host);
-    if (!host_is_fine(name) || (port != NULL && !str_to_u64(port, 1, UINT16_MAX, &number))) {
+    if (!home_is_host(name) || (port != NULL && !str_to_u64(port, 1, UINT16_MAX, &number))) {
         (void)err_set(err, ERR_INVALID, "address", "'%.128s' is no address", text);
         return err_mend(err, "write HOST:PORT, 192.0.2.1:7443 or [2001:db8::1]:7443");
     }

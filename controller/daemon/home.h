@@ -93,6 +93,8 @@ void home_database_tls(const struct home *home, char *ret_paths[3]);
  */
 MUST_CHECK enum err_code home_lock(const struct home *home, int *ret_descriptor, struct err *err);
 
+/* A name or an address, without brackets and port. */
+bool home_is_host(const char *host);
 /* "ADDR:PORT", "[v6]:PORT", "HOST:PORT"; a missing port is 'port_default'. '*ret_host' is the
  * caller's, without brackets. */
 MUST_CHECK enum err_code home_split_address(const char *text, uint16_t port_default,

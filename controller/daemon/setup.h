@@ -112,6 +112,9 @@ MUST_CHECK enum err_code setup_read_request(struct json_object *body,
 MUST_CHECK enum err_code setup_check_token(struct json_object *token,
                                            const struct setup_request *request, int64_t now_ms,
                                            const char **ret_site, struct err *err);
+/* A token may be good for one host alone: ERR_DENIED names it and the one of 'address' (HOST:PORT).
+ * 'host' NULL or "" is any. */
+MUST_CHECK enum err_code setup_check_host(const char *host, const char *address, struct err *err);
 /*
  * Signs the CSR with the CA of data directory 'folder'. The certificate names the node, the hosts
  * of its address and PostgreSQL address, localhost and loopback, and nothing else from the asker.

@@ -317,6 +317,8 @@ setup_join(const struct setup_node *node, const char *token, struct setup_answer
         return code;
     code = setup_plan(&joining.setup, node, joining.token.cluster, joining.token.site, err);
     if (code == ERR_NONE)
+        code = setup_check_host(joining.token.host, joining.setup.home->advertise, err);
+    if (code == ERR_NONE)
         code = setup_take_folder(&joining.setup, err);
     if (code == ERR_NONE) {
         joining.setup.home->cluster_id = str_dup(joining.token.cluster_id);

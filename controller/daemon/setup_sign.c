@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "controller/base/check.h"
 #include "controller/base/file.h"
@@ -85,6 +86,26 @@ setup_check_token(struct json_object *token, const struct setup_request *request
     (void)err_set(err, ERR_LOGIN, "token_invalid",
                   "the join token is unknown, used, revoked or expired");
     return err_mend(err, "make a new one on a member: baton token create");
+}
+
+/* What a certificate is good for is the host that it names: a machine that only says that it is
+ * that host gets one that nobody believes of it. */
+enum err_code
+setup_check_host(const char *host, const char *address, struct err *err)
+{
+    CLEANUP(freep) char *asker = NULL;
+    uint16_t port;
+    if (host == NULL || host[0] == '\0')
+        return ERR_NONE;
+    enum err_code code = home_split_address(address, HOME_PORT, &asker, &port, err);
+    if (code != ERR_NONE || strcasecmp(host, asker) == 0)
+        return code;
+    (void)err_set(err, ERR_DENIED, "token_host",
+                  "the join token is for host '%s' alone, and this node is at '%s'", host, asker);
+    return err_mend(err,
+                    "join from '%s' with --advertise %s, or make a token for '%s': baton token"
+                    " create --host",
+                    host, host, asker);
 }
 
 /* ---- signing ---- */

@@ -30,6 +30,7 @@ token_done(struct token *token)
     freep(&token->cluster);
     freep(&token->cluster_id);
     freep(&token->site);
+    freep(&token->host);
     for (size_t i = 0; i < token->address_count; i++)
         freep(&token->addresses[i]);
     token->address_count = 0;
@@ -48,6 +49,8 @@ token_encode(const struct token *token)
     json_add_string(object, "cluster", token->cluster);
     json_add_string(object, "cluster_id", token->cluster_id);
     json_add_string(object, "site", token->site);
+    if (token->host != NULL)
+        json_add_string(object, "host", token->host);
     json_add_string(object, "id", token->id);
     json_add_string(object, "secret", token->secret);
     json_add(object, "addresses", addresses);
@@ -111,6 +114,7 @@ take_members(struct json_object *object, struct token *token, struct err *err)
     const char *id;
     const char *secret;
     const char *pin;
+    const char *host;
     if (!json_get_string(object, "cluster", &cluster) || !str_is_name(cluster))
         return wrong(err, "it has no cluster name");
     if (!json_get_string(object, "cluster_id", &cluster_id) || !is_uuid(cluster_id))
@@ -128,6 +132,11 @@ take_members(struct json_object *object, struct token *token, struct err *err)
     token->cluster = str_dup(cluster);
     token->cluster_id = str_dup(cluster_id);
     token->site = str_dup(site);
+    if (json_get_string(object, "host", &host)) {
+        if (!home_is_host(host))
+            return wrong(err, "its host is none");
+        token->host = str_dup(host);
+    }
     return take_addresses(object, token, err);
 }
 

@@ -2,7 +2,7 @@
  * token.h -- what `baton token create` prints and `baton join` takes: who the cluster is, where it
  * is reached, how its CA is recognised, and a secret that works once.
  *
- *     "baton1." base64url({"cluster","cluster_id","site","id","secret","addresses","pin"})
+ *     "baton1." base64url({"cluster","cluster_id","site","host"?,"id","secret","addresses","pin"})
  *
  * The database keeps SHA-256 of the secret: it has 256 random bits, so there is nothing to guess.
  */
@@ -25,6 +25,7 @@ struct token {
     char *cluster;    /* owned */
     char *cluster_id; /* owned */
     char *site;       /* owned */
+    char *host;       /* owned; the only one that may join; NULL: any */
     char id[TOKEN_ID_SIZE];
     char secret[TOKEN_SECRET_SIZE];
     char *addresses[TOKEN_ADDRESSES_MAX]; /* owned; HOST:PORT */

@@ -81,6 +81,15 @@ add_lag(struct json_object *object, uint64_t revision, uint64_t head)
              head == 0 ? NULL : json_object_new_uint64(head > revision ? head - revision : 0));
 }
 
+/* What a node goes by when it judges the primary: its own settings, which no other node has. */
+static void
+add_checks(struct json_object *object, uint64_t interval_ms, uint64_t delay_ms)
+{
+    bool known = interval_ms != 0;
+    json_add(object, "check_interval_ms", known ? json_object_new_uint64(interval_ms) : NULL);
+    json_add(object, "takeover_delay_ms", known ? json_object_new_uint64(delay_ms) : NULL);
+}
+
 static struct json_object *
 own_node(const struct core *core, uint64_t head)
 {
@@ -99,6 +108,8 @@ own_node(const struct core *core, uint64_t head)
     json_add_u64(object, "revision", facts.applied.revision);
     add_lag(object, facts.applied.revision, head);
     json_add_string(object, "digest", head == 0 ? "unknown" : "same"); /* as whose? */
+    add_checks(object, setting_check_interval_ms(cache_settings(core->cache)),
+               takeover_delay_ms(cache_settings(core->cache)));
     json_add_u64(object, "age_ms", 0);
     json_add_string(object, "address", core->home->advertise);
     json_add_string(object, "version", BATON_VERSION);
@@ -156,6 +167,7 @@ peer_node(const struct core *core, const struct driver_peer *peer, uint64_t head
         add_known(object, peer, head);
     else
         add_unknown(object, peer);
+    add_checks(object, peer->check_interval_ms, peer->takeover_delay_ms);
     json_add(object, "age_ms",
              peer->heard_ms == 0 ? NULL : json_object_new_uint64(now_ms - peer->heard_ms));
     json_add_string(object, "address", peer->address);
@@ -408,6 +420,28 @@ add_connector_alarms(struct json_object *list, struct json_object *connectors)
     }
 }
 
+/* Who meets a later epoch yields at once; what is seen here is a cut that somebody else bridges, or
+ * a moment. */
+static void
+add_two_primaries(const struct core *core, struct json_object *list)
+{
+    const struct driver *driver = core->driver;
+    uint64_t now_ms = clock_now_ms();
+    const char *first = driver->node.state == NODE_PRIMARY ? core->home->node : NULL;
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const struct driver_peer *peer = &driver->peers[i];
+        if (!is_known(core, peer, now_ms) || peer->facts.state != NODE_PRIMARY)
+            continue;
+        if (first != NULL)
+            view_add_alarm(
+                list, "two_primaries",
+                "%s and %s are both primary: the later epoch stays, and what the other wrote "
+                "is set aside there",
+                first, peer->name);
+        first = peer->name;
+    }
+}
+
 static struct json_object *
 alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks)
 {
@@ -432,6 +466,7 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
             view_add_alarm(list, "digest_different", "%s holds another history than %s", peer->name,
                            core->home->node);
     }
+    add_two_primaries(core, list);
     if (short_of_acks)
         view_add_alarm(list, "writes_wait",
                        "too few members receive: writes wait for acknowledgement");

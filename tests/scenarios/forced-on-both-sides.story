@@ -1,3 +1,4 @@
+# S47 of docs/decisions/0018.
 # A cut between the sites, and somebody on each side promotes and takes the loss on. Both sides write. When
 # the cut heals, the later pair, (2, west-1), wins; what the other side wrote is set aside there, none of it
 # vanishes.

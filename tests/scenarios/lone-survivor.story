@@ -1,3 +1,4 @@
+# S51 of docs/decisions/0018.
 # The whole east is lost, and a person takes the possible loss on. West-1 opens alone: from this epoch on no
 # acknowledgement is asked for, which its first row records. When the east returns, write 1 is set aside
 # where it was acknowledged, and the set grows again.

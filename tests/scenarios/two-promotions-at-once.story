@@ -1,3 +1,4 @@
+# S81 of docs/decisions/0018.
 # East-1 is lost, and two people promote at the same moment. Both candidates reach for epoch 2; the
 # pairs (2, east-2) and (2, west-1) are compared, so the later one wins everywhere, and the other ends.
 nodes east-1 east-2 west-1

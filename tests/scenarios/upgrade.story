@@ -1,3 +1,4 @@
+# S55 of docs/decisions/0018.
 # Secondaries first: each stops, gets the next schema and follows again. Then one of them leads, and the
 # old primary, whose schema is older now, follows only when it is upgraded too.
 nodes east-1 east-2 west-1

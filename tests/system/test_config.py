@@ -7,6 +7,7 @@ from cluster import until
 
 
 def test_any_node_accepts_a_write_and_all_have_it(three):
+    """S28."""
     for node in three.nodes.values():
         reply = node.put("app/from/" + node.name, {"by": node.name})
         assert reply.status == 200, reply.body
@@ -65,6 +66,7 @@ def test_limits_have_names(three):
 
 
 def test_scopes_are_kept_apart(three):
+    """S52."""
     node = three.east_1
     shared = node.put("connector/pam/use_alternate_server", True)
     assert (shared.status, shared.json["code"]) == (400, "key_scope")
@@ -77,6 +79,7 @@ def test_scopes_are_kept_apart(three):
 
 
 def test_history_rollback_and_who(three):
+    """S54."""
     east = three.east_1
     east.cli("config", "set", "app/colour", "red", "--reason", "first")
     revision = three.primary().head()[0]
@@ -129,6 +132,7 @@ def tcf(three):
 
 
 def test_local_settings_are_this_nodes_alone(three):
+    """S25."""
     west = three.west_1
     tcf(three)
     west.cli("local", "set", "connector/tcf/use_alternate_server", "true")
@@ -158,6 +162,7 @@ def test_local_settings_work_without_a_primary(three):
 
 
 def test_psql_users_write_through_the_same_gate(three):
+    """S44."""
     primary = three.primary()
     standby = next(node for node in three.nodes.values() if node is not primary)
     primary.sql("select shared.set('app/psql', '{\"by\": \"hand\"}', 'from psql')")

@@ -69,7 +69,7 @@ def flag(node, name, value):
 
 
 def test_multi_site_procedure(three, company):
-    """P1, P2, P4: save on the primary, tick at each secondary; nothing happens there until promotion."""
+    """S11, S57: P1, P2, P4: save on the primary, tick at each secondary; nothing happens there until promotion."""
     east, west = three.east_1, three.west_1
     # P4 step 1: the primary site saves the connector with both servers
     put(east, "connector/pam", connector(company, "pam"))
@@ -133,7 +133,7 @@ def test_a_connector_is_checked_as_a_whole_before_it_is_written(three):
 
 
 def test_a_dead_server_is_seen_and_stops_a_switchover(three, company):
-    """The latent server does not answer: the check says so, and may be overridden by name."""
+    """S49: The latent server does not answer: the check says so, and may be overridden by name."""
     east, west = three.east_1, three.west_1
     company.alternate.healthy = False
     try:
@@ -162,7 +162,7 @@ def test_exec_driver_is_tried_until_it_succeeds(three, folder, company):
 
 
 def test_single_site_procedure(folder, company):
-    """P3, P6: one site; the flag acts at once on saving; first save main, tick, fill alternate, untick."""
+    """S58: P3, P6: one site; the flag acts at once on saving; first save main, tick, fill alternate, untick."""
     with Cluster(folder / "single", name="single") as cluster:
         node = cluster.init("only-1", "only")
         # P6: main first

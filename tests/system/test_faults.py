@@ -187,7 +187,7 @@ def test_a_primary_whose_database_stands_still_is_not_shown_as_well(three):
 
 
 def test_a_primary_that_wakes_up_after_a_failover_writes_nothing(three):
-    """It slept through the promotion, database and all, with writes on their way that nobody acknowledges later."""
+    """S87: It slept through the promotion, database and all, with writes on their way that nobody acknowledges later."""
     old = three.primary()
     new, third = others(three, old)
     with Writers(three, [old], "app/slept") as writers:

@@ -38,6 +38,7 @@ def try_join(cluster, token, name):
 
 
 def test_a_token_joins_one_node_once(two):
+    """S26."""
     made = token_for(two.east_1)
     assert try_join(two, made["token"], "west-2").returncode == 0
     again = try_join(two, made["token"], "west-3")
@@ -109,6 +110,7 @@ def test_a_foreign_certificate_opens_nothing(two, folder):
 
 
 def test_a_removed_member_is_refused_at_once(two):
+    """S41."""
     removed = two.nodes["west-2"]
     context = removed.context()
     assert two.east_1.api("GET", "/v1/peer/state", context=context).status == 200

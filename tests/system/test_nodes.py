@@ -49,6 +49,7 @@ def attempt(empty, make=None, code=(2,), **options):
 
 
 def test_init_leaves_a_folder_alone_that_holds_something(refused):
+    """S14."""
     def make(folder):
         folder.mkdir(mode=0o750)
         (folder / "precious").write_text("data")
@@ -308,6 +309,7 @@ def serial(node, port):
 
 
 def test_sighup_takes_new_certificates_and_keeps_good_ones(mixed, folder):
+    """S53, S86."""
     node = mixed.west_1
     made = folder / "renewed"
     made.mkdir()
@@ -516,7 +518,7 @@ def test_a_primary_restored_from_an_old_copy_does_not_lead(mixed):
 
 
 def test_removing_a_member_shrinks_the_sync_set_first(mixed):
-    """With two left k is 0 again, and writes do not wait for one that is gone."""
+    """S27, S41: With two left k is 0 again, and writes do not wait for one that is gone."""
     gone = mixed.nodes["north-1"]
     listed = json.loads(mixed.east_1.cli("node", "list", "--json").stdout)["nodes"]
     assert {node["name"] for node in listed} == {"east-1", "west-1", "north-1"}

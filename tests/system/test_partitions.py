@@ -56,6 +56,7 @@ def nothing_is_lost(cluster, *all_writers):
 
 
 def test_a_standby_is_cut_off_and_the_writes_go_on(apart):
+    """S8."""
     primary = apart.primary()
     epoch = primary.status()["primary"]["epoch"]
     node, other = others(apart, primary)
@@ -77,7 +78,7 @@ def test_a_standby_is_cut_off_and_the_writes_go_on(apart):
 
 @pytest.mark.parametrize("both", [True, False], ids=["both ways", "one way"])
 def test_two_that_do_not_see_each_other_settle_by_the_third(apart, both):
-    """The primary and one standby are cut from one another; each sees the third."""
+    """S15: The primary and one standby are cut from one another; each sees the third."""
     primary = apart.primary()
     epoch = primary.status()["primary"]["epoch"]
     node, other = others(apart, primary)

@@ -21,7 +21,7 @@ def primaries(cluster):
 
 
 def test_switchover_loses_nothing_and_no_client_fails(three):
-    """Writes at every node while the role goes round: none is lost, none is refused."""
+    """S50: Writes at every node while the role goes round: none is lost, none is refused."""
     with Writers(three, three.nodes.values(), "app/switch") as writers:
         until("writes flow", lambda: writers.count() > 30)
         for target in ("west-1", "east-2", "east-1"):
@@ -38,6 +38,7 @@ def test_switchover_loses_nothing_and_no_client_fails(three):
 
 
 def test_promotion_is_recorded_with_who_why_and_how_long(three):
+    """S56."""
     three.promote("west", "--reason", "a drill")
     three.settled(k=1)
     record = json.loads(three.east_1.cli("promotion", "list", "--json").stdout)["promotions"][0]
@@ -63,12 +64,14 @@ def test_dry_run_says_what_would_happen_and_changes_nothing(three):
 
 
 def test_promoting_the_primary_is_refused(three):
+    """S24."""
     done = three.promote("east-1", check=False)
     assert done.returncode == 5
     assert "primary already" in done.stderr
 
 
 def test_promoting_nobody_is_refused(three):
+    """S22."""
     done = three.promote("north", check=False)
     assert done.returncode == 4
     assert "north" in done.stderr
@@ -102,7 +105,7 @@ def test_failover_after_kill_loses_nothing_and_the_old_primary_returns(three, wh
 
 
 def test_a_restarted_primary_is_fenced_until_its_peers_have_spoken(three):
-    """I11: alone it stays fenced; with one of them it goes on under the same epoch."""
+    """S48: I11: alone it stays fenced; with one of them it goes on under the same epoch."""
     primary = three.primary()
     epoch = primary.status()["primary"]["epoch"]
     rest = others(three, primary)
@@ -155,7 +158,7 @@ def test_a_stop_that_was_asked_for_alarms_nobody(three, role):
 
 
 def test_a_lone_survivor_needs_a_word(three):
-    """Two of three are gone: it might lack acknowledged writes, and nobody could acknowledge."""
+    """S51: Two of three are gone: it might lack acknowledged writes, and nobody could acknowledge."""
     survivor = next(node for node in three.nodes.values() if node is not three.primary())
     for node in others(three, survivor):
         node.kill()
@@ -173,6 +176,7 @@ def test_a_lone_survivor_needs_a_word(three):
 
 
 def test_two_orders_at_once_make_one_primary(three):
+    """S81."""
     old = three.primary()
     first, second = others(three, old)
     one = first.api("POST", "/v1/promote", {"target": first.name, "reason": "one"})

@@ -220,7 +220,7 @@ def test_people_may_not_speak_as_members(three):
 # ---- tokens
 
 def test_a_wrong_token_is_refused_whatever_is_wrong(three, made):
-    """Unknown, wrong secret, revoked: one answer, so that nobody learns which ids there are."""
+    """S40: Unknown, wrong secret, revoked: one answer, so that nobody learns which ids there are."""
     csr = certs.new_csr(made, "stranger", "/CN=stranger-1")
     revoked, good = token(three.east_1), token(three.east_1)
     three.east_1.cli("token", "revoke", revoked.body["id"])
@@ -349,6 +349,7 @@ def guest(three, made):
 
 
 def test_a_token_is_good_once(three, made, guest):
+    """S23."""
     for node in three.nodes.values():
         until("it is used up", lambda n=node: [entry["used_by"] for entry in n.api("GET", "/v1/tokens").json["tokens"]
                                                if entry["id"] == guest.token.body["id"]] == [GUEST])
@@ -379,7 +380,7 @@ def test_two_at_once_use_a_token_once(three, made):
 
 
 def test_the_ca_signs_the_name_that_was_let_in(made, ca, guest):
-    """Not the subject, the names or the powers that the request asked for."""
+    """S43: Not the subject, the names or the powers that the request asked for."""
     text = certs.openssl(made, "x509", "-in", guest.certificate, "-noout", "-text")
     assert re.search(r"Subject:.*CN = %s[,\n]" % GUEST, text)
     assert "east-1" not in text and "127.0.0.11" not in text and "CA:TRUE" not in text
@@ -488,6 +489,7 @@ def listening(pid):
 
 
 def test_nothing_listens_but_tls(three):
+    """S9."""
     for node in three.nodes.values():
         assert listening(node.daemon()) == {(node.address, PORT)}
         assert listening(node.postmaster()) == {(node.address, PG_PORT)}
@@ -624,6 +626,7 @@ def streamed(node, after):
 
 
 def test_secrets_stay_where_they_belong(three, folder):
+    """S14."""
     node = three.east_1
     start = node.head()[0]
     for each in three.nodes.values():

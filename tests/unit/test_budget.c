@@ -80,6 +80,7 @@ expect(const struct budget *budget, enum budget_case which, uint64_t detect_ms, 
     assert_int_equal(until_ms[BUDGET_ACT], detect_ms + writes_ms + act_ms);
 }
 
+/* S1, S2, S13. */
 static void
 test_defaults(void **state)
 {
@@ -118,6 +119,7 @@ test_tight_settings(void **state)
     store_done(&store);
 }
 
+/* S3, S4. */
 static void
 test_slow_looks_outlast_the_lease(void **state)
 {

@@ -145,6 +145,7 @@ shown(const struct row *row, size_t *ret_size)
     return out;
 }
 
+/* S6. */
 static void
 test_golden(void **state)
 {

@@ -547,7 +547,7 @@ is_reached(enum node_state from, enum node_event_kind on, enum node_state to)
     return false;
 }
 
-/* The printed table promises no more and no less than the cases reach. */
+/* S20, S21: The printed table promises no more and no less than the cases reach. */
 static void
 test_every_row_and_every_target_is_reached(void **state)
 {

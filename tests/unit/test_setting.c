@@ -344,6 +344,7 @@ expect_bound(const char *key, const char *value, const char *fault)
     store_done(&store);
 }
 
+/* S5. */
 static void
 test_bounds_between_keys(void **state)
 {

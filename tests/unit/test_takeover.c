@@ -429,6 +429,7 @@ static const struct takeover_case cases[] = {
     { nearer_can, TAKEOVER_RULE_ORDER, WAITS, "place 2: c-1 goes first", TAKEOVER_WAIT, 400 },
 };
 
+/* S85. */
 static void
 test_every_rule(void **state)
 {
