@@ -5,8 +5,8 @@
  * local.migration. Refused, with nothing changed: a database that is newer than this program, and
  * a recorded migration whose text was edited since.
  *
- * Secondaries are migrated before the primary: rows of a newer schema must find their columns. A
- * daemon therefore refuses to follow a primary whose migrate_newest() is higher than its own.
+ * Secondaries are migrated before the primary: rows of a newer schema must find their columns. When
+ * a node's turn has come is said by sites/upgrade.h; nobody follows a newer one (I14, sites/node.h).
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #include "controller/base/err.h"
 #include "controller/loop/worker.h"
 
-/* The version that this program needs, and sends to its peers. */
+/* The version that this program needs. */
 unsigned migrate_newest(void);
 
 /* Blocking. 0: nothing was ever migrated here. */
