@@ -539,6 +539,7 @@ driver_new(struct core *core)
     struct driver *driver = mem_zero(1, sizeof *driver);
     driver->core = core;
     driver->certificate_days = -1;
+    list_init(&driver->tasks);
     driver->queue = mem_zero(DRIVER_QUEUE_MAX, sizeof *driver->queue);
     driver->port = (struct repl_port){
         .data = driver, .query = port_query, .ask = port_ask, .after = port_after
@@ -588,6 +589,19 @@ driver_refresh_limits(struct driver *driver)
         driver->promo.limits = driver_promo_limits(driver);
 }
 
+static void
+stop_tasks(struct driver *driver)
+{
+    struct err err;
+    (void)err_set(&err, ERR_UNAVAILABLE, "stopping", "this node stops");
+    (void)err_mend(&err, "ask another member");
+    while (!list_empty(&driver->tasks)) {
+        struct driver_task *task = CONTAINER_OF(driver->tasks.next, struct driver_task, node);
+        list_remove(&task->node);
+        task->stop(task, &err);
+    }
+}
+
 void
 driver_stop(struct driver *driver)
 {
@@ -595,6 +609,7 @@ driver_stop(struct driver *driver)
         return;
     driver->running = false;
     driver_serve_stop(driver);
+    stop_tasks(driver);
     driver_lease_stop(driver);
     driver_takeover_stop(driver);
     tail_unlisten(&driver->tail);

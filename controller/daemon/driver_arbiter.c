@@ -69,6 +69,7 @@ driver_open_arbiter(struct driver *driver, struct json_object *value, struct arb
 /* ------------------------------------------------------------------ a change */
 
 struct change {
+    struct driver_task task;   /* until the record is made; the writer ends the rest */
     struct driver *driver;     /* borrowed */
     struct arbiter *arbiter;   /* owned; the new one, until its record is made */
     struct json_object *value; /* owned */
@@ -88,6 +89,7 @@ static void
 end_change(struct change *change, struct json_object *document, const struct err *err)
 {
     struct change copy = *change;
+    list_remove(&change->task.node);
     free(change);
     if (copy.arbiter != NULL) /* we may be inside of its answer */
         copy.driver->port.after(copy.driver, 0, close_later, copy.arbiter);
@@ -123,11 +125,20 @@ write_row(struct change *change)
 }
 
 static void
+stop_change(struct driver_task *task, const struct err *err)
+{
+    struct change *change = CONTAINER_OF(task, struct change, task);
+    arbiter_close(take_ptr(&change->arbiter));
+    end_change(change, NULL, err);
+}
+
+static void
 on_created(void *data, const struct arbiter_reply *reply)
 {
     struct change *change = data;
     struct err err;
     char text[EPOCH_TEXT_SIZE];
+    list_remove(&change->task.node);
     if (reply->result == ARBITER_DONE) {
         write_row(change);
         return;
@@ -176,6 +187,8 @@ start_change(struct change *change, struct json_object *value, bool adopt, struc
                                .deadline_ms = CHANGE_CREATE_MS,
                                .adopt = adopt };
     driver_lease_hold(driver);
+    change->task.stop = stop_change;
+    list_add_tail(&driver->tasks, &change->task.node);
     (void)arbiter_start(change->arbiter, &ask, on_created, change);
     return ERR_NONE;
 }
@@ -231,6 +244,7 @@ driver_set_arbiter(struct driver *driver, struct json_object *document, const ch
     (void)!json_get_string(document, "reason", &reason);
     struct change *change = mem_zero(1, sizeof *change);
     *change = (struct change){ .driver = driver, .done = done, .data = data };
+    list_init(&change->task.node);
     (void)snprintf(change->author, sizeof change->author, "%s", author);
     (void)snprintf(change->reason, sizeof change->reason, "%s", reason);
     change->value = json_object_get(value);
@@ -245,6 +259,7 @@ driver_set_arbiter(struct driver *driver, struct json_object *document, const ch
 /* ------------------------------------------------------------------ a test */
 
 struct test {
+    struct driver_task task;
     struct driver *driver;   /* borrowed */
     struct arbiter *arbiter; /* owned */
     bool in_force;           /* it is the one that is set */
@@ -317,13 +332,29 @@ say_result(const struct arbiter_reply *reply, bool in_force, struct said *ret)
         reply->err.mend[0] == '\0' ? "check its address, its CA and that it runs" : reply->err.mend;
 }
 
+static struct test
+end_test(struct test *test)
+{
+    struct test copy = *test;
+    list_remove(&test->task.node);
+    free(test);
+    return copy;
+}
+
+static void
+stop_test(struct driver_task *task, const struct err *err)
+{
+    struct test test = end_test(CONTAINER_OF(task, struct test, task));
+    arbiter_close(test.arbiter);
+    test.done(test.context, NULL, err);
+}
+
 static void
 on_tested(void *data, const struct arbiter_reply *reply)
 {
-    struct test test = *(struct test *)data;
+    struct test test = end_test(data);
     CLEANUP(json_putp) struct json_object *answer = json_object_new_object();
     struct said said;
-    free(data);
     say_result(reply, test.in_force, &said);
     json_add_bool(answer, "ok", said.ok);
     json_add_string(answer, "result", arbiter_result_name(reply->result));
@@ -349,7 +380,8 @@ driver_test_arbiter_here(struct driver *driver, struct json_object *document, re
         return;
     }
     struct test *test = mem_zero(1, sizeof *test);
-    *test = (struct test){ .driver = driver,
+    *test = (struct test){ .task = { .stop = stop_test },
+                           .driver = driver,
                            .arbiter = arbiter,
                            .in_force = json_get(document, "arbiter") == NULL,
                            .done = done,
@@ -357,6 +389,7 @@ driver_test_arbiter_here(struct driver *driver, struct json_object *document, re
     struct arbiter_ask ask = { .op = ARBITER_OP_READ, .deadline_ms = TEST_MS };
     if (test->in_force && driver->lease.memory.arbiter == entry->revision)
         ask.known = driver->lease.memory.seen;
+    list_add_tail(&driver->tasks, &test->task.node);
     (void)arbiter_start(arbiter, &ask, on_tested, test);
 }
 

@@ -25,7 +25,9 @@ struct path {
     const char *settings; /* the key that bounds it */
     uint64_t limit_ms;
     struct fetch_client *client; /* owned; of a member */
+    struct fetch *fetch;         /* under way, or NULL */
     struct arbiter *arbiter;     /* owned; of the arbiter */
+    ev_timer next;               /* asks again: from outside of what has answered */
     uint64_t began_us;
     uint64_t asked;
     uint64_t answered;
@@ -37,6 +39,7 @@ struct path {
 };
 
 struct check {
+    struct driver_task task;
     struct driver *driver; /* borrowed */
     uint64_t requests;
     uint64_t until_ms;
@@ -92,20 +95,42 @@ path_json(struct path *path)
 }
 
 static void
+free_check(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++) {
+        struct path *path = &check->paths[i];
+        ev_timer_stop(check->driver->core->loop, &path->next);
+        fetch_cancel(path->fetch);
+        fetch_client_close(path->client);
+        arbiter_close(path->arbiter);
+    }
+    list_remove(&check->task.node);
+    free(check);
+}
+
+static void
 end_check(struct check *check)
 {
     CLEANUP(json_putp) struct json_object *document = json_object_new_object();
     struct json_object *list = json_object_new_array();
+    driver_answer *done = check->done;
+    void *data = check->data;
     json_add_string(document, "node", check->driver->node.self);
-    for (size_t i = 0; i < check->count; i++) {
-        struct path *path = &check->paths[i];
-        (void)json_object_array_add(list, path_json(path));
-        fetch_client_close(path->client);
-        arbiter_close(path->arbiter);
-    }
+    for (size_t i = 0; i < check->count; i++)
+        (void)json_object_array_add(list, path_json(&check->paths[i]));
     json_add(document, "paths", list);
-    check->done(check->data, document, NULL);
-    free(check);
+    free_check(check);
+    done(data, document, NULL);
+}
+
+static void
+stop_check(struct driver_task *task, const struct err *err)
+{
+    struct check *check = CONTAINER_OF(task, struct check, task);
+    driver_answer *done = check->done;
+    void *data = check->data;
+    free_check(check);
+    done(data, NULL, err);
 }
 
 /* ------------------------------------------------------------------ one question after the other
@@ -123,9 +148,6 @@ note_error(struct path *path, const struct err *err, uint64_t took_us)
         path->errors++;
 }
 
-static void ask_next(void *context);
-
-/* From outside of what answered: it may be closed, and makes a new connection. */
 static void
 answered(struct path *path, const struct err *err)
 {
@@ -134,7 +156,8 @@ answered(struct path *path, const struct err *err)
         path->took_us[path->answered++] = took_us;
     else
         note_error(path, err, took_us);
-    path->check->driver->port.after(path->check->driver, 0, ask_next, path);
+    path->fetch = NULL;
+    ev_timer_start(path->check->driver->core->loop, &path->next);
 }
 
 static void
@@ -153,12 +176,12 @@ on_arbiter(void *data, const struct arbiter_reply *reply)
 }
 
 static void
-ask_next(void *context)
+ask_next(struct ev_loop *loop, ev_timer *timer, int revents)
 {
-    struct path *path = context;
+    struct path *path = CONTAINER_OF(timer, struct path, next);
     struct check *check = path->check;
-    if (path->asked == check->requests || clock_now_ms() >= check->until_ms ||
-        !check->driver->running) {
+    (void)loop, (void)revents;
+    if (path->asked == check->requests || clock_now_ms() >= check->until_ms) {
         if (--check->running == 0)
             end_check(check);
         return;
@@ -174,7 +197,7 @@ ask_next(void *context)
                                      .timeout_ms = (unsigned)path->limit_ms,
                                      .connect_timeout_ms = (unsigned)path->limit_ms };
     fetch_client_forget(path->client);
-    (void)fetch_start(path->client, &request, on_member, path);
+    path->fetch = fetch_start(path->client, &request, on_member, path);
 }
 
 /* ------------------------------------------------------------------ the paths */
@@ -188,6 +211,7 @@ add_path(struct check *check, const char *name, enum setting_id limit)
                            .settings = setting_row(limit)->name,
                            .limit_ms = setting_u64(limit, source) };
     (void)snprintf(path->name, sizeof path->name, "%s", name);
+    ev_timer_init(&path->next, ask_next, 0.0, 0.0);
     return path;
 }
 
@@ -211,16 +235,6 @@ add_arbiter(struct check *check, struct err *err)
     return driver_open_arbiter(check->driver, NULL, &path->arbiter, err);
 }
 
-static void
-drop_check(struct check *check)
-{
-    for (size_t i = 0; i < check->count; i++) {
-        fetch_client_close(check->paths[i].client);
-        arbiter_close(check->paths[i].arbiter);
-    }
-    free(check);
-}
-
 void
 driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *done, void *data)
 {
@@ -228,17 +242,19 @@ driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *d
     enum err_code code = ERR_NONE;
     struct check *check = mem_zero(1, sizeof *check);
     ASSERT(requests >= 1 && requests <= DRIVER_CHECK_MAX);
-    *check = (struct check){ .driver = driver,
+    *check = (struct check){ .task = { .stop = stop_check },
+                             .driver = driver,
                              .requests = requests,
                              .until_ms = clock_now_ms() + CHECK_ALL_MS,
                              .done = done,
                              .data = data };
+    list_add_tail(&driver->tasks, &check->task.node);
     for (size_t i = 0; code == ERR_NONE && i < driver->peer_count; i++)
         code = add_member(check, &driver->peers[i], &err);
     if (code == ERR_NONE && driver->arbiter_kind != ARBITER_MANUAL)
         code = add_arbiter(check, &err);
     if (code != ERR_NONE) {
-        drop_check(check);
+        free_check(check);
         done(data, NULL, &err);
         return;
     }
@@ -248,5 +264,5 @@ driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *d
     }
     check->running = check->count;
     for (size_t i = 0; i < check->count; i++)
-        driver->port.after(driver, 0, ask_next, &check->paths[i]);
+        ev_timer_start(driver->core->loop, &check->paths[i].next);
 }

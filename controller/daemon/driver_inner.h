@@ -66,6 +66,12 @@ struct driver_peer {
     struct takeover_sight sight;  /* and how it sees him */
 };
 
+/* What asks others by itself, for a person: when the driver stops, it ends at once. */
+struct driver_task {
+    struct list node;                                              /* in driver->tasks */
+    void (*stop)(struct driver_task *task, const struct err *err); /* frees it; answers */
+};
+
 /* An event with everything that it borrows. */
 struct driver_queued {
     bool to_promo;
@@ -130,6 +136,7 @@ struct driver {
     struct serve *released_for; /* a deactivation that waits until the lease is given back */
 
     struct driver_counters counters;
+    struct list tasks;
     struct takeover takeover;     /* the last verdict */
     char primary[NODE_NAME_SIZE]; /* the last one heard of */
     char primary_site[SITE_NAME_SIZE];

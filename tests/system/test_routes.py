@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -425,6 +426,37 @@ def test_timeouts_are_checked(three):
         three.east_2.signal("daemon", signal.SIGCONT)
     three.settled(k=1)
     refused(node, "POST", "/v1/check/timeouts", None, 400, "body_invalid", body={"requests": 101})
+
+
+def test_what_waits_for_others_ends_with_the_node(three):
+    """A node that is told to stop answers what it cannot finish, and ends in order."""
+    node, silent = three.east_2, socket.socket()
+    silent.bind(("127.0.0.250", 0))
+    silent.listen(1)  # takes connections and says nothing
+    nobody = {"arbiter": {"kind": "etcd", "endpoints": ["http://127.0.0.250:%d" % silent.getsockname()[1]]}}
+    answers = {}
+
+    def post(path, body):
+        answers[path] = node.api("POST", path, body).json
+
+    three.west_1.signal("daemon", signal.SIGSTOP)
+    try:
+        threads = [threading.Thread(target=post, args=pair) for pair in (
+            ("/v1/check/timeouts", {"requests": 50}), ("/v1/arbiter/test?node=east-2", nobody))]
+        for thread in threads:
+            thread.start()
+        until("both are under way", lambda: "baton_http_requests_pending 3" in node.api("GET", "/metrics").body.decode())
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(40) == 0
+        for thread in threads:
+            thread.join()
+    finally:
+        three.west_1.signal("daemon", signal.SIGCONT)
+        silent.close()
+    assert answers["/v1/check/timeouts"]["code"] == "stopping", answers
+    assert answers["/v1/arbiter/test?node=east-2"]["nodes"][0]["error"] == "this node stops", answers
+    node.start()
+    three.settled(k=1)
 
 
 # ---- events
