@@ -78,7 +78,10 @@ the_watchdog_is_fed_by_the_loop(void **state)
 static void
 without_systemd_nothing_happens(void **state)
 {
+    char late[64]; /* a slow loop fed the watchdog once more */
     (void)state;
+    while (recv(inbox, late, sizeof late, MSG_DONTWAIT) > 0)
+        continue;
     (void)unsetenv("NOTIFY_SOCKET");
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     struct notify *notify = notify_open(loop);
