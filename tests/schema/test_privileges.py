@@ -146,8 +146,8 @@ def test_every_query_is_one_statement_that_the_daemon_may_prepare(people):
     node, login = people
     connection = login("baton")
     for name, text in QUERIES.items():
-        if name in ("migration_prepare", "migration_record"):
-            continue
+        if name in ("migration_prepare", "migration_record") or name.startswith("witness_"):
+            continue  # of the owner, or of another database
         cursor = connection.cursor()
         cursor.execute("prepare q as " + text)
         cursor.execute("deallocate q")

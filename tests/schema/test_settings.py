@@ -98,7 +98,7 @@ def test_no_rules_are_refused(make):
     for rules in ([], {}):
         assert error_of(node.run, "key_rules_load", rules)[0] == "22023"
     assert error_of(node.run, "key_rules_load", [{"pattern": "x", "scope": "all"}])[0] == "23514"
-    assert node.own("select count(*) from local.key_rule") == [(11,)]
+    assert node.own("select count(*) from local.key_rule") == [(10,)]
 
 
 def test_events_are_bounded(make):
