@@ -479,6 +479,8 @@ on_probe(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct admit *admit = CONTAINER_OF(timer, struct admit, probe);
     (void)revents;
+    if (!cache_loaded(admit->core->cache)) /* our own address is in it */
+        return;
     ev_timer_stop(loop, timer);
     admit_probe(admit->core, on_probed, NULL);
 }

@@ -12,11 +12,17 @@ import stat
 import pytest
 
 import certs
+import cluster
 import plain
-from cluster import BUILD, PG_PORT, PORT, Cluster, free_address, until
+from cluster import BUILD, PG_PORT, PORT, Cluster, free_address
 
 NEXT = 9000  # the schema of the programs in BUILD/next
 USER = "postgres" if os.geteuid() == 0 else None
+
+
+def until(what, condition):
+    """Nodes start here often, beside other tests: longer than usual."""
+    return cluster.until(what, condition, 90)
 
 
 def attach(node, server):
@@ -30,8 +36,8 @@ def where(node, server):
             "--pg-advertise", "%s:%d" % (server.address, PG_PORT)]
 
 
-def make_server(cluster, name, address):
-    return plain.Plain(cluster.folder / ("server-" + name), address, PG_PORT, USER, cluster.env).start()
+def make_server(outside, name, address):
+    return plain.Plain(outside.folder / ("server-" + name), address, PG_PORT, USER, outside.env).start()
 
 
 def let_members_in(server):
@@ -62,21 +68,21 @@ def shown(address, ca):
 
 @pytest.fixture(scope="module")
 def outside(folder):
-    with Cluster(folder / "outside") as cluster:
-        cluster.servers = []
+    with Cluster(folder / "outside") as made:
+        made.servers = []
         try:
-            yield cluster
+            yield made
         finally:
-            for node in cluster.nodes.values():
+            for node in made.nodes.values():
                 node.stop()
-            for server in cluster.servers:
+            for server in made.servers:
                 server.stop()
 
 
-def next_server(cluster, name):
-    last = max([int(server.address.rsplit(".", 1)[1]) for server in cluster.servers], default=99)
-    server = make_server(cluster, name, free_address(last + 1))
-    cluster.servers.append(server)
+def next_server(outside, name):
+    last = max([int(server.address.rsplit(".", 1)[1]) for server in outside.servers], default=99)
+    server = make_server(outside, name, free_address(last + 1))
+    outside.servers.append(server)
     return server
 
 

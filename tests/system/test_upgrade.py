@@ -4,9 +4,15 @@ import subprocess
 
 import pytest
 
-from cluster import BUILD, Cluster, until
+import cluster
+from cluster import BUILD, Cluster
 
 NEXT = 9000  # the schema of the programs in BUILD/next
+
+
+def until(what, condition):
+    """Nodes start here often, beside other tests: longer than usual."""
+    return cluster.until(what, condition, 90)
 
 
 def upgrade(node):
@@ -43,9 +49,9 @@ def log_of(node):
 
 @pytest.fixture(scope="module")
 def three(folder):
-    with Cluster(folder / "three") as cluster:
-        cluster.three()
-        yield cluster
+    with Cluster(folder / "three") as made:
+        made.three()
+        yield made
 
 
 def test_the_last_primary_waits_for_the_others(three):
