@@ -6,7 +6,8 @@
  * a recorded migration whose text was edited since.
  *
  * Secondaries are migrated before the primary: rows of a newer schema must find their columns. When
- * a node's turn has come is said by sites/upgrade.h; nobody follows a newer one (I14, sites/node.h).
+ * a node's turn has come is said by sites/upgrade.h; nobody follows a newer one (I14,
+ * sites/node.h).
  */
 #pragma once
 
