@@ -94,6 +94,7 @@ class Sql:
         self.connection = psycopg2.connect(host=pg["socket"], port=pg["port"], dbname=pg["dbname"], user="baton")
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
+        self.cursor.execute("set synchronous_commit = on")  # as the writer's connection
 
     def write(self, key, value):
         group = [{"author": "bench", "changes": [{"key": key, "value": value}]}]
