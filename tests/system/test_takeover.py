@@ -18,9 +18,8 @@ from writer import Writers
 
 pytestmark = pytest.mark.skipif(ETCD is None, reason="etcd is not installed: apt-get install etcd-server")
 
-TTL_MS = 3000
-FAST = {"lease.ttl_ms": TTL_MS, "lease.renew_ms": 500, "peer.poll_ms": 250, "peer.timeout_ms": 1000,
-        "peer.stale_ms": 2000, "takeover.delay_ms": 200, "takeover.cooldown_ms": 0, "takeover.per_hour_max": 60}
+TTL_MS = 5000  # the times are as people have them: shorter ones are too short for a busy machine
+SETTINGS = {"peer.poll_ms": 500, "takeover.cooldown_ms": 0, "takeover.per_hour_max": 60}
 # One line for each time that a connector server is put in or out of use, in a place that all nodes share.
 ACTIVATE = """#!/bin/sh
 echo "$BATON_NODE $BATON_KIND $BATON_EPOCH $BATON_EPOCH_HOLDER" >> %s
@@ -40,7 +39,7 @@ class World:
         self.etcd = Etcd(folder / "etcd")
         self.cluster = Cluster(folder / "three")
         self.connector = {"main": self.server.document(), "target_connectors": ["ad"],
-                          "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000},
+                          "probe": {"path": "/health", "interval_ms": 5000, "timeout_ms": 5000},
                           "activation": [{"driver": "exec", "command": [str(script)], "timeout_ms": 5000}]}
 
     def close(self):
@@ -77,7 +76,7 @@ def world(folder):
     try:
         world.etcd.start()
         cluster = world.cluster.three()
-        changes = [{"key": key, "value": value} for key, value in FAST.items()]
+        changes = [{"key": key, "value": value} for key, value in SETTINGS.items()]
         assert cluster.east_1.api("POST", "/v1/config", {"changes": changes}).status == 200
         assert cluster.east_1.put("connector/pam", world.connector).status == 200
         until("it is in use", lambda: world.acts(cluster.east_1))
@@ -134,9 +133,9 @@ def at_rest(world, *candidates):
     """All follow one primary, it holds the lease, and these could take over."""
     cluster = world.cluster
     cluster.settled(k=1)
-    until("the lease is held", lambda: held(cluster))
+    until("the lease is held", lambda: held(cluster), 60)
     for name in candidates:
-        until(name + " is ready", lambda n=name: ready(cluster.nodes[n]))
+        until(name + " is ready", lambda n=name: ready(cluster.nodes[n]), 60)
 
 
 def last_takeover(node):
@@ -275,7 +274,7 @@ def test_a_daemon_that_dies_comes_back_by_itself(world):
     until("it is primary again", lambda: primary.state() == "PRIMARY", 60)
     at_rest(world)
     assert epoch(primary) == number
-    set_keys(cluster, takeover__delay_ms=FAST["takeover.delay_ms"])
+    set_keys(cluster, takeover__delay_ms=None)
     assert world.nobody_acted_twice()
 
 
