@@ -312,9 +312,12 @@ static void
 on_written(void *data, const struct writer_result *result, const struct err *err)
 {
     struct call *call = data;
-    if (err != NULL)
+    if (err != NULL) {
         call_fail(call, err);
-    else if (call->written != NULL)
+        return;
+    }
+    fresh_note(call->api->fresh, result);
+    if (call->written != NULL)
         call->written(call, result);
     else
         call_reply_written(call, 200, result);
@@ -439,6 +442,19 @@ metrics_are_open(const struct api *api, const struct route_match *match)
            setting_bool(SETTING_METRICS_PUBLIC, cache_settings(api->core->cache));
 }
 
+/* A4 */
+static bool
+shows_what_was_written(enum route_id id)
+{
+    if (id == ROUTE_login || id == ROUTE_join)
+        return true;
+    if (id == ROUTE_metrics || id == ROUTE_version || id == ROUTE_status || id == ROUTE_doctor ||
+        id == ROUTE_events)
+        return false;
+    return routes[id].verb == HTTP_VERB_GET && routes[id].role != CALLER_NONE &&
+           routes[id].role != CALLER_NODE;
+}
+
 static void
 serve(struct call *call)
 {
@@ -460,6 +476,12 @@ serve(struct call *call)
         handlers[call->match.id](call);
 }
 
+static void
+on_fresh(struct fresh_waiter *waiter)
+{
+    serve(CONTAINER_OF(waiter, struct call, waiter));
+}
+
 void
 api_handle(void *data, struct http_request *request)
 {
@@ -476,8 +498,10 @@ api_handle(void *data, struct http_request *request)
     call->request = request;
     call->match = match;
     call->started_us = clock_now_us();
+    call->waiter.go_on = on_fresh;
     list_add_tail(&api->calls, &call->node);
-    serve(call);
+    if (!shows_what_was_written(match.id) || !fresh_wait(api->fresh, &call->waiter))
+        serve(call);
 }
 
 /* ---- life ---- */
@@ -521,6 +545,7 @@ api_new(struct core *core, struct api **ret_api, struct err *err)
     }
     api->auth = auth_new(core);
     api->intake = intake_new(core, api->peers);
+    api->fresh = fresh_new(core);
     api->events = events_new(core, api->pq);
     api->page = status_page_new(core);
     *ret_api = api;
@@ -539,6 +564,7 @@ api_stop(struct api *api)
     if (api == NULL || api->stopping)
         return;
     api->stopping = true;
+    fresh_stop(api->fresh);
     intake_stop(api->intake);
     events_stop(api->events);
 }
@@ -555,6 +581,7 @@ api_free(struct api *api)
     events_free(api->events);
     status_page_free(api->page);
     intake_free(api->intake);
+    fresh_free(api->fresh);
     auth_free(api->auth);
     free(api);
 }

@@ -11,6 +11,7 @@
 
 #include "controller/api/api.h"
 #include "controller/api/auth.h"
+#include "controller/api/fresh.h"
 #include "controller/api/intake.h"
 #include "controller/api/route.h"
 #include "controller/base/buf.h"
@@ -35,6 +36,7 @@ struct api {
     struct fetch_client *peers; /* owned; forwarded writes and questions to other members */
     struct auth *auth;          /* owned */
     struct intake *intake;      /* owned */
+    struct fresh *fresh;        /* owned */
     struct events *events;      /* owned */
     struct status_page *page;   /* owned */
     struct list calls;
@@ -52,6 +54,7 @@ typedef void call_written(struct call *call, const struct writer_result *result)
 struct call {
     struct list node; /* in api->calls */
     struct api *api;  /* borrowed */
+    struct fresh_waiter waiter;
     struct http_request *request;
     struct route_match match;
     struct caller caller;

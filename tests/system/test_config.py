@@ -17,6 +17,16 @@ def test_any_node_accepts_a_write_and_all_have_it(three):
             until("it is there", lambda n=node, o=other: n.get("app/from/" + o.name) == {"by": o.name})
 
 
+def test_a_node_shows_what_was_written_through_it(three):
+    """At once, also where the row has yet to arrive."""
+    for number in range(40):
+        for node in three.nodes.values():
+            key = "app/own/" + node.name
+            assert node.put(key, number).status == 200
+            reply = node.api("GET", "/v1/config/" + key)
+            assert reply.json["value"] == number, "%s on %s" % (reply.body, node.name)
+
+
 def test_if_match_lets_one_of_two_writers_win(three):
     node = three.east_2
     first = node.put("app/match", 1, headers={"If-Match": '"0"'})
@@ -35,7 +45,7 @@ def test_several_keys_are_written_together_or_not_at_all(three):
     assert node.get("app/a") is None
     changes[1]["if_match"] = 0
     assert node.api("POST", "/v1/config", {"reason": "together", "changes": changes}).status == 200
-    until("both", lambda: (node.get("app/a"), node.get("app/b")) == (1, 2))
+    assert (node.get("app/a"), node.get("app/b")) == (1, 2)
 
 
 def test_concurrent_writes_share_commits(three):
