@@ -46,7 +46,7 @@ takeover_verdict_name(enum takeover_verdict verdict)
 const char *
 takeover_decision_name(enum takeover_decision decision)
 {
-    static const char *const names[] = { "start", "wait", "never" };
+    static const char *const names[] = { "never", "wait", "start" };
     return names[decision];
 }
 
@@ -702,4 +702,14 @@ takeover_decide(const struct takeover_view *view, struct takeover *ret)
         ret->accept_data_loss = false;
     if (ret->decision != TAKEOVER_WAIT)
         ret->until_ms = 0;
+}
+
+void
+takeover_withhold(const char *reason, struct takeover *ret)
+{
+    *ret = (struct takeover){ .decision = TAKEOVER_NEVER };
+    for (unsigned rule = 0; rule < TAKEOVER_RULE_COUNT; rule++) {
+        struct judge judge = { .takeover = ret, .rule = (enum takeover_rule)rule };
+        fail(&judge, "%s", reason);
+    }
 }

@@ -162,7 +162,7 @@ struct takeover_finding {
     char text[TAKEOVER_TEXT_SIZE];
 };
 
-enum takeover_decision { TAKEOVER_START, TAKEOVER_WAIT, TAKEOVER_NEVER };
+enum takeover_decision { TAKEOVER_NEVER, TAKEOVER_WAIT, TAKEOVER_START };
 const char *takeover_decision_name(enum takeover_decision decision);
 
 struct takeover {
@@ -176,3 +176,5 @@ struct takeover {
 };
 
 void takeover_decide(const struct takeover_view *view, struct takeover *ret);
+/* Nothing can be judged yet: every rule fails, for this reason. */
+void takeover_withhold(const char *reason, struct takeover *ret);

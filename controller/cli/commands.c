@@ -110,7 +110,7 @@ const struct command command_rows[] = {
         .text = "nobody takes over by itself, for a while",
         .more = "It ends by itself, and is shown everywhere until then. Orders of people are not "
                 "held up, and a primary that loses its lease still stops. Without a time: shows "
-                "the pause.",
+                "the pause. To end it before its time: baton resume",
         .example = "baton pause --for 2h --reason 'new switches'\n"
                    "baton pause",
         .run = run_pause,

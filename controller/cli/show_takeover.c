@@ -350,11 +350,13 @@ show_budget(const struct table_look *look, struct json_object *budget)
     bool automatic = false;
     (void)!json_get_bool(budget, "automatic", &automatic);
     table_text(look, TABLE_PLAIN, "site %s: ", word_string(budget, "site"));
+    bool declared = json_get(budget, "rto_ms") != NULL;
     if (!automatic) {
-        table_text(look, TABLE_WARN, "no bound: %s\n", word_string(budget, "why"));
+        table_text(look, declared ? TABLE_BAD : TABLE_WARN, "no bound%s%s: %s\n",
+                   declared ? ", though rto_ms is " : "",
+                   declared ? word_ms(budget, "rto_ms", rto) : "", word_string(budget, "why"));
         return;
     }
-    bool declared = json_get(budget, "rto_ms") != NULL;
     table_text(look, TABLE_PLAIN, "takeover by itself; %s%s\n",
                declared ? "rto_ms is " : "no rto_ms is declared",
                declared ? word_ms(budget, "rto_ms", rto) : "");

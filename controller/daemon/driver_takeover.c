@@ -373,8 +373,11 @@ driver_takeover_look(struct driver *driver)
     struct takeover_peer peers[NODE_MEMBERS_MAX];
     struct quorum_record record;
     char connectors[ACTING_TEXT_SIZE];
-    if (!driver->running || !driver->lease_loaded || !cache_loaded(driver->core->cache))
+    if (!driver->running || !driver->lease_loaded || !cache_loaded(driver->core->cache)) {
+        takeover_withhold("this node has not read its own records since it started",
+                          &driver->takeover);
         return;
+    }
     const struct setting_source *source = cache_settings(driver->core->cache);
     const struct driver_peer *primary = driver_peer(driver, driver->primary);
     struct takeover_view view = { .now_ms = clock_now_ms(),

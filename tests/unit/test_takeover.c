@@ -667,10 +667,27 @@ test_views_by_chance(void **state)
     assert_true(started > SEEDS / 50);
 }
 
+static void
+test_nothing_starts_unjudged(void **state)
+{
+    (void)state;
+    struct takeover takeover = { 0 };
+    assert_int_equal(takeover.decision, TAKEOVER_NEVER);
+    takeover.able = true;
+    takeover_withhold("nothing was read yet", &takeover);
+    assert_int_equal(takeover.decision, TAKEOVER_NEVER);
+    assert_false(takeover.able);
+    for (unsigned rule = 0; rule < TAKEOVER_RULE_COUNT; rule++) {
+        assert_int_equal(takeover.findings[rule].verdict, FAIL);
+        assert_string_equal(takeover.findings[rule].text, "nothing was read yet");
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_starts_unjudged),
         cmocka_unit_test(test_every_rule),
         cmocka_unit_test(test_every_rule_has_its_cases),
         cmocka_unit_test(test_able_is_said_before_the_primary_goes),
