@@ -68,6 +68,7 @@
     X(peer_attach, POST, "/v1/peer/attach", NODE, "")                                              \
     X(peer_follow, POST, "/v1/peer/follow", NODE, "")                                              \
     X(peer_deactivate, POST, "/v1/peer/deactivate", NODE, "")                                      \
+    X(peer_word, POST, "/v1/peer/word", NODE, "")                                                  \
     X(peer_order, POST, "/v1/peer/order", NODE, "")                                                \
     X(peer_arbiter, POST, "/v1/peer/arbiter", NODE, "")                                            \
     X(peer_arbiter_test, POST, "/v1/peer/arbiter/test", NODE, "")                                  \

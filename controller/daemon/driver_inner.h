@@ -277,6 +277,9 @@ void driver_lease_stopped(struct driver *driver);
 bool driver_lease_is_releasing(const struct driver *driver);
 /* The holder of 'epoch' was allowed to act under it, and acts no more. */
 void driver_lease_proved(struct driver *driver, const struct epoch *epoch);
+/* We follow 'node', who may act on that for 'lease_ms'. False: we do not, or act ourselves. */
+MUST_CHECK bool driver_lease_give_word(struct driver *driver, const char *node,
+                                       const struct epoch *epoch, uint64_t lease_ms);
 /* The arbiter is about to be changed: nothing is asked until driver_lease_configure(). */
 void driver_lease_hold(struct driver *driver);
 /* Once a second. */

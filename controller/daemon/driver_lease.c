@@ -136,12 +136,47 @@ struct confirmation {
     uint64_t asked_ms;
 };
 
-/* Does it use a connector server, or is it about to stop one? */
-static bool
-acts_outside(struct json_object *document)
+static void
+on_confirmed(void *context, struct json_object *document, const struct err *err)
 {
-    struct json_object *list = json_get(document, "connectors");
-    for (size_t i = 0; list != NULL && i < json_object_array_length(list); i++) {
+    struct confirmation confirmation = *(struct confirmation *)context;
+    struct driver *driver = confirmation.driver;
+    bool given;
+    free(context);
+    if (err != NULL || !json_get_bool(document, "given", &given))
+        return; /* no answer is neither yes nor no */
+    post(driver, &(struct lease_event){ .kind = LEASE_EV_CONFIRM,
+                                        .epoch = confirmation.epoch,
+                                        .node = confirmation.node,
+                                        .asked_ms = confirmation.asked_ms,
+                                        .ok = given });
+}
+
+static void
+ask_members(struct driver *driver, const struct epoch *epoch, uint64_t lease_ms)
+{
+    char text[EPOCH_TEXT_SIZE];
+    CLEANUP(json_putp) struct json_object *body = json_object_new_object();
+    json_add_string(body, "epoch", epoch_text(epoch, text));
+    json_add_u64(body, "lease_ms", lease_ms);
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        struct confirmation *confirmation = mem_zero(1, sizeof *confirmation);
+        confirmation->driver = driver;
+        confirmation->epoch = *epoch;
+        confirmation->asked_ms = clock_now_ms();
+        ASSERT(str_copy(confirmation->node, sizeof confirmation->node, driver->peers[i].name));
+        driver_ask(driver, confirmation->node, "/v1/peer/word", body,
+                   (unsigned)driver->lease.config.renew_ms, on_confirmed, confirmation);
+    }
+}
+
+/* Does this node use a connector server? */
+static bool
+acts_outside(const struct driver *driver)
+{
+    CLEANUP(json_putp)
+    struct json_object *list = acting_connectors(driver->core->acting);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
         const char *effective;
         if (!json_get_string(json_object_array_get_idx(list, i), "effective", &effective) ||
             strcmp(effective, "none") != 0)
@@ -150,36 +185,17 @@ acts_outside(struct json_object *document)
     return false;
 }
 
-static void
-on_confirmed(void *context, struct json_object *document, const struct err *err)
+bool
+driver_lease_give_word(struct driver *driver, const char *node, const struct epoch *epoch,
+                       uint64_t lease_ms)
 {
-    struct confirmation confirmation = *(struct confirmation *)context;
-    struct driver *driver = confirmation.driver;
-    struct node_facts facts = { 0 };
-    free(context);
-    if (err != NULL || !driver_facts_from_json(document, &facts))
-        return; /* no answer is neither yes nor no */
-    bool ok = epoch_equal(&facts.promised, &confirmation.epoch) && facts.state == NODE_STANDBY &&
-              strcmp(facts.following, driver->node.self) == 0 && !acts_outside(document);
-    post(driver, &(struct lease_event){ .kind = LEASE_EV_CONFIRM,
-                                        .epoch = confirmation.epoch,
-                                        .node = confirmation.node,
-                                        .asked_ms = confirmation.asked_ms,
-                                        .ok = ok });
-}
-
-static void
-ask_members(struct driver *driver, const struct epoch *epoch)
-{
-    for (size_t i = 0; i < driver->peer_count; i++) {
-        struct confirmation *confirmation = mem_zero(1, sizeof *confirmation);
-        confirmation->driver = driver;
-        confirmation->epoch = *epoch;
-        confirmation->asked_ms = clock_now_ms();
-        ASSERT(str_copy(confirmation->node, sizeof confirmation->node, driver->peers[i].name));
-        driver_ask(driver, confirmation->node, "/v1/peer/state", NULL,
-                   (unsigned)driver->lease.config.renew_ms, on_confirmed, confirmation);
-    }
+    if (!driver->lease_loaded || driver->node.state != NODE_STANDBY ||
+        strcmp(driver->node.following, node) != 0 ||
+        !epoch_equal(&driver->node.own.promised, epoch) || acts_outside(driver))
+        return false;
+    post(driver,
+         &(struct lease_event){ .kind = LEASE_EV_WORD, .epoch = *epoch, .lease_ms = lease_ms });
+    return true;
 }
 
 /* ------------------------------------------------------------------ our own effects */
@@ -280,7 +296,7 @@ carry_out(struct driver *driver, const struct lease_effect *effect)
         ask_arbiter(driver, effect);
         break;
     case LEASE_DO_ASK_MEMBERS:
-        ask_members(driver, &effect->epoch);
+        ask_members(driver, &effect->epoch, effect->lease_ms);
         break;
     case LEASE_DO_MAY_ACT:
         allow(driver, effect);

@@ -472,6 +472,18 @@ serve_deactivate(struct serve *serve)
     acting_release(driver->core->acting, on_acting_released, serve);
 }
 
+/* Our word is given before it is sent (I9). */
+static void
+serve_word(struct serve *serve)
+{
+    uint64_t lease_ms = 0;
+    (void)!json_get_u64(serve->body, "lease_ms", &lease_ms);
+    struct json_object *document = json_object_new_object();
+    json_add_bool(document, "given",
+                  driver_lease_give_word(serve->driver, serve->peer, &serve->epoch, lease_ms));
+    serve_json(serve, document);
+}
+
 static void
 on_ordered(void *data, struct json_object *document, const struct err *err)
 {
@@ -547,6 +559,22 @@ static const struct shape epoch_members[] = {
 };
 static const struct shape epoch_body = { .type = SHAPE_OBJECT, .inside = epoch_members };
 
+static const struct shape word_members[] = {
+    { .name = "epoch",
+      .type = SHAPE_TEXT,
+      .required = true,
+      .min = 3,
+      .max = EPOCH_TEXT_SIZE - 1,
+      .text_fault = epoch_fault },
+    { .name = "lease_ms",
+      .type = SHAPE_INTEGER,
+      .required = true,
+      .min = 1,
+      .max = ARBITER_LEASE_MS_MAX },
+    { .name = NULL },
+};
+static const struct shape word_body = { .type = SHAPE_OBJECT, .inside = word_members };
+
 static const struct shape point_members[] = {
     { .name = "revision", .type = SHAPE_INTEGER, .required = true, .max = INT64_MAX },
     { .name = "hash",
@@ -616,6 +644,7 @@ static const struct {
     { HTTP_VERB_POST, "/v1/peer/attach", serve_attach, &epoch_body },
     { HTTP_VERB_POST, "/v1/peer/prepare", serve_prepare, &epoch_body },
     { HTTP_VERB_POST, "/v1/peer/deactivate", serve_deactivate, &epoch_body },
+    { HTTP_VERB_POST, "/v1/peer/word", serve_word, &word_body },
     { HTTP_VERB_POST, "/v1/peer/order", serve_order, &order_body },
     { HTTP_VERB_POST, "/v1/peer/arbiter", serve_arbiter, &change_body },
     { HTTP_VERB_POST, "/v1/peer/arbiter/test", serve_arbiter_test, &test_body },
@@ -636,7 +665,8 @@ read_body(struct serve *serve, const struct shape *shape, struct err *err)
     if (json_read(serve->request->body, serve->request->body_size, &serve->body, err) != ERR_NONE)
         return err->code;
     shape_check(shape, serve->body, "", &faults);
-    if (shape == &epoch_body && json_get_string(serve->body, "epoch", &text))
+    if ((shape == &epoch_body || shape == &word_body) &&
+        json_get_string(serve->body, "epoch", &text))
         (void)!epoch_parse(text, &serve->epoch);
     return fault_err(&faults, "body_invalid", "body", err);
 }
