@@ -314,6 +314,31 @@ add_recent(struct takeover_view *view, uint64_t ago_ms)
     view->recent_count++;
 }
 
+/* A takeover whose node died before it recorded the promotion: the epoch's own row tells. */
+static void
+view_recent_epoch(const struct driver *driver, struct takeover_view *view)
+{
+    char key[48];
+    const char *text[3];
+    uint64_t number;
+    int64_t since_ms;
+    int64_t wall_ms = clock_wall_ms();
+    const struct cache_entry *entry = cache_get(driver->core->cache, "epoch", "");
+    struct json_object *value = entry == NULL ? NULL : cache_value(entry);
+    if (!json_get_u64(value, "number", &number) || !json_get_string(value, "kind", &text[0]) ||
+        strcmp(text[0], "failover") != 0 || !json_get_string(value, "who", &text[1]) ||
+        strcmp(text[1], "baton") != 0)
+        return;
+    if (!json_get_string(value, "since", &text[2]))
+        text[2] = entry->at;
+    (void)snprintf(key, sizeof key, "promotion/%llu", (unsigned long long)number);
+    if (cache_get(driver->core->cache, key, "") != NULL || !clock_wall_parse(text[2], &since_ms))
+        return;
+    uint64_t ago_ms = since_ms < wall_ms ? (uint64_t)(wall_ms - since_ms) : 0;
+    if (ago_ms < TAKEOVER_HOUR_MS)
+        add_recent(view, ago_ms);
+}
+
 /* Only rows of the last hour count, and their times are those of the members' wall clocks. */
 static void
 view_recent(const struct driver *driver, struct takeover_view *view)
@@ -335,6 +360,7 @@ view_recent(const struct driver *driver, struct takeover_view *view)
         if (ago_ms < TAKEOVER_HOUR_MS)
             add_recent(view, ago_ms);
     }
+    view_recent_epoch(driver, view);
 }
 
 static void
