@@ -169,6 +169,7 @@ forget_arbiter(struct lease *lease, struct lease_step_context *context)
     lease->asking = false;
     lease->ask_ms = context->event->now_ms;
     lease->known = false;
+    lease->over_ms = 0;
     lease->unclear_ms = 0;
     lease->trouble[0] = '\0';
     lease->empty = false;

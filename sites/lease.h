@@ -244,6 +244,7 @@ struct lease {
     bool known; /* 'record', by a question sent at 'record_ms' */
     struct lease_record record;
     uint64_t record_ms;
+    uint64_t over_ms;    /* since when 'record' is known to be over; 0: it is not */
     uint64_t unclear_ms; /* since when nothing may be concluded from it; 0: something may */
     bool empty;
     bool restored;

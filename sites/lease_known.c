@@ -96,10 +96,20 @@ lease_note_unclear(struct lease *lease, struct lease_step_context *context, cons
                                   context->event->now_ms + LEASE_AGAIN_MS);
 }
 
+static bool
+is_over(const struct lease_record *record)
+{
+    return record->released || record->remaining_ms == 0;
+}
+
 static void
 note_record(struct lease *lease, struct lease_step_context *context,
             const struct lease_reply *reply)
 {
+    if (!is_over(&reply->record))
+        lease->over_ms = 0;
+    else if (lease->over_ms == 0 || !epoch_equal(&lease->record.epoch, &reply->record.epoch))
+        lease->over_ms = context->event->now_ms;
     lease->known = true;
     lease->record = reply->record;
     lease->record_ms = reply->sent_ms;
@@ -162,12 +172,6 @@ lease_take_reply(struct lease *lease, struct lease_step_context *context,
     if (reply->known)
         note_record(lease, context, reply);
     return true;
-}
-
-static bool
-is_over(const struct lease_record *record)
-{
-    return record->released || record->remaining_ms == 0;
 }
 
 bool

@@ -607,6 +607,22 @@ is_better(const struct takeover_view *view, struct candidate a, struct candidate
     return strcmp(a.facts->name, b.facts->name) < 0;
 }
 
+/* Since when nothing but the order is in the way: what all had to wait for ended for all at once.
+ */
+static uint64_t
+open_since_ms(const struct judge *judge)
+{
+    const struct takeover_view *view = judge->view;
+    uint64_t since_ms = later(judge->takeover->findings[TAKEOVER_RULE_EVIDENCE].until_ms,
+                              later(view->primary_ms, view->paused_until_ms));
+    if (lease_record(view) != NULL)
+        since_ms = later(since_ms, view->lease->over_ms);
+    if (view->recent_count > 0 && view->recent_ago_ms[0] < view->now_ms)
+        since_ms =
+            later(since_ms, view->now_ms - view->recent_ago_ms[0] + view->settings.cooldown_ms);
+    return since_ms;
+}
+
 static void
 judge_order(struct judge *judge)
 {
@@ -631,7 +647,7 @@ judge_order(struct judge *judge)
         return;
     }
     uint64_t extra_ms = rank * later(view->settings.delay_ms, TAKEOVER_STEP_MS_MIN);
-    uint64_t until_ms = later(evidence->until_ms, view->primary_ms) + extra_ms;
+    uint64_t until_ms = open_since_ms(judge) + extra_ms;
     if (evidence->verdict == TAKEOVER_FAIL)
         pass(judge, "place %u: %s would go first", rank + 1, best.facts->name);
     else if (view->now_ms >= until_ms)

@@ -116,7 +116,7 @@ struct takeover_view {
     bool connectors_ready;
     const char *connectors_text; /* borrowed */
 
-    uint64_t paused_until_ms; /* 0: not paused */
+    uint64_t paused_until_ms; /* also one that is over; 0: there was none lately */
     const char *pause_text;   /* borrowed; who and why; may be NULL */
     /* how long ago Baton last took over by itself, here or elsewhere in the cluster; newest first
      */

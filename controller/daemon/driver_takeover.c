@@ -296,9 +296,9 @@ view_pause(const struct driver *driver, struct takeover_view *view)
     int64_t until_ms;
     int64_t wall_ms = clock_wall_ms();
     if (!json_get_string(value, "until", &until) || !clock_wall_parse(until, &until_ms) ||
-        until_ms <= wall_ms)
+        (until_ms < wall_ms && (uint64_t)(wall_ms - until_ms) > view->now_ms))
         return;
-    view->paused_until_ms = view->now_ms + (uint64_t)(until_ms - wall_ms);
+    view->paused_until_ms = (uint64_t)((int64_t)view->now_ms + until_ms - wall_ms);
     (void)!json_get_string(value, "reason", &view->pause_text);
 }
 

@@ -195,6 +195,30 @@ silent_with_the_lease_over_long_ago(struct bench *bench)
     arbiter_silent(bench);
 }
 
+/* All of them see that at once. */
+static void
+better_can_since_the_lease_is_over(struct bench *bench)
+{
+    silent_with_the_lease_over(bench);
+    better_can(bench);
+    bench->lease.over_ms = NOW - 100;
+}
+
+static void
+better_can_since_the_pause_is_over(struct bench *bench)
+{
+    better_can(bench);
+    bench->view.paused_until_ms = NOW - 200;
+}
+
+static void
+better_can_since_the_last_is_long_ago(struct bench *bench)
+{
+    better_can(bench);
+    bench->view.recent_ago_ms[0] = 60300;
+    bench->view.recent_count = 1;
+}
+
 static void
 lease_released_and_it_says_fenced(struct bench *bench)
 {
@@ -420,6 +444,12 @@ static const struct takeover_case cases[] = {
       TAKEOVER_START, 0 },
     { better_could, TAKEOVER_RULE_ORDER, PASS, "place 2: c-1 goes first, and had its time",
       TAKEOVER_START, 0 },
+    { better_can_since_the_lease_is_over, TAKEOVER_RULE_ORDER, WAITS, "place 2: c-1 goes first",
+      TAKEOVER_WAIT, 400 },
+    { better_can_since_the_pause_is_over, TAKEOVER_RULE_ORDER, WAITS, "place 2: c-1 goes first",
+      TAKEOVER_WAIT, 300 },
+    { better_can_since_the_last_is_long_ago, TAKEOVER_RULE_ORDER, WAITS, "place 2: c-1 goes first",
+      TAKEOVER_WAIT, 200 },
     { better_cannot, TAKEOVER_RULE_ORDER, PASS,
       "place 1: no other node that can goes before this one", TAKEOVER_START, 0 },
     { better_is_not_heard, TAKEOVER_RULE_ORDER, PASS,
@@ -659,6 +689,8 @@ test_views_by_chance(void **state)
             for (size_t i = 0; i < bench.view.peer_count; i++)
                 bench.peers[i].heard_ms += takeover.until_ms - NOW;
             bench.lease.record_ms += takeover.until_ms - NOW;
+            for (size_t i = 0; i < bench.view.recent_count; i++)
+                bench.view.recent_ago_ms[i] += takeover.until_ms - NOW;
             bench.view.now_ms = takeover.until_ms;
             takeover_decide(&bench.view, &takeover);
             assert_int_equal(takeover.findings[TAKEOVER_RULE_ORDER].verdict, PASS);
