@@ -381,6 +381,8 @@ on_proved(struct lease *lease, struct lease_step_context *context)
     lease->proved = *epoch_max(&lease->proved, &context->event->epoch);
     if (epoch_equal(&lease->sworn, &context->event->epoch))
         lease->sworn_ms = 0;
+    if (lease->state == LEASE_STATE_WANTED) /* he has given it back, as a rule */
+        lease->ask_ms = context->event->now_ms;
     if (lease->state == LEASE_STATE_WAITING && context->event->now_ms >= lease_others_end_ms(lease))
         return enter_held(lease, context);
     return lease->state;
