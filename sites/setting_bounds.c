@@ -33,18 +33,36 @@ check_lease(const struct bounds *bounds)
                  "a lease of lease.ttl_ms must see two renewals before its guard begins");
 }
 
+/* The next look begins when the one before is over, if that takes longer than the pause. */
 static void
 check_peers(const struct bounds *bounds)
 {
-    fail_at_most(
-        bounds, SETTING_PEER_POLL_MS, setting_u64(SETTING_PEER_POLL_MS, bounds->source),
-        setting_u64(SETTING_PEER_STALE_MS, bounds->source) / 2,
-        "a fact must be heard twice in peer.stale_ms, or one lost answer makes it unknown");
+    uint64_t stale_ms = setting_u64(SETTING_PEER_STALE_MS, bounds->source);
+    uint64_t timeout_ms = setting_u64(SETTING_PEER_TIMEOUT_MS, bounds->source);
+    uint64_t most_ms = stale_ms - 2 * (uint64_t)setting_row(SETTING_PEER_POLL_MS)->min;
+    static const char *const why =
+        "two pauses and a peer.timeout_ms must fit in peer.stale_ms, or one lost answer makes a "
+        "fact unknown; raise peer.stale_ms, or lower peer.timeout_ms or this";
+    fail_at_most(bounds, SETTING_PEER_TIMEOUT_MS, timeout_ms, most_ms,
+                 "peer.stale_ms must leave room for two looks beside a lost one; raise it, or "
+                 "lower this");
+    if (timeout_ms > most_ms)
+        return;
+    fail_at_most(bounds, SETTING_PEER_POLL_MS, setting_u64(SETTING_PEER_POLL_MS, bounds->source),
+                 (stale_ms - timeout_ms) / 2, why);
     fail_at_most(bounds, SETTING_CHECK_INTERVAL_MS,
                  setting_u64(SETTING_CHECK_INTERVAL_MS, bounds->source),
-                 setting_u64(SETTING_PEER_STALE_MS, bounds->source) / 2,
-                 "a fact must be heard twice in peer.stale_ms, or one lost answer makes it "
-                 "unknown");
+                 (stale_ms - timeout_ms) / 2, why);
+}
+
+static void
+check_probes(const struct bounds *bounds)
+{
+    fail_at_most(bounds, SETTING_PROBE_TIMEOUT_MS,
+                 setting_u64(SETTING_PROBE_TIMEOUT_MS, bounds->source),
+                 setting_u64(SETTING_PROBE_INTERVAL_MS, bounds->source),
+                 "a probe must be over when the next is due; raise probe.interval_ms, or lower "
+                 "this");
 }
 
 static void
@@ -89,6 +107,7 @@ setting_bound_faults(const struct setting_source *source, struct fault_list *fau
     struct bounds bounds = { .source = source, .faults = faults };
     check_lease(&bounds);
     check_peers(&bounds);
+    check_probes(&bounds);
     check_waits(&bounds);
     check_unguarded(&bounds);
 }

@@ -8,6 +8,7 @@
 #include "controller/api/serve.h"
 #include "controller/base/check.h"
 #include "controller/base/json.h"
+#include "controller/daemon/driver.h"
 #include "sites/budget.h"
 #include "sites/setting.h"
 
@@ -66,6 +67,7 @@ serve_budget(struct call *call)
         source.site = site;
     struct budget_view view = view_of(call, &source);
     budget_compute(&source, view.has_arbiter, view.member_count, &budget);
+    CLEANUP(freep) struct fault_list *faults = mem_zero(1, sizeof *faults);
     struct json_object *document = json_object_new_object();
     struct json_object *cases = json_object_new_array();
     json_add_string(document, "site", source.site);
@@ -80,24 +82,47 @@ serve_budget(struct call *call)
     for (unsigned i = 0; budget.automatic && i < BUDGET_CASE_COUNT; i++)
         (void)json_object_array_add(cases, case_json(&budget, (enum budget_case)i));
     json_add(document, "cases", cases);
+    setting_bound_faults(&source, faults);
+    json_add(document, "faults", fault_json(faults));
     call_reply_read(call, document);
 }
 
 /* ---- before a change ---- */
 
-/* The settings as they would be after it. */
+/* The settings of a member as they would be after it. */
 struct overlay {
     const struct setting_source *base; /* borrowed */
-    struct json_object *changes;       /* borrowed */
+    struct json_object *changes;       /* borrowed; NULL: as they are */
+    bool local;                        /* the changes are of this node alone */
+    const char *member;                /* borrowed; NULL: this node */
+    struct json_object *interval;      /* owned; how often 'member' says that it looks, or NULL */
 };
+
+static void
+overlay_done(struct overlay *overlay)
+{
+    json_putp(&overlay->interval);
+}
+
+/* Of another member's local settings we know only what it tells. */
+static bool
+find_told(const struct overlay *overlay, const char *key, struct setting_stored *ret)
+{
+    if (overlay->interval == NULL || strcmp(key, setting_row(SETTING_CHECK_INTERVAL_MS)->name) != 0)
+        return false;
+    *ret = (struct setting_stored){ .value = overlay->interval };
+    return true;
+}
 
 static bool
 find_changed(void *data, enum setting_layer layer, const char *site, const char *key,
              struct setting_stored *ret)
 {
     const struct overlay *overlay = data;
-    size_t count = json_object_array_length(overlay->changes);
-    for (size_t i = 0; layer != SETTING_LAYER_NODE && i < count; i++) {
+    size_t count = overlay->changes == NULL ? 0 : json_object_array_length(overlay->changes);
+    if (layer == SETTING_LAYER_NODE && overlay->member != NULL)
+        return find_told(overlay, key, ret);
+    for (size_t i = 0; overlay->local == (layer == SETTING_LAYER_NODE) && i < count; i++) {
         struct json_object *change = json_object_array_get_idx(overlay->changes, i);
         const char *its_key = "";
         const char *its_site = "";
@@ -148,17 +173,21 @@ place_fault(char to[FAULT_POINTER_SIZE], struct json_object *changes, enum call_
     }
 }
 
+/* 'member': whose local setting it may be; NULL: this node's. */
 static void
 take_faults(struct fault_list *into, const struct fault_list *from, struct json_object *changes,
-            enum call_body_form form)
+            enum call_body_form form, const char *member)
 {
     for (size_t i = 0; i < from->count; i++) {
         char pointer[FAULT_POINTER_SIZE];
         char text[FAULT_TEXT_SIZE];
         const char *key = from->list[i].pointer + 1;
+        const struct setting_row *row = setting_find(key);
+        bool theirs = member != NULL && row != NULL && row->scope == SETTING_SCOPE_NODE;
         bool told = false;
         place_fault(pointer, changes, form, key);
-        (void)snprintf(text, sizeof text, "%.64s: %.180s", key, from->list[i].text);
+        (void)snprintf(text, sizeof text, "%.64s%s%.64s: %.180s", key, theirs ? " of " : "",
+                       theirs ? member : "", from->list[i].text);
         for (size_t k = 0; k < into->count; k++)
             told = told || strcmp(into->list[k].text, text) == 0;
         if (!told) /* what holds for the whole cluster is told once, not for each site */
@@ -166,31 +195,77 @@ take_faults(struct fault_list *into, const struct fault_list *from, struct json_
     }
 }
 
+/* As 'member' of 'site' would have it; NULL: this node. */
+static void
+check_member(struct call *call, const struct overlay *changes, const char *site, const char *member,
+             enum call_body_form form, struct fault_list *faults)
+{
+    struct setting_source base = *cache_settings(call_cache(call));
+    CLEANUP(freep) struct fault_list *inner = mem_zero(1, sizeof *inner);
+    CLEANUP(overlay_done) struct overlay now = { .base = &base, .member = member };
+    struct overlay then;
+    uint64_t told_ms = member == NULL ? 0 : driver_check_own_ms(call->api->core->driver, member);
+    if (told_ms != 0)
+        now.interval = json_object_new_uint64(told_ms);
+    then = now;
+    then.changes = changes->changes;
+    then.local = changes->local;
+    struct setting_source is = base;
+    is.site = site;
+    is.find = find_changed;
+    is.data = &now;
+    struct setting_source would_be = is;
+    would_be.data = &then;
+    struct budget_view before = view_of(call, &is);
+    struct budget_view after = view_of(call, &would_be);
+    budget_change_faults(&before, &after, inner);
+    take_faults(faults, inner, changes->changes, form, member);
+}
+
+static bool
+end_check(struct call *call, const struct fault_list *faults)
+{
+    struct err err;
+    if (fault_err(faults, "value_bounds", "the settings as they would be", &err) == ERR_NONE)
+        return true;
+    call_fail_with(call, &err, "faults", fault_json(faults));
+    return false;
+}
+
 bool
 call_check_bounds(struct call *call, struct json_object *changes, enum call_body_form form)
 {
     CLEANUP(freep) struct fault_list *faults = mem_zero(1, sizeof *faults);
     struct cache *cache = call_cache(call);
+    const struct overlay overlay = { .changes = changes };
     const struct cache_entry *entry;
-    struct err err;
     if (!may_matter(changes))
         return true;
     for (size_t at = 0; (entry = cache_next(cache, "node/", "", &at)) != NULL;) {
-        struct setting_source base = *cache_settings(cache);
-        struct fault_list inner = { 0 };
-        struct overlay overlay = { .base = &base, .changes = changes };
-        if (!json_get_string(cache_value(entry), "site", &base.site))
+        const char *site;
+        const char *member = entry->key + strlen("node/");
+        bool removed = false;
+        if (!json_get_string(cache_value(entry), "site", &site) ||
+            (json_get_bool(cache_value(entry), "removed", &removed) && removed))
             continue;
-        struct setting_source changed = base;
-        changed.find = find_changed;
-        changed.data = &overlay;
-        struct budget_view before = view_of(call, &base);
-        struct budget_view after = view_of(call, &changed);
-        budget_change_faults(&before, &after, &inner);
-        take_faults(faults, &inner, changes, form);
+        check_member(call, &overlay, site, strcmp(member, cache_node(cache)) == 0 ? NULL : member,
+                     form, faults);
     }
-    if (fault_err(faults, "value_bounds", "the settings as they would be", &err) == ERR_NONE)
+    return end_check(call, faults);
+}
+
+bool
+call_check_local_bounds(struct call *call, const char *key, struct json_object *value)
+{
+    CLEANUP(freep) struct fault_list *faults = mem_zero(1, sizeof *faults);
+    CLEANUP(json_putp) struct json_object *changes = json_object_new_array();
+    struct json_object *change = json_object_new_object();
+    const struct overlay overlay = { .changes = changes, .local = true };
+    json_add_string(change, "key", key);
+    json_add(change, "value", json_object_get(value));
+    (void)json_object_array_add(changes, change);
+    if (!may_matter(changes))
         return true;
-    call_fail_with(call, &err, "faults", fault_json(faults));
-    return false;
+    check_member(call, &overlay, cache_site(call_cache(call)), NULL, CALL_BODY_VALUE, faults);
+    return end_check(call, faults);
 }

@@ -144,7 +144,7 @@ serve_local_set(struct call *call)
                        faults.count > 0 ? fault_json(&faults) : NULL);
         return;
     }
-    if (!check_alternate(call, key, value))
+    if (!check_alternate(call, key, value) || !call_check_local_bounds(call, key, value))
         return;
     const char *text = value == NULL ? "null" : json_text(value);
     struct json_object *answer =

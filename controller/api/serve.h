@@ -90,6 +90,9 @@ enum call_body_form { CALL_BODY_NONE, CALL_BODY_VALUE, CALL_BODY_CHANGES };
 /* May the settings become so? False: refused and ended. 'changes' as in POST /v1/config. */
 MUST_CHECK bool call_check_bounds(struct call *call, struct json_object *changes,
                                   enum call_body_form form);
+/* The same for one local setting of this node. */
+MUST_CHECK bool call_check_local_bounds(struct call *call, const char *key,
+                                        struct json_object *value);
 
 /* ---- ending ---- */
 

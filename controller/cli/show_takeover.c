@@ -343,6 +343,19 @@ show_case(const struct table_look *look, struct json_object *one, const char *rt
     table_text(look, TABLE_PLAIN, "\n");
 }
 
+/* Settings that leave no room for one another. */
+static void
+show_unfit(const struct table_look *look, struct json_object *document)
+{
+    for (size_t i = 0; i < word_count(document, "faults"); i++) {
+        struct json_object *fault = word_item(document, "faults", i);
+        const char *pointer = word_string(fault, "pointer");
+        table_words(look, TABLE_BAD, 4, "  %s: %s", *pointer == '/' ? pointer + 1 : pointer,
+                    word_string(fault, "text"));
+        table_text(look, TABLE_PLAIN, "\n");
+    }
+}
+
 void
 show_budget(const struct table_look *look, struct json_object *budget)
 {
@@ -355,6 +368,7 @@ show_budget(const struct table_look *look, struct json_object *budget)
         table_text(look, declared ? TABLE_BAD : TABLE_WARN, "no bound%s%s: %s\n",
                    declared ? ", though rto_ms is " : "",
                    declared ? word_ms(budget, "rto_ms", rto) : "", word_string(budget, "why"));
+        show_unfit(look, budget);
         return;
     }
     table_text(look, TABLE_PLAIN, "takeover by itself; %s%s\n",
@@ -362,6 +376,7 @@ show_budget(const struct table_look *look, struct json_object *budget)
                declared ? word_ms(budget, "rto_ms", rto) : "");
     for (size_t i = 0; i < word_count(budget, "cases"); i++)
         show_case(look, word_item(budget, "cases", i), declared ? rto : "");
+    show_unfit(look, budget);
     table_text(look, TABLE_PLAIN, "\n");
     table_words(look, TABLE_DIM, 0,
                 "Each step ends when it is done, usually long before; what takes longer is given "
@@ -413,4 +428,5 @@ show_timeouts(const struct table_look *look, struct json_object *check)
                     word_string(path, "name"), word_string(path, "settings"), said);
         table_text(look, TABLE_PLAIN, "\n");
     }
+    show_unfit(look, check);
 }

@@ -103,6 +103,10 @@ void driver_promotion(struct driver *driver, const char *id, driver_answer *done
  */
 void driver_serve_peer(struct driver *driver, struct http_request *request, const char *peer);
 
+/* The local setting check.interval_ms of another member; 0: the cluster's holds there, or it did
+ * not tell. */
+uint64_t driver_check_own_ms(const struct driver *driver, const char *member);
+
 /* Wakes on changes for event streams: role changes, promotion progress. One listener. */
 typedef void driver_event(void *data, const char *kind, struct json_object *document);
 void driver_on_event(struct driver *driver, driver_event *listener, void *data);
@@ -148,7 +152,8 @@ struct json_object *driver_why_json(struct driver *driver);
 /*
  * Asks every other member and the arbiter so often as members do, by the time-outs in force: 'done'
  * gets {"node","paths":[{"name","kind","settings","limit_ms","requests","answered",
- * "connect_timeouts","request_timeouts","errors","min_ms","median_ms","max_ms","state","text"}]}.
+ * "connect_timeouts","request_timeouts","errors","min_ms","median_ms","max_ms","state","text"}],
+ * "faults":[{"pointer","text"}]}, the faults of setting_bound_faults().
  */
 #define DRIVER_CHECK_MAX 100 /* requests */
 void driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *done,

@@ -112,6 +112,7 @@ static void
 end_check(struct check *check)
 {
     CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+    CLEANUP(freep) struct fault_list *faults = mem_zero(1, sizeof *faults);
     struct json_object *list = json_object_new_array();
     driver_answer *done = check->done;
     void *data = check->data;
@@ -119,6 +120,8 @@ end_check(struct check *check)
     for (size_t i = 0; i < check->count; i++)
         (void)json_object_array_add(list, path_json(&check->paths[i]));
     json_add(document, "paths", list);
+    setting_bound_faults(cache_settings(check->driver->core->cache), faults);
+    json_add(document, "faults", fault_json(faults));
     free_check(check);
     done(data, document, NULL);
 }
@@ -265,4 +268,14 @@ driver_check_timeouts(struct driver *driver, uint64_t requests, driver_answer *d
     check->running = check->count;
     for (size_t i = 0; i < check->count; i++)
         ev_timer_start(driver->core->loop, &check->paths[i].next);
+}
+
+uint64_t
+driver_check_own_ms(const struct driver *driver, const char *member)
+{
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        if (strcmp(driver->peers[i].name, member) == 0)
+            return driver->peers[i].check_own_ms;
+    }
+    return 0;
 }

@@ -61,6 +61,7 @@ struct driver_peer {
     bool able;
     unsigned priority;
     uint64_t check_interval_ms; /* what it goes by; 0: it did not tell */
+    uint64_t check_own_ms;      /* its local setting; 0: the cluster's holds there */
     uint64_t takeover_delay_ms;
     char primary[NODE_NAME_SIZE]; /* whom it looks at */
     struct takeover_sight sight;  /* and how it sees him */

@@ -220,6 +220,8 @@ driver_takeover_json(struct driver *driver)
                  setting_u64(SETTING_TAKEOVER_PRIORITY, cache_settings(driver->core->cache)));
     json_add_u64(object, "check_interval_ms",
                  setting_check_interval_ms(cache_settings(driver->core->cache)));
+    json_add_u64(object, "check_own_ms",
+                 setting_u64(SETTING_CHECK_INTERVAL_MS, cache_settings(driver->core->cache)));
     json_add_u64(object, "takeover_delay_ms",
                  takeover_delay_ms(cache_settings(driver->core->cache)));
     json_add_string(object, "primary", driver->primary);
@@ -251,6 +253,8 @@ driver_takeover_read(struct driver_peer *peer, struct json_object *document)
     if (!json_get_u64(document, "check_interval_ms", &peer->check_interval_ms) ||
         !json_get_u64(document, "takeover_delay_ms", &peer->takeover_delay_ms))
         peer->check_interval_ms = peer->takeover_delay_ms = 0;
+    if (!json_get_u64(document, "check_own_ms", &peer->check_own_ms))
+        peer->check_own_ms = 0;
     (void)!json_get_string(document, "primary", &primary);
     peer->priority = (unsigned)priority;
     (void)snprintf(peer->primary, sizeof peer->primary, "%s", primary);

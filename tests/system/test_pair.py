@@ -351,6 +351,20 @@ def test_each_node_has_its_own_check_times(pair):
                 for entry in node.status()["nodes"]}
     for node in (old, new):
         until("%s shows both" % node.name, lambda n=node: shown(n) == {old.name: (500, 500), new.name: (250, 1500)})
+    # S5: what does not fit into peer.stale_ms is refused, whichever is changed, on whichever node; the fault names both
+    refused = new.cli("local", "set", "check.interval_ms", "501", check=False)
+    assert refused.returncode == 2 and "peer.stale_ms" in refused.stderr and "at most 500" in refused.stderr, refused.stderr
+    new.cli("local", "set", "check.interval_ms", "500")
+    until("the other one was told", lambda: shown(old)[new.name] == (500, 1500))
+    assert old.put("peer.poll_ms", 100).status == 200
+    refused = old.cli("config", "set", "peer.stale_ms", "1800", check=False)
+    assert refused.returncode == 2 and "check.interval_ms of %s: 500 ms" % new.name in refused.stderr, refused.stderr
+    assert old.put("peer.poll_ms", 500).status == 200
+    # psql passes no bounds: it is named wherever times are judged
+    new.sql("select local.set('check.interval_ms', '501', 'by hand')")
+    assert "check.interval_ms: 501 ms" in until(
+        "it is told", lambda: (text := new.cli("budget").stdout) and "check.interval_ms" in text and text)
+    assert "check.interval_ms: 501 ms" in new.cli("check", "timeouts", check=False).stdout
     new.cli("local", "delete", "check.interval_ms")
     new.cli("local", "delete", "check.takeover_delay_ms")
     until("the cluster's hold again", lambda: shown(old)[new.name] == (500, 500))

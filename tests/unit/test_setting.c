@@ -357,14 +357,44 @@ test_bounds_between_keys(void **state)
     expect_bound("lease.ttl_ms", "2499",
                  "/lease.renew_ms: 1000 ms, but at most 999: a lease of lease.ttl_ms must see two "
                  "renewals before its guard begins");
-    expect_bound("peer.stale_ms", "1999",
-                 "/peer.poll_ms: 1000 ms, but at most 999: a fact must be heard twice in "
-                 "peer.stale_ms, or one lost answer makes it unknown");
+    expect_bound("peer.stale_ms", "4000", NULL);
+    expect_bound("peer.stale_ms", "3999",
+                 "/peer.poll_ms: 1000 ms, but at most 999: two pauses and a peer.timeout_ms must "
+                 "fit in peer.stale_ms, or one lost answer makes a fact unknown; raise "
+                 "peer.stale_ms, or lower peer.timeout_ms or this");
+    expect_bound("peer.stale_ms", "2199",
+                 "/peer.timeout_ms: 2000 ms, but at most 1999: peer.stale_ms must leave room for "
+                 "two looks beside a lost one; raise it, or lower this");
+    expect_bound("peer.timeout_ms", "3000", NULL);
+    expect_bound("probe.interval_ms", "2000", NULL);
+    expect_bound("probe.interval_ms", "1999",
+                 "/probe.timeout_ms: 2000 ms, but at most 1999: a probe must be over when the next "
+                 "is due; raise probe.interval_ms, or lower this");
     expect_bound("sync.commit_wait_ms", "1000",
                  "/sync.wait_ms: 2000 ms, but at most 1000: after sync.commit_wait_ms a write is "
                  "answered with outcome unknown");
     expect_bound("takeover.within_site", "\"unguarded\"", NULL);
     expect_bound("arbiter", "{\"kind\":\"etcd\"}", NULL);
+}
+
+/* A node's own pause must fit as well, and it does not weigh on the cluster's. */
+static void
+test_bounds_of_a_local_setting(void **state)
+{
+    (void)state;
+    struct store store = { 0 };
+    struct fault_list faults = { 0 };
+    struct setting_source source = source_of(&store, "west");
+    put(&store, SETTING_LAYER_NODE, "", "check.interval_ms", "1500");
+    setting_bound_faults(&source, &faults);
+    assert_int_equal(faults.count, 0);
+    json_putp(&store.rows[0].value);
+    store.rows[0].value = parse("1501");
+    setting_bound_faults(&source, &faults);
+    assert_int_equal(faults.count, 1);
+    assert_string_equal(faults.list[0].pointer, "/check.interval_ms");
+    assert_non_null(strstr(faults.list[0].text, "1501 ms, but at most 1500: two pauses"));
+    store_done(&store);
 }
 
 static void
@@ -535,6 +565,7 @@ main(void)
         cmocka_unit_test(test_value_size),
         cmocka_unit_test(test_check_change),
         cmocka_unit_test(test_bounds_between_keys),
+        cmocka_unit_test(test_bounds_of_a_local_setting),
         cmocka_unit_test(test_unguarded_is_for_clusters_without_an_arbiter),
         cmocka_unit_test(test_layers_of_a_site_key),
         cmocka_unit_test(test_layers_of_cluster_and_node_keys),
