@@ -156,7 +156,8 @@ quorum_next(const struct quorum_record *record, bool acknowledged,
             *ret_set = record->now;
             return QUORUM_STEP_NAMES;
         }
-        *ret_record = (struct quorum_record){ .now = record->now };
+        *ret_record = *record;
+        ret_record->joint = false;
         return QUORUM_STEP_RECORD;
     }
     if (!quorum_equal(names_in_force, &record->now)) {
@@ -165,7 +166,10 @@ quorum_next(const struct quorum_record *record, bool acknowledged,
     }
     if (quorum_equal(&record->now, wanted))
         return QUORUM_STEP_NONE;
-    *ret_record = (struct quorum_record){ .joint = true, .old = record->now, .now = *wanted };
+    *ret_record = *record;
+    ret_record->joint = true;
+    ret_record->old = record->now;
+    ret_record->now = *wanted;
     return QUORUM_STEP_RECORD;
 }
 
@@ -191,11 +195,31 @@ set_from_json(struct json_object *value, struct quorum_set *ret, struct err *err
     return ERR_NONE;
 }
 
+/* Each true also when it is not there. */
+static bool
+time_from_json(struct json_object *value, char ret[QUORUM_TIME_SIZE])
+{
+    const char *text;
+    return json_get(value, "since") == NULL ||
+           (json_get_string(value, "since", &text) && str_copy(ret, QUORUM_TIME_SIZE, text));
+}
+
+static bool
+number_from_json(struct json_object *value, const char *name, uint64_t *ret)
+{
+    return json_get(value, name) == NULL || (json_get_u64(value, name, ret) && *ret <= INT64_MAX);
+}
+
 enum err_code
 quorum_from_json(struct json_object *value, struct quorum_record *ret, struct err *err)
 {
     struct quorum_record record = { 0 };
     enum err_code code = set_from_json(json_get(value, "now"), &record.now, err);
+    if (code == ERR_NONE &&
+        (!number_from_json(value, "arbiter", &record.arbiter) ||
+         !number_from_json(value, "noted", &record.noted) || !time_from_json(value, record.since)))
+        code = err_set(err, ERR_PROTOCOL, "bad_sync_set",
+                       "sync/set: 'arbiter' and 'noted' are numbers, 'since' is a time");
     struct json_object *old = json_get(value, "old");
     if (code == ERR_NONE && old != NULL) {
         record.joint = true;
@@ -224,5 +248,67 @@ quorum_to_json(const struct quorum_record *record)
     struct json_object *object = json_object_new_object();
     json_add(object, "old", record->joint ? set_to_json(&record->old) : NULL);
     json_add(object, "now", set_to_json(&record->now));
+    if (record->arbiter != 0)
+        json_add_u64(object, "arbiter", record->arbiter);
+    if (record->noted != 0)
+        json_add_u64(object, "noted", record->noted);
+    if (record->since[0] != '\0')
+        json_add_string(object, "since", record->since);
     return object;
+}
+
+/* ------------------------------------------------------------------ notes */
+
+bool
+quorum_note_holds(const struct quorum_note *note, const struct quorum_record *record,
+                  const struct epoch *opened)
+{
+    return note->given_up && note->number > record->noted &&
+           epoch_compare(&note->epoch, opened) >= 0;
+}
+
+struct quorum_record
+quorum_in_force(const struct quorum_record *record, const struct quorum_note *note,
+                const struct epoch *opened)
+{
+    if (note == NULL || !quorum_note_holds(note, record, opened))
+        return *record;
+    struct quorum_record later = { .now = note->set,
+                                   .arbiter = record->arbiter,
+                                   .noted = note->number };
+    memcpy(later.since, note->since, sizeof later.since);
+    return later;
+}
+
+char *
+quorum_note_text(const struct quorum_note *note)
+{
+    char text[EPOCH_TEXT_SIZE];
+    if (!note->given_up)
+        return str_dup("");
+    CLEANUP(json_putp) struct json_object *object = set_to_json(&note->set);
+    json_add_string(object, "epoch", epoch_text(&note->epoch, text));
+    json_add_u64(object, "revision", note->revision);
+    json_add_string(object, "since", note->since);
+    return str_dup(json_text(object));
+}
+
+struct quorum_note
+quorum_note_read(uint64_t number, const char *text)
+{
+    struct quorum_note note = { .number = number };
+    struct err err;
+    CLEANUP(json_putp) struct json_object *object = NULL;
+    const char *epoch;
+    if (*text == '\0')
+        return note;
+    note.given_up = true;
+    if (json_read(text, strlen(text), &object, &err) == ERR_NONE &&
+        set_from_json(object, &note.set, &err) == ERR_NONE &&
+        json_get_string(object, "epoch", &epoch) && epoch_parse(epoch, &note.epoch) &&
+        json_get_u64(object, "revision", &note.revision) && time_from_json(object, note.since))
+        return note;
+    return (struct quorum_note){ .number = number,
+                                 .given_up = true,
+                                 .epoch = { .number = UINT64_MAX } };
 }

@@ -12,6 +12,10 @@
  * While the set changes, the record in the shared log names the old and the new set; then both
  * must be satisfied ("joint"). Order of a change: record joint, acknowledged by the old set; the
  * new synchronous_standby_names, read back; record the new set alone, acknowledged by the new set.
+ *
+ * Where the promise may be given up (degrade.h), the arbiter hears of it first, as a note. Notes
+ * are numbered, and a record says which it knows of. So who comes after finds out which of the two,
+ * the record in its log or the note, is the later one: quorum_in_force().
  */
 #pragma once
 
@@ -22,6 +26,7 @@
 #include "sites/epoch.h"
 
 #define QUORUM_VOTERS_MAX 16
+#define QUORUM_TIME_SIZE  32 /* of a wall clock, as text, for people */
 
 struct quorum_set {
     unsigned k;                                     /* acknowledgements a write needs; 0: async */
@@ -33,6 +38,19 @@ struct quorum_record {
     bool joint;            /* 'old' counts as well as 'now' */
     struct quorum_set old; /* meaningless unless joint */
     struct quorum_set now;
+    uint64_t arbiter; /* that is told before fewer count: revision of its row; 0: never fewer */
+    uint64_t noted;   /* number of the newest note that it knows of */
+    char since[QUORUM_TIME_SIZE]; /* fewer count than were promised, since then; "": not so */
+};
+
+/* What a primary has told the arbiter. */
+struct quorum_note {
+    uint64_t number;    /* higher than that of every note before; 0: there was none yet */
+    bool given_up;      /* the promise: what follows holds. Else taken back */
+    struct epoch epoch; /* of who said it */
+    uint64_t revision;  /* that it had then, at least */
+    char since[QUORUM_TIME_SIZE];
+    struct quorum_set set; /* whose acknowledgements count, from then on */
 };
 
 bool quorum_has(const struct quorum_set *set, const char *node);
@@ -91,7 +109,22 @@ enum quorum_step quorum_next(const struct quorum_record *record, bool acknowledg
                              const struct quorum_set *wanted, struct quorum_record *ret_record,
                              struct quorum_set *ret_set);
 
-/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..}}. */
+/* Whether the note is later than the record: 'opened' is the newest epoch of which anything was
+ * ever acknowledged, as far as is known. What a note of an earlier one excludes was decided on when
+ * that one was opened. */
+bool quorum_note_holds(const struct quorum_note *note, const struct quorum_record *record,
+                       const struct epoch *opened);
+/* The later of the two. 'note' may be NULL. */
+struct quorum_record quorum_in_force(const struct quorum_record *record,
+                                     const struct quorum_note *note, const struct epoch *opened);
+
+/* As the arbiter keeps it: JSON, or "" when it is taken back. The caller's. */
+char *quorum_note_text(const struct quorum_note *note);
+/* What makes no sense excludes everybody, later than every epoch. */
+struct quorum_note quorum_note_read(uint64_t number, const char *text);
+
+/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..},"arbiter":12,"noted":3,
+ * "since":TIME}; the last three are left out when 0 or "". */
 struct json_object;
 MUST_CHECK enum err_code quorum_from_json(struct json_object *value, struct quorum_record *ret,
                                           struct err *err);

@@ -434,8 +434,9 @@ test_json_is_read_back(void **state)
     struct quorum_record records[] = {
         { .now = make_set(1, 7) },
         { .joint = true, .old = make_set(2, 31), .now = make_set(0, 1) },
+        { .now = make_set(0, 1), .arbiter = 12, .noted = INT64_MAX, .since = "then" },
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(records); i++) {
         struct quorum_record again;
         CLEANUP(json_putp) struct json_object *value = quorum_to_json(&records[i]);
         assert_int_equal(quorum_from_json(value, &again, NULL), ERR_NONE);
@@ -443,6 +444,159 @@ test_json_is_read_back(void **state)
         assert_true(quorum_equal(&again.now, &records[i].now));
         if (again.joint)
             assert_true(quorum_equal(&again.old, &records[i].old));
+        assert_int_equal(again.arbiter, records[i].arbiter);
+        assert_int_equal(again.noted, records[i].noted);
+        assert_string_equal(again.since, records[i].since);
+    }
+}
+
+static void
+test_a_change_keeps_what_goes_with_the_set(void **state)
+{
+    (void)state;
+    struct quorum_record record = {
+        .now = make_set(1, 3), .arbiter = 12, .noted = 4, .since = "then"
+    };
+    struct quorum_set wanted = make_set(1, 7);
+    struct quorum_set names_in_force = record.now;
+    struct quorum_record next;
+    struct quorum_set set;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(quorum_next(&record, true, &names_in_force, &wanted, &next, &set),
+                         QUORUM_STEP_RECORD);
+        assert_int_equal(next.joint, i == 0);
+        assert_int_equal(next.arbiter, 12);
+        assert_int_equal(next.noted, 4);
+        assert_string_equal(next.since, "then");
+        record = next;
+        names_in_force = wanted;
+    }
+}
+
+/* ------------------------------------------------------------------ notes */
+
+static struct quorum_note
+make_note(uint64_t number, uint64_t epoch, const char *holder)
+{
+    return (struct quorum_note){ .number = number,
+                                 .given_up = true,
+                                 .epoch = epoch_make(epoch, holder),
+                                 .revision = 120,
+                                 .since = "2026-11-22T03:02:00.000Z",
+                                 .set = make_set(1, 3) };
+}
+
+static void
+test_the_later_of_record_and_note(void **state)
+{
+    (void)state;
+    struct quorum_record record = { .now = make_set(1, 7), .arbiter = 12, .noted = 4 };
+    static const struct {
+        uint64_t number;
+        uint64_t epoch;
+        const char *holder;
+        bool taken_back;
+        bool holds;
+    } cases[] = {
+        { 5, 3, "b", false, true },  /* of the newest epoch, and the record does not know of it */
+        { 4, 3, "b", false, false }, /* it knows: it was written later */
+        { 3, 3, "b", false, false },
+        { 5, 3, "a", false, false }, /* of an earlier epoch, by its holder */
+        { 5, 2, "b", false, false },
+        { 5, 4, "a", false, true }, /* of one that nobody who answers has heard of */
+        { 5, 3, "b", true, false },
+    };
+    struct epoch opened = epoch_make(3, "b");
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct quorum_note note = make_note(cases[i].number, cases[i].epoch, cases[i].holder);
+        note.given_up = !cases[i].taken_back;
+        assert_int_equal(quorum_note_holds(&note, &record, &opened), cases[i].holds);
+        struct quorum_record later = quorum_in_force(&record, &note, &opened);
+        assert_true(quorum_equal(&later.now, cases[i].holds ? &note.set : &record.now));
+        assert_int_equal(later.noted, cases[i].holds ? 5 : 4);
+        assert_int_equal(later.arbiter, 12);
+        assert_string_equal(later.since, cases[i].holds ? note.since : "");
+    }
+    struct quorum_record same = quorum_in_force(&record, NULL, &opened);
+    assert_true(quorum_equal(&same.now, &record.now));
+}
+
+static void
+test_a_note_replaces_both_sets_of_a_change(void **state)
+{
+    (void)state;
+    struct quorum_record record = {
+        .joint = true, .old = make_set(1, 3), .now = make_set(1, 7), .arbiter = 12
+    };
+    struct quorum_note note = make_note(1, 3, "b");
+    struct quorum_record later = quorum_in_force(&record, &note, &note.epoch);
+    assert_false(later.joint);
+    assert_true(quorum_equal(&later.now, &note.set));
+}
+
+static void
+test_a_note_is_read_back(void **state)
+{
+    (void)state;
+    struct quorum_note note = make_note(7, 3, "b");
+    CLEANUP(freep) char *text = quorum_note_text(&note);
+    struct quorum_note again = quorum_note_read(7, text);
+    assert_true(again.given_up && again.number == 7 && again.revision == 120);
+    assert_true(epoch_equal(&again.epoch, &note.epoch));
+    assert_true(quorum_equal(&again.set, &note.set));
+    assert_string_equal(again.since, note.since);
+
+    note.given_up = false;
+    CLEANUP(freep) char *empty = quorum_note_text(&note);
+    assert_string_equal(empty, "");
+    again = quorum_note_read(7, empty);
+    assert_true(!again.given_up && again.number == 7);
+}
+
+/* The longest that there can be has its place at the arbiter. */
+static void
+test_a_note_has_a_bound(void **state)
+{
+    (void)state;
+    char name[NODE_NAME_SIZE];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    struct quorum_note note = make_note(INT64_MAX, INT64_MAX, name);
+    memset(note.since, '9', sizeof note.since - 1);
+    note.revision = INT64_MAX;
+    note.set.count = 0;
+    for (unsigned i = 0; i < QUORUM_VOTERS_MAX; i++) {
+        name[0] = (char)('a' + i);
+        assert_int_equal(quorum_add(&note.set, name, NULL), ERR_NONE);
+    }
+    CLEANUP(freep) char *text = quorum_note_text(&note);
+    assert_true(strlen(text) < 4096);
+    struct quorum_note again = quorum_note_read(1, text);
+    assert_true(quorum_equal(&again.set, &note.set));
+}
+
+/* What nobody can read might say anything: it excludes every candidate. */
+static void
+test_a_note_without_sense_excludes_everybody(void **state)
+{
+    static const char *const wrong[] = {
+        "x",
+        "{}",
+        "{\"k\":0,\"voters\":[\"a\"]}",
+        "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3\",\"revision\":1}",
+        "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\"}",
+        "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\",\"revision\":1,\"since\":5}",
+        "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\",\"revision\":1,\"since\":"
+        "\"a time that is longer than any that we write\"}",
+    };
+    (void)state;
+    struct quorum_record record = { .now = make_set(0, 1), .noted = 1 };
+    struct epoch opened = epoch_make(INT64_MAX, "z");
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        struct quorum_note note = quorum_note_read(2, wrong[i]);
+        assert_true(quorum_note_holds(&note, &record, &opened));
+        struct quorum_record later = quorum_in_force(&record, &note, &opened);
+        assert_false(quorum_is_voter(&later, "a"));
     }
 }
 
@@ -462,6 +616,9 @@ test_json_of_others_is_checked(void **state)
         "{\"now\":{\"k\":1,\"voters\":{}}}",
         "{\"now\":{\"k\":1,\"voters\":[]},\"old\":{}}",
         "{\"now\":{\"k\":1,\"voters\":[]},\"old\":[]}",
+        "{\"now\":{\"k\":1,\"voters\":[]},\"arbiter\":\"x\"}",
+        "{\"now\":{\"k\":1,\"voters\":[]},\"noted\":-1}",
+        "{\"now\":{\"k\":1,\"voters\":[]},\"since\":5}",
         "{\"now\":{\"k\":0,\"voters\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\","
         "\"k\","
         "\"l\",\"m\",\"n\",\"o\",\"p\",\"q\"]}}",
@@ -491,6 +648,12 @@ main(void)
         cmocka_unit_test(test_voters_are_sorted_and_bounded),
         cmocka_unit_test(test_a_voter_of_both_sets),
         cmocka_unit_test(test_names_as_postgresql_reads_them),
+        cmocka_unit_test(test_a_change_keeps_what_goes_with_the_set),
+        cmocka_unit_test(test_the_later_of_record_and_note),
+        cmocka_unit_test(test_a_note_replaces_both_sets_of_a_change),
+        cmocka_unit_test(test_a_note_is_read_back),
+        cmocka_unit_test(test_a_note_has_a_bound),
+        cmocka_unit_test(test_a_note_without_sense_excludes_everybody),
         cmocka_unit_test(test_json_is_read_back),
         cmocka_unit_test(test_json_of_others_is_checked),
     };

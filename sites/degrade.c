@@ -1,0 +1,192 @@
+#include "sites/degrade.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/base/check.h"
+#include "controller/base/str.h"
+
+/* Who of the set acknowledges, ourselves included; k is how many others. */
+static struct quorum_set
+rest_of(const struct degrade_view *view, const struct quorum_set *set)
+{
+    struct quorum_set rest = { 0 };
+    (void)!quorum_add(&rest, view->self, NULL);
+    for (size_t i = 0; i < set->count; i++) {
+        if (quorum_has(view->acking, set->voters[i]))
+            (void)!quorum_add(&rest, set->voters[i], NULL);
+    }
+    rest.k = (unsigned)rest.count - 1;
+    return rest;
+}
+
+static bool
+is_held_up(const struct degrade_view *view)
+{
+    return view->names->k > 0 && view->waited_ms >= view->wait_ms &&
+           rest_of(view, view->names).k < view->names->k;
+}
+
+/* The arbiter has a note of ours that no record knows of. */
+static bool
+is_told(const struct degrade_view *view)
+{
+    return view->note != NULL && view->note->given_up &&
+           epoch_equal(&view->note->epoch, &view->epoch) &&
+           view->note->number > view->record->noted;
+}
+
+static uint64_t
+next_number(const struct degrade_view *view)
+{
+    uint64_t number = view->record->noted;
+    return (number > view->note->number ? number : view->note->number) + 1;
+}
+
+/* D1, D2. NULL: it may be told. */
+static const char *
+find_obstacle(const struct degrade_view *view)
+{
+    if (view->arbiter == 0)
+        return view->why;
+    if (view->agreed != view->arbiter)
+        return "the members have not acknowledged yet that fewer may count";
+    if (!view->leased || view->note == NULL)
+        return "the arbiter is not heard, or has not granted the lease to this node";
+    if (epoch_compare(&view->promised, &view->epoch) > 0)
+        return "the arbiter was told of a promotion that was begun";
+    return NULL;
+}
+
+static void
+give_up(const struct degrade_view *view, const struct quorum_set *set, struct degrade_action *ret)
+{
+    ret->step = DEGRADE_STEP_NOTE;
+    ret->note = (struct quorum_note){ .number = next_number(view),
+                                      .given_up = true,
+                                      .epoch = view->epoch,
+                                      .revision = view->revision,
+                                      .set = *set };
+    const char *since = view->record->since[0] != '\0' ? view->record->since : view->time;
+    ASSERT(str_copy(ret->note.since, sizeof ret->note.since, since));
+}
+
+/* Somebody waits, and too few acknowledge. */
+static void
+let_go(const struct degrade_view *view, struct degrade_action *ret)
+{
+    struct quorum_set rest = rest_of(view, view->names);
+    bool told = is_told(view);
+    for (size_t i = 0; told && i < view->note->set.count; i++)
+        told = quorum_has(&rest, view->note->set.voters[i]); /* else even less is left by now */
+    if (told) {
+        ret->step = DEGRADE_STEP_NAMES;
+        ret->set = view->note->set;
+        return;
+    }
+    const char *obstacle = find_obstacle(view);
+    if (obstacle != NULL)
+        (void)snprintf(ret->obstacle, sizeof ret->obstacle, "%s", obstacle);
+    else
+        give_up(view, &rest, ret);
+}
+
+static void
+write_record(const struct degrade_view *view, struct degrade_action *ret)
+{
+    if (view->writing)
+        return;
+    ret->step = DEGRADE_STEP_RECORD;
+    ret->record.arbiter = view->arbiter;
+    if (ret->record.noted < view->record->noted)
+        ret->record.noted = view->record->noted;
+}
+
+/* What was told has happened, or was not needed in the end; or somebody before us told it. */
+static void
+record_note(const struct degrade_view *view, struct degrade_action *ret)
+{
+    ret->record = *view->record;
+    if (is_told(view) && quorum_equal(view->names, &view->note->set)) {
+        ret->record.joint = false;
+        ret->record.now = view->note->set;
+        memcpy(ret->record.since, view->note->since, sizeof ret->record.since);
+    }
+    ret->record.noted = view->note->number;
+    write_record(view, ret);
+}
+
+/* The set to come to next: while fewer count, as many as acknowledge by now. */
+static struct quorum_set
+find_wanted(const struct degrade_view *view)
+{
+    const struct quorum_record *record = view->record;
+    if (record->since[0] == '\0')
+        return *view->wanted;
+    struct quorum_set rest = rest_of(view, view->wanted);
+    if (rest.k >= view->wanted->k)
+        return *view->wanted;
+    return rest.k > record->now.k ? rest : record->now;
+}
+
+/* As every change of the set, and what goes with it. */
+static void
+go_on(const struct degrade_view *view, struct degrade_action *ret)
+{
+    struct quorum_set wanted = find_wanted(view);
+    switch (quorum_next(view->record, view->acknowledged, view->names, &wanted, &ret->record,
+                        &ret->set)) {
+    case QUORUM_STEP_NAMES:
+        if (!view->writing)
+            ret->step = DEGRADE_STEP_NAMES;
+        return;
+    case QUORUM_STEP_RECORD:
+        if (!ret->record.joint && quorum_equal(&ret->record.now, view->wanted))
+            ret->record.since[0] = '\0';
+        write_record(view, ret);
+        return;
+    case QUORUM_STEP_NONE:
+        break;
+    }
+    ret->record = *view->record;
+    if (quorum_equal(&ret->record.now, view->wanted))
+        ret->record.since[0] = '\0';
+    bool changed = strcmp(ret->record.since, view->record->since) != 0 ||
+                   view->record->arbiter != view->arbiter;
+    if (changed)
+        write_record(view, ret);
+}
+
+/* What the arbiter should say, and does not. */
+static void
+tell(const struct degrade_view *view, struct degrade_action *ret)
+{
+    const struct quorum_record *record = view->record;
+    bool degraded = record->since[0] != '\0';
+    if (!view->leased || view->note == NULL || record->joint ||
+        epoch_compare(&view->promised, &view->epoch) > 0)
+        return;
+    if (degraded && !view->note->given_up && view->arbiter != 0) {
+        give_up(view, &record->now, ret); /* a person has had its record made anew */
+    } else if (!degraded && view->note->given_up && view->acknowledged && view->everywhere) {
+        ret->step = DEGRADE_STEP_NOTE;
+        ret->note = (struct quorum_note){ .number = next_number(view) };
+    }
+}
+
+void
+degrade_next(const struct degrade_view *view, struct degrade_action *ret)
+{
+    *ret = (struct degrade_action){ .step = DEGRADE_STEP_NONE };
+    if (is_held_up(view)) {
+        let_go(view, ret);
+        return;
+    }
+    if (view->note != NULL && view->note->given_up && view->note->number > view->record->noted) {
+        record_note(view, ret);
+        return;
+    }
+    go_on(view, ret);
+    if (ret->step == DEGRADE_STEP_NONE && !view->writing)
+        tell(view, ret);
+}

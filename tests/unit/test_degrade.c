@@ -1,0 +1,568 @@
+/*
+ * Durability "available": what is done next, in every circumstance. That nothing acknowledged is
+ * lost by it is shown by tests/unit/test_degrade_world.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controller/base/buf.h"
+#include "controller/base/check.h"
+#include "sites/degrade.h"
+
+#define SINCE "2026-11-22T03:02:00.000Z"
+#define NOW   "2026-11-22T03:09:00.000Z"
+
+/* "a" of {a, b, c}, primary of epoch 3. */
+struct bench {
+    struct quorum_record record;
+    struct quorum_set names;
+    struct quorum_set wanted;
+    struct quorum_set acking;
+    struct quorum_note note;
+    struct degrade_view view;
+    char text[512];
+};
+
+typedef void arrange_fn(struct bench *bench);
+
+static struct quorum_set
+set_of(unsigned k, const char *letters)
+{
+    struct quorum_set set = { .k = k };
+    for (; *letters != '\0'; letters++)
+        assert_int_equal(quorum_add(&set, (char[]){ *letters, '\0' }, NULL), ERR_NONE);
+    return set;
+}
+
+static void
+begin(struct bench *bench)
+{
+    memset(bench, 0, sizeof *bench);
+    bench->record = (struct quorum_record){ .now = set_of(1, "abc"), .arbiter = 7 };
+    bench->names = set_of(1, "abc");
+    bench->wanted = set_of(1, "abc");
+    bench->acking = set_of(0, "abc");
+    bench->view = (struct degrade_view){ .self = "a",
+                                         .epoch = epoch_make(3, "a"),
+                                         .record = &bench->record,
+                                         .acknowledged = true,
+                                         .names = &bench->names,
+                                         .wanted = &bench->wanted,
+                                         .acking = &bench->acking,
+                                         .wait_ms = 2000,
+                                         .arbiter = 7,
+                                         .why = "no arbiter",
+                                         .agreed = 7,
+                                         .leased = true,
+                                         .note = &bench->note,
+                                         .revision = 120,
+                                         .time = NOW };
+}
+
+static void
+add_set(struct buf *into, const struct quorum_set *set)
+{
+    buf_printf(into, "%u{", set->k);
+    for (size_t i = 0; i < set->count; i++)
+        buf_printf(into, "%s", set->voters[i]);
+    buf_add_text(into, "}");
+}
+
+static void
+render(struct bench *bench, const struct degrade_action *action)
+{
+    CLEANUP(buf_done) struct buf text = { 0 };
+    switch (action->step) {
+    case DEGRADE_STEP_NONE:
+        buf_printf(&text, "%s%s", action->obstacle[0] == '\0' ? "-" : "! ", action->obstacle);
+        break;
+    case DEGRADE_STEP_NAMES:
+        buf_add_text(&text, "NAMES ");
+        add_set(&text, &action->set);
+        break;
+    case DEGRADE_STEP_RECORD:
+        buf_add_text(&text, "RECORD ");
+        if (action->record.joint) {
+            add_set(&text, &action->record.old);
+            buf_add_text(&text, "+");
+        }
+        add_set(&text, &action->record.now);
+        buf_printf(&text, " arbiter=%u noted=%u%s%s", (unsigned)action->record.arbiter,
+                   (unsigned)action->record.noted, action->record.since[0] == '\0' ? "" : " since ",
+                   action->record.since);
+        break;
+    case DEGRADE_STEP_NOTE:
+        buf_printf(&text, "NOTE %u ", (unsigned)action->note.number);
+        if (!action->note.given_up) {
+            buf_add_text(&text, "back");
+            break;
+        }
+        assert_true(epoch_equal(&action->note.epoch, &bench->view.epoch));
+        assert_int_equal(action->note.revision, 120);
+        add_set(&text, &action->note.set);
+        buf_printf(&text, " since %s", action->note.since);
+        break;
+    }
+    (void)snprintf(bench->text, sizeof bench->text, "%s", buf_text(&text));
+}
+
+/* ------------------------------------------------------------------ circumstances */
+
+static void
+waits(struct bench *bench)
+{
+    bench->view.waited_ms = 2000;
+    bench->acking = set_of(0, "a");
+}
+
+static void
+waits_not_long(struct bench *bench)
+{
+    waits(bench);
+    bench->view.waited_ms = 1999;
+}
+
+static void
+waits_though_one_acknowledges(struct bench *bench)
+{
+    waits(bench);
+    bench->acking = set_of(0, "ac");
+}
+
+static void
+strangers_acknowledge(struct bench *bench)
+{
+    waits(bench);
+    bench->acking = set_of(0, "axy");
+}
+
+static void
+two_are_needed(struct bench *bench)
+{
+    waits(bench);
+    bench->record.now = bench->names = bench->wanted = set_of(2, "abc");
+    bench->acking = set_of(0, "ab");
+}
+
+static void
+waits_while_the_set_changes(struct bench *bench)
+{
+    waits(bench);
+    bench->record = (struct quorum_record){
+        .joint = true, .old = set_of(1, "ab"), .now = set_of(1, "abc"), .arbiter = 7
+    };
+    bench->view.writing = true;
+}
+
+static void
+nobody_may_be_told(struct bench *bench)
+{
+    waits(bench);
+    bench->view.arbiter = 0;
+}
+
+static void
+not_agreed_yet(struct bench *bench)
+{
+    waits(bench);
+    bench->view.agreed = 0;
+}
+
+static void
+agreed_on_another_arbiter(struct bench *bench)
+{
+    waits(bench);
+    bench->view.agreed = 6;
+}
+
+static void
+not_leased(struct bench *bench)
+{
+    waits(bench);
+    bench->view.leased = false;
+}
+
+static void
+note_not_known(struct bench *bench)
+{
+    waits(bench);
+    bench->view.note = NULL;
+}
+
+static void
+promised_to_another(struct bench *bench)
+{
+    waits(bench);
+    bench->view.promised = epoch_make(4, "b");
+}
+
+static void
+promised_to_ourselves(struct bench *bench)
+{
+    waits(bench);
+    bench->view.promised = epoch_make(3, "a");
+}
+
+static void
+after_other_notes(struct bench *bench)
+{
+    waits(bench);
+    bench->note.number = 4;
+    bench->record.noted = 3;
+}
+
+static void
+after_an_arbiter_was_made_anew(struct bench *bench)
+{
+    waits(bench);
+    bench->record.noted = 8;
+}
+
+static void
+note_holds(struct bench *bench, struct quorum_set set)
+{
+    bench->note = (struct quorum_note){
+        .number = 5, .given_up = true, .epoch = epoch_make(3, "a"), .since = SINCE, .set = set
+    };
+}
+
+static void
+told(struct bench *bench)
+{
+    waits(bench);
+    note_holds(bench, set_of(0, "a"));
+}
+
+static void
+told_while_writing(struct bench *bench)
+{
+    told(bench);
+    bench->view.writing = true;
+}
+
+static void
+told_without_a_lease_any_more(struct bench *bench)
+{
+    told(bench);
+    bench->view.leased = false;
+}
+
+static void
+told_and_even_less_is_left(struct bench *bench)
+{
+    two_are_needed(bench);
+    note_holds(bench, set_of(1, "ab"));
+    bench->acking = set_of(0, "a");
+}
+
+static void
+told_and_more_is_left(struct bench *bench)
+{
+    two_are_needed(bench);
+    note_holds(bench, set_of(0, "a"));
+}
+
+static void
+told_by_another(struct bench *bench)
+{
+    told(bench);
+    bench->note.epoch = epoch_make(2, "b");
+}
+
+static void
+names_are_loose(struct bench *bench)
+{
+    note_holds(bench, set_of(0, "a"));
+    bench->names = set_of(0, "a");
+    bench->acking = set_of(0, "a");
+}
+
+static void
+names_are_loose_in_a_change(struct bench *bench)
+{
+    names_are_loose(bench);
+    bench->record.joint = true;
+    bench->record.old = set_of(1, "ab");
+}
+
+static void
+names_are_loose_while_writing(struct bench *bench)
+{
+    names_are_loose(bench);
+    bench->view.writing = true;
+}
+
+static void
+came_back_before_the_names(struct bench *bench)
+{
+    note_holds(bench, set_of(0, "a"));
+}
+
+static void
+opened_after_a_note(struct bench *bench)
+{
+    note_holds(bench, set_of(1, "abc"));
+    bench->note.epoch = epoch_make(2, "b");
+}
+
+static void
+degraded(struct bench *bench)
+{
+    names_are_loose(bench);
+    bench->record =
+        (struct quorum_record){ .now = set_of(0, "a"), .arbiter = 7, .noted = 5, .since = SINCE };
+    bench->wanted = set_of(1, "a");
+}
+
+static void
+degraded_and_one_is_back(struct bench *bench)
+{
+    degraded(bench);
+    bench->wanted = set_of(1, "ab");
+    bench->acking = set_of(0, "ab");
+}
+
+static void
+degraded_and_one_only_streams(struct bench *bench)
+{
+    degraded_and_one_is_back(bench);
+    bench->acking = set_of(0, "a");
+}
+
+static void
+degraded_and_one_of_two_is_back(struct bench *bench)
+{
+    degraded_and_one_is_back(bench);
+    bench->wanted.k = 2;
+}
+
+static void
+both_count(struct bench *bench)
+{
+    degraded_and_one_is_back(bench);
+    bench->record.joint = true;
+    bench->record.old = set_of(0, "a");
+    bench->record.now = set_of(1, "ab");
+}
+
+static void
+both_count_and_the_names_are_set(struct bench *bench)
+{
+    both_count(bench);
+    bench->names = set_of(1, "ab");
+}
+
+static void
+one_of_two_counts_again(struct bench *bench)
+{
+    both_count_and_the_names_are_set(bench);
+    bench->wanted = set_of(2, "ab");
+}
+
+static void
+the_strict_way_back(struct bench *bench)
+{
+    both_count_and_the_names_are_set(bench);
+    bench->view.arbiter = 0;
+}
+
+static void
+went_away_again(struct bench *bench)
+{
+    both_count_and_the_names_are_set(bench);
+    waits(bench);
+    bench->view.writing = true;
+}
+
+static void
+whole_again(struct bench *bench)
+{
+    both_count_and_the_names_are_set(bench);
+    bench->record.joint = false;
+    bench->record.since[0] = '\0';
+}
+
+static void
+whole_again_everywhere(struct bench *bench)
+{
+    whole_again(bench);
+    bench->view.everywhere = true;
+}
+
+static void
+whole_everywhere_not_acknowledged(struct bench *bench)
+{
+    whole_again_everywhere(bench);
+    bench->view.acknowledged = false;
+    bench->view.writing = true;
+}
+
+static void
+whole_everywhere_without_a_lease(struct bench *bench)
+{
+    whole_again_everywhere(bench);
+    bench->view.leased = false;
+}
+
+static void
+whole_everywhere_but_promised(struct bench *bench)
+{
+    whole_again_everywhere(bench);
+    bench->view.promised = epoch_make(4, "b");
+}
+
+static void
+degraded_everywhere(struct bench *bench)
+{
+    degraded(bench);
+    bench->view.everywhere = true;
+}
+
+static void
+the_arbiter_has_forgotten(struct bench *bench)
+{
+    degraded(bench);
+    bench->note = (struct quorum_note){ .number = 0 };
+}
+
+static void
+few_again_and_told_once_more(struct bench *bench)
+{
+    degraded(bench);
+    bench->record.now = bench->names = set_of(1, "ab");
+    bench->wanted = set_of(2, "ab");
+    bench->view.waited_ms = 2000;
+}
+
+static void
+set_to_available(struct bench *bench)
+{
+    bench->record.arbiter = 0;
+    bench->view.agreed = 0;
+}
+
+static void
+set_to_strict(struct bench *bench)
+{
+    bench->view.arbiter = 0;
+}
+
+static void
+another_wanted(struct bench *bench)
+{
+    bench->wanted = set_of(1, "abcd");
+    bench->record.noted = 5;
+}
+
+static void
+another_wanted_while_writing(struct bench *bench)
+{
+    another_wanted(bench);
+    bench->view.writing = true;
+}
+
+static void
+asynchronous(struct bench *bench)
+{
+    waits(bench);
+    bench->record.now = bench->names = bench->wanted = set_of(0, "abc");
+}
+
+/* ------------------------------------------------------------------ the table */
+
+#define LEFT  "the arbiter is not heard, or has not granted the lease to this node"
+#define UNSET "the members have not acknowledged yet that fewer may count"
+
+static const struct {
+    arrange_fn *arrange;
+    const char *text;
+} cases[] = {
+    { NULL, "-" },
+    /* whole */
+    { waits_not_long, "-" },
+    { waits_though_one_acknowledges, "-" },
+    { waits, "NOTE 1 0{a} since " NOW },
+    { strangers_acknowledge, "NOTE 1 0{a} since " NOW },
+    { two_are_needed, "NOTE 1 1{ab} since " NOW },
+    { waits_while_the_set_changes, "NOTE 1 0{a} since " NOW },
+    { asynchronous, "-" },
+    { after_other_notes, "NOTE 5 0{a} since " NOW },
+    { after_an_arbiter_was_made_anew, "NOTE 9 0{a} since " NOW },
+    { promised_to_ourselves, "NOTE 1 0{a} since " NOW },
+    { nobody_may_be_told, "! no arbiter" },
+    { not_agreed_yet, "! " UNSET },
+    { agreed_on_another_arbiter, "! " UNSET },
+    { not_leased, "! " LEFT },
+    { note_not_known, "! " LEFT },
+    { promised_to_another, "! the arbiter was told of a promotion that was begun" },
+    /* the arbiter has the note */
+    { told, "NAMES 0{a}" },
+    { told_while_writing, "NAMES 0{a}" },
+    { told_without_a_lease_any_more, "NAMES 0{a}" },
+    { told_and_even_less_is_left, "NOTE 6 0{a} since " NOW },
+    { told_and_more_is_left, "NAMES 0{a}" },
+    { told_by_another, "NOTE 6 0{a} since " NOW },
+    { names_are_loose, "RECORD 0{a} arbiter=7 noted=5 since " SINCE },
+    { names_are_loose_in_a_change, "RECORD 0{a} arbiter=7 noted=5 since " SINCE },
+    { names_are_loose_while_writing, "-" },
+    { came_back_before_the_names, "RECORD 1{abc} arbiter=7 noted=5" },
+    { opened_after_a_note, "RECORD 1{abc} arbiter=7 noted=5" },
+    /* degraded */
+    { degraded, "-" },
+    { degraded_everywhere, "-" },
+    { degraded_and_one_only_streams, "-" },
+    { degraded_and_one_is_back, "RECORD 0{a}+1{ab} arbiter=7 noted=5 since " SINCE },
+    { degraded_and_one_of_two_is_back, "RECORD 0{a}+1{ab} arbiter=7 noted=5 since " SINCE },
+    { the_arbiter_has_forgotten, "NOTE 6 0{a} since " SINCE },
+    { few_again_and_told_once_more, "NOTE 6 0{a} since " SINCE },
+    /* the way back */
+    { both_count, "NAMES 1{ab}" },
+    { both_count_and_the_names_are_set, "RECORD 1{ab} arbiter=7 noted=5" },
+    { one_of_two_counts_again, "RECORD 1{ab} arbiter=7 noted=5 since " SINCE },
+    { the_strict_way_back, "RECORD 1{ab} arbiter=0 noted=5" },
+    { went_away_again, "NOTE 6 0{a} since " SINCE },
+    { whole_again, "-" },
+    { whole_again_everywhere, "NOTE 6 back" },
+    { whole_everywhere_not_acknowledged, "-" },
+    { whole_everywhere_without_a_lease, "-" },
+    { whole_everywhere_but_promised, "-" },
+    /* the settings */
+    { set_to_available, "RECORD 1{abc} arbiter=7 noted=0" },
+    { set_to_strict, "RECORD 1{abc} arbiter=0 noted=0" },
+    { another_wanted, "RECORD 1{abc}+1{abcd} arbiter=7 noted=5" },
+    { another_wanted_while_writing, "-" },
+};
+
+static void
+test_every_case(void **state)
+{
+    (void)state;
+    unsigned wrong = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct bench bench;
+        struct degrade_action action;
+        begin(&bench);
+        if (cases[i].arrange != NULL)
+            cases[i].arrange(&bench);
+        degrade_next(&bench.view, &action);
+        render(&bench, &action);
+        if (strcmp(bench.text, cases[i].text) == 0)
+            continue;
+        print_message("case %zu: \"%s\", not \"%s\"\n", i, bench.text, cases[i].text);
+        wrong++;
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_case) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
