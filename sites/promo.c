@@ -77,39 +77,6 @@ member_self(struct promo *promo)
     return self;
 }
 
-static size_t
-captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX])
-{
-    size_t count = 0;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        if (promo->members[i].captured)
-            names[count++] = promo->members[i].name;
-    }
-    return count;
-}
-
-/* The old primary, when it was captured and nobody had captured it before us: then nobody can have
- * written after it. */
-static const char *
-captured_old_primary(const struct promo *promo)
-{
-    for (size_t i = 0; i < promo->member_count; i++) {
-        const struct promo_member *member = &promo->members[i];
-        if (member->captured && strcmp(member->name, promo->old_primary) == 0 &&
-            epoch_equal(&member->promised_before, &promo->old_epoch))
-            return member->name;
-    }
-    return NULL;
-}
-
-static bool
-quorum_is_captured(const struct promo *promo)
-{
-    const char *names[PROMO_MEMBERS_MAX];
-    size_t count = captured_names(promo, names);
-    return quorum_captured(&promo->record, names, count, captured_old_primary(promo));
-}
-
 static enum promo_state
 finish_failed(struct promo *promo, struct step_context *context)
 {
@@ -137,56 +104,6 @@ first_stop(const struct promo *promo)
     while (check < PROMO_CHECK_COUNT && promo->findings[check].verdict != PROMO_STOP)
         check++;
     return (enum promo_check)check;
-}
-
-static unsigned
-acks_possible(const struct promo *promo, const struct quorum_set *set)
-{
-    unsigned count = 0;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        const struct promo_member *member = &promo->members[i];
-        count += !member->self && (member->answered || member->captured) &&
-                 promo_would_follow(promo, member) && quorum_has(set, member->name);
-    }
-    return count;
-}
-
-struct promo_acks
-promo_count_acks(const struct promo *promo)
-{
-    const struct quorum_record *record = &promo->record;
-    struct promo_acks now = { .wanted = record->now.k,
-                              .possible = acks_possible(promo, &record->now) };
-    struct promo_acks old = { .wanted = record->old.k,
-                              .possible = acks_possible(promo, &record->old) };
-    if (record->joint && old.wanted + now.possible > now.wanted + old.possible)
-        return old;
-    return now;
-}
-
-/* The operator has said that too few will acknowledge. */
-static bool
-fewer_may_acknowledge(const struct promo *promo)
-{
-    return promo->order.accept_data_loss ||
-           (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
-}
-
-/* From this epoch on as many count as there are. They come back into the set by themselves, like
- * any member that streams again. A node that was no voter becomes one. */
-static void
-degrade_if_told(struct promo *promo)
-{
-    struct promo_acks acks = promo_count_acks(promo);
-    unsigned possible = acks_possible(promo, &promo->record.now);
-    if (!fewer_may_acknowledge(promo) ||
-        (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
-        return;
-    promo->record.joint = false;
-    if (promo->record.now.k > possible)
-        promo->record.now.k = possible;
-    (void)!quorum_add(&promo->record.now, promo->self, NULL); /* full: the upkeep makes room */
-    promo->degraded = true;
 }
 
 static enum promo_state
@@ -238,7 +155,7 @@ enter_thawing(struct promo *promo, struct step_context *context)
 static enum promo_state
 go_on_caught_up(struct promo *promo, struct step_context *context)
 {
-    if ((!quorum_is_captured(promo) || !quorum_is_voter(&promo->record, promo->self)) &&
+    if ((!promo_has_quorum(promo) || !quorum_is_voter(&promo->record, promo->self)) &&
         !promo->order.accept_data_loss) {
         (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_changed",
                       "the sync set in the log asks for more members than were captured, or has "
@@ -246,7 +163,7 @@ go_on_caught_up(struct promo *promo, struct step_context *context)
         mend_repeat(promo);
         return finish_failed(promo, context);
     }
-    degrade_if_told(promo);
+    promo_lower_if_told(promo);
     if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);
     if (promo->mode != PROMO_SWITCHOVER)
@@ -431,8 +348,8 @@ judge_prepared(struct promo *promo, struct step_context *context)
     if (promo->record.joint && count_prepared(promo, &promo->record.old) < promo->record.old.k)
         set = &promo->record.old;
     unsigned prepared = count_prepared(promo, set);
-    unsigned possible = acks_possible(promo, set);
-    unsigned needed = fewer_may_acknowledge(promo) && possible < set->k ? possible : set->k;
+    unsigned possible = promo_acks_possible(promo, set);
+    unsigned needed = promo_fewer_may_acknowledge(promo) && possible < set->k ? possible : set->k;
     if (prepared < needed) {
         const char *why = promo->steps[promo->step_count - 1].text; /* the last refusal */
         (void)err_set(&promo->failure, ERR_TIMEOUT, "prepare_failed",
@@ -569,7 +486,7 @@ conclude_capture(struct promo *promo, struct step_context *context)
     if (old != NULL && old->captured)
         promo->proof = PROMO_FENCED_PROVED;
     else
-        promo->proof = quorum_is_captured(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
+        promo->proof = promo_has_quorum(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
     promo->concluded = true;
     promo->target = best->captured_at;
     step_note(promo, "%zu captured, furthest %s at revision %llu, old primary %s", captured,
@@ -591,7 +508,7 @@ static bool
 capture_is_complete(struct promo *promo)
 {
     const struct promo_member *old = member_find(promo, promo->old_primary);
-    if (!member_self(promo)->captured || !quorum_is_captured(promo))
+    if (!member_self(promo)->captured || !promo_has_quorum(promo))
         return false;
     return old == NULL || !old->answered || !old->asked;
 }
@@ -600,12 +517,12 @@ static enum promo_state
 judge_captured(struct promo *promo, struct step_context *context)
 {
     const struct promo_member *self = member_self(promo);
-    if (self->captured && (quorum_is_captured(promo) || promo->order.accept_data_loss))
+    if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss))
         return conclude_capture(promo, context);
     const char *names[PROMO_MEMBERS_MAX];
     (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
                   "promises given: %zu, needed to hold every acknowledged write: %zu",
-                  captured_names(promo, names), quorum_needed(&promo->record.now));
+                  promo_captured_names(promo, names), quorum_needed(&promo->record.now));
     (void)err_mend(&promo->failure,
                    "bring the missing members back and repeat, or add --accept-data-loss");
     return finish_failed(promo, context);

@@ -1,5 +1,10 @@
 /*
  * promo_inner.h -- what the files of promo share; nobody else includes it.
+ *
+ *   promo.c         the rules
+ *   promo_checks.c  what is looked at before anything is touched
+ *   promo_quorum.c  who was captured, who would acknowledge
+ *   promo_words.c   names
  */
 #pragma once
 
@@ -22,3 +27,17 @@ struct promo_acks {
     unsigned possible;
 };
 struct promo_acks promo_count_acks(const struct promo *promo);
+/* Members of the set that could give one. */
+unsigned promo_acks_possible(const struct promo *promo, const struct quorum_set *set);
+/* The operator has said that too few will acknowledge. */
+bool promo_fewer_may_acknowledge(const struct promo *promo);
+/* From this epoch on as many count as there are, if he has. They come back into the set by
+ * themselves, like any member that streams again. A node that was no voter becomes one. */
+void promo_lower_if_told(struct promo *promo);
+
+/* Returns how many; borrowed. */
+size_t promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX]);
+/* The old primary, when it was captured and nobody had captured it before us: then nobody can have
+ * written after it. Else NULL. */
+const char *promo_captured_old_primary(const struct promo *promo);
+bool promo_has_quorum(const struct promo *promo);

@@ -22,7 +22,7 @@ PROGRAMS = ["storm", "kill", "scenario"]
 RUNS = [("storm", ["1", "120", "60"]), ("scenario", None), ("kill", ["5"])]
 
 NODE, PROMO, QUORUM, EPOCH = "sites/node.c", "sites/promo.c", "sites/quorum.c", "sites/epoch.c"
-CHECKS = "sites/promo_checks.c"
+CHECKS, CAPTURED = "sites/promo_checks.c", "sites/promo_quorum.c"
 DATABASE, JOBS, UPKEEP = "tests/world/database.c", "tests/world/jobs.c", "tests/world/upkeep.c"
 
 # name: [(file, what stands there exactly once, what takes its place), ...]
@@ -80,10 +80,10 @@ MUTANTS = {
     "names are not set anew (I5)": [
         (PROMO, "promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record))", "promo->armed")],
     "the quorum is not asked again after the pull (I5)": [
-        (PROMO, "    if ((!quorum_is_captured(promo) || !quorum_is_voter(&promo->record, promo->self)) &&\n"
+        (PROMO, "    if ((!promo_has_quorum(promo) || !quorum_is_voter(&promo->record, promo->self)) &&\n"
                 "        !promo->order.accept_data_loss) {", "    if (false) {")],
     "with k = 0 any old primary is a proof (I5)": [
-        (PROMO, "strcmp(member->name, promo->old_primary) == 0 &&\n"
+        (CAPTURED, "strcmp(member->name, promo->old_primary) == 0 &&\n"
                 "            epoch_equal(&member->promised_before, &promo->old_epoch))",
          "strcmp(member->name, promo->old_primary) == 0)")],
     "rows of the primary's epoch are a fork": [
