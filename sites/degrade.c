@@ -43,13 +43,21 @@ next_number(const struct degrade_view *view)
     return (number > view->note->number ? number : view->note->number) + 1;
 }
 
+/* D2: whoever is captured will ask the arbiter that we tell. */
+static bool
+is_agreed(const struct degrade_view *view)
+{
+    const struct quorum_record *record = view->record;
+    return record->arbiter == view->arbiter && (record->agreed || view->acknowledged);
+}
+
 /* D1, D2. NULL: it may be told. */
 static const char *
 find_obstacle(const struct degrade_view *view)
 {
     if (view->arbiter == 0)
         return view->why;
-    if (view->agreed != view->arbiter)
+    if (!is_agreed(view) || (view->writing && view->writing_arbiter != view->arbiter))
         return "the members have not acknowledged yet that fewer may count";
     if (!view->leased || view->note == NULL)
         return "the arbiter is not heard, or has not granted the lease to this node";
@@ -98,6 +106,7 @@ write_record(const struct degrade_view *view, struct degrade_action *ret)
         return;
     ret->step = DEGRADE_STEP_RECORD;
     ret->record.arbiter = view->arbiter;
+    ret->record.agreed = view->arbiter != 0 && is_agreed(view);
     if (ret->record.noted < view->record->noted)
         ret->record.noted = view->record->noted;
 }
@@ -152,7 +161,8 @@ go_on(const struct degrade_view *view, struct degrade_action *ret)
     if (quorum_equal(&ret->record.now, view->wanted))
         ret->record.since[0] = '\0';
     bool changed = strcmp(ret->record.since, view->record->since) != 0 ||
-                   view->record->arbiter != view->arbiter;
+                   view->record->arbiter != view->arbiter ||
+                   view->record->agreed != (view->arbiter != 0 && is_agreed(view));
     if (changed)
         write_record(view, ret);
 }

@@ -16,7 +16,7 @@
  *       takes it from the holder of the lease alone, and not once a later epoch was promised.
  *   D2  Who is captured under the record that holds without the note knows that there may be one:
  *       'arbiter' of the record says whom to ask, and nothing is given up before that was
- *       acknowledged.
+ *       acknowledged, and no other is being written.
  *   D3  A record written after a note knows its number, and is the later one wherever it arrives.
  * So the way back is that of every change of the set: both count, names, the new one counts. D4 The
  * note is taken back when every member has such a record: until then it spares those who have not
@@ -39,7 +39,8 @@ struct degrade_view {
     bool acknowledged;                  /* it is */
     const struct quorum_set *names;     /* that PostgreSQL has read back */
     const struct quorum_set *wanted;    /* the set to come to, were all of it there */
-    bool writing;                       /* a row of the sync set is being written */
+    bool writing;                       /* a row of the sync set is being written ... */
+    uint64_t writing_arbiter;           /* ... that names this arbiter */
     /* who acknowledges, and does anybody wait for it? */
     const struct quorum_set *acking; /* members that have all we had flushed a while ago */
     uint64_t waited_ms;              /* the COMMIT that waits longest; 0: none */

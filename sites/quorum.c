@@ -205,6 +205,12 @@ time_from_json(struct json_object *value, char ret[QUORUM_TIME_SIZE])
 }
 
 static bool
+flag_from_json(struct json_object *value, const char *name, bool *ret)
+{
+    return json_get(value, name) == NULL || json_get_bool(value, name, ret);
+}
+
+static bool
 number_from_json(struct json_object *value, const char *name, uint64_t *ret)
 {
     return json_get(value, name) == NULL || (json_get_u64(value, name, ret) && *ret <= INT64_MAX);
@@ -217,9 +223,11 @@ quorum_from_json(struct json_object *value, struct quorum_record *ret, struct er
     enum err_code code = set_from_json(json_get(value, "now"), &record.now, err);
     if (code == ERR_NONE &&
         (!number_from_json(value, "arbiter", &record.arbiter) ||
+         !flag_from_json(value, "agreed", &record.agreed) ||
          !number_from_json(value, "noted", &record.noted) || !time_from_json(value, record.since)))
         code = err_set(err, ERR_PROTOCOL, "bad_sync_set",
-                       "sync/set: 'arbiter' and 'noted' are numbers, 'since' is a time");
+                       "sync/set: 'arbiter' and 'noted' are numbers, 'agreed' is a flag, 'since' a "
+                       "time");
     struct json_object *old = json_get(value, "old");
     if (code == ERR_NONE && old != NULL) {
         record.joint = true;
@@ -250,6 +258,8 @@ quorum_to_json(const struct quorum_record *record)
     json_add(object, "now", set_to_json(&record->now));
     if (record->arbiter != 0)
         json_add_u64(object, "arbiter", record->arbiter);
+    if (record->agreed)
+        json_add_bool(object, "agreed", true);
     if (record->noted != 0)
         json_add_u64(object, "noted", record->noted);
     if (record->since[0] != '\0')
@@ -275,6 +285,7 @@ quorum_in_force(const struct quorum_record *record, const struct quorum_note *no
         return *record;
     struct quorum_record later = { .now = note->set,
                                    .arbiter = record->arbiter,
+                                   .agreed = record->agreed,
                                    .noted = note->number };
     memcpy(later.since, note->since, sizeof later.since);
     return later;

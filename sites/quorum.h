@@ -39,6 +39,7 @@ struct quorum_record {
     struct quorum_set old; /* meaningless unless joint */
     struct quorum_set now;
     uint64_t arbiter; /* that is told before fewer count: revision of its row; 0: never fewer */
+    bool agreed;      /* an acknowledged record before this one named the same arbiter */
     uint64_t noted;   /* number of the newest note that it knows of */
     char since[QUORUM_TIME_SIZE]; /* fewer count than were promised, since then; "": not so */
 };
@@ -123,8 +124,8 @@ char *quorum_note_text(const struct quorum_note *note);
 /* What makes no sense excludes everybody, later than every epoch. */
 struct quorum_note quorum_note_read(uint64_t number, const char *text);
 
-/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..},"arbiter":12,"noted":3,
- * "since":TIME}; the last three are left out when 0 or "". */
+/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..},"arbiter":12,
+ * "agreed":true,"noted":3,"since":TIME}; the last four are left out when 0, false or "". */
 struct json_object;
 MUST_CHECK enum err_code quorum_from_json(struct json_object *value, struct quorum_record *ret,
                                           struct err *err);

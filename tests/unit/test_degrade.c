@@ -44,7 +44,7 @@ static void
 begin(struct bench *bench)
 {
     memset(bench, 0, sizeof *bench);
-    bench->record = (struct quorum_record){ .now = set_of(1, "abc"), .arbiter = 7 };
+    bench->record = (struct quorum_record){ .now = set_of(1, "abc"), .arbiter = 7, .agreed = true };
     bench->names = set_of(1, "abc");
     bench->wanted = set_of(1, "abc");
     bench->acking = set_of(0, "abc");
@@ -58,7 +58,6 @@ begin(struct bench *bench)
                                          .wait_ms = 2000,
                                          .arbiter = 7,
                                          .why = "no arbiter",
-                                         .agreed = 7,
                                          .leased = true,
                                          .note = &bench->note,
                                          .revision = 120,
@@ -93,9 +92,9 @@ render(struct bench *bench, const struct degrade_action *action)
             buf_add_text(&text, "+");
         }
         add_set(&text, &action->record.now);
-        buf_printf(&text, " arbiter=%u noted=%u%s%s", (unsigned)action->record.arbiter,
-                   (unsigned)action->record.noted, action->record.since[0] == '\0' ? "" : " since ",
-                   action->record.since);
+        buf_printf(&text, " arbiter=%u%s noted=%u%s%s", (unsigned)action->record.arbiter,
+                   action->record.agreed ? "" : "?", (unsigned)action->record.noted,
+                   action->record.since[0] == '\0' ? "" : " since ", action->record.since);
         break;
     case DEGRADE_STEP_NOTE:
         buf_printf(&text, "NOTE %u ", (unsigned)action->note.number);
@@ -155,9 +154,10 @@ waits_while_the_set_changes(struct bench *bench)
 {
     waits(bench);
     bench->record = (struct quorum_record){
-        .joint = true, .old = set_of(1, "ab"), .now = set_of(1, "abc"), .arbiter = 7
+        .joint = true, .old = set_of(1, "ab"), .now = set_of(1, "abc"), .arbiter = 7, .agreed = true
     };
     bench->view.writing = true;
+    bench->view.writing_arbiter = 7;
 }
 
 static void
@@ -171,14 +171,37 @@ static void
 not_agreed_yet(struct bench *bench)
 {
     waits(bench);
-    bench->view.agreed = 0;
+    bench->record.agreed = false;
+    bench->view.acknowledged = false;
+}
+
+static void
+just_agreed(struct bench *bench)
+{
+    waits(bench);
+    bench->record.agreed = false;
+}
+
+static void
+agreed_before(struct bench *bench)
+{
+    waits(bench);
+    bench->view.acknowledged = false;
 }
 
 static void
 agreed_on_another_arbiter(struct bench *bench)
 {
     waits(bench);
-    bench->view.agreed = 6;
+    bench->record.arbiter = 6;
+}
+
+static void
+another_arbiter_is_being_written(struct bench *bench)
+{
+    waits(bench);
+    bench->view.writing = true;
+    bench->view.writing_arbiter = 6;
 }
 
 static void
@@ -315,8 +338,9 @@ static void
 degraded(struct bench *bench)
 {
     names_are_loose(bench);
-    bench->record =
-        (struct quorum_record){ .now = set_of(0, "a"), .arbiter = 7, .noted = 5, .since = SINCE };
+    bench->record = (struct quorum_record){
+        .now = set_of(0, "a"), .arbiter = 7, .agreed = true, .noted = 5, .since = SINCE
+    };
     bench->wanted = set_of(1, "a");
 }
 
@@ -378,6 +402,7 @@ went_away_again(struct bench *bench)
     both_count_and_the_names_are_set(bench);
     waits(bench);
     bench->view.writing = true;
+    bench->view.writing_arbiter = 7;
 }
 
 static void
@@ -444,7 +469,19 @@ static void
 set_to_available(struct bench *bench)
 {
     bench->record.arbiter = 0;
-    bench->view.agreed = 0;
+    bench->record.agreed = false;
+}
+
+static void
+available_is_acknowledged(struct bench *bench)
+{
+    bench->record.agreed = false;
+}
+
+static void
+set_to_another_arbiter(struct bench *bench)
+{
+    bench->view.arbiter = 8;
 }
 
 static void
@@ -497,7 +534,10 @@ static const struct {
     { promised_to_ourselves, "NOTE 1 0{a} since " NOW },
     { nobody_may_be_told, "! no arbiter" },
     { not_agreed_yet, "! " UNSET },
+    { just_agreed, "NOTE 1 0{a} since " NOW },
+    { agreed_before, "NOTE 1 0{a} since " NOW },
     { agreed_on_another_arbiter, "! " UNSET },
+    { another_arbiter_is_being_written, "! " UNSET },
     { not_leased, "! " LEFT },
     { note_not_known, "! " LEFT },
     { promised_to_another, "! the arbiter was told of a promotion that was begun" },
@@ -525,7 +565,7 @@ static const struct {
     { both_count, "NAMES 1{ab}" },
     { both_count_and_the_names_are_set, "RECORD 1{ab} arbiter=7 noted=5" },
     { one_of_two_counts_again, "RECORD 1{ab} arbiter=7 noted=5 since " SINCE },
-    { the_strict_way_back, "RECORD 1{ab} arbiter=0 noted=5" },
+    { the_strict_way_back, "RECORD 1{ab} arbiter=0? noted=5" },
     { went_away_again, "NOTE 6 0{a} since " SINCE },
     { whole_again, "-" },
     { whole_again_everywhere, "NOTE 6 back" },
@@ -533,8 +573,10 @@ static const struct {
     { whole_everywhere_without_a_lease, "-" },
     { whole_everywhere_but_promised, "-" },
     /* the settings */
-    { set_to_available, "RECORD 1{abc} arbiter=7 noted=0" },
-    { set_to_strict, "RECORD 1{abc} arbiter=0 noted=0" },
+    { set_to_available, "RECORD 1{abc} arbiter=7? noted=0" },
+    { available_is_acknowledged, "RECORD 1{abc} arbiter=7 noted=0" },
+    { set_to_another_arbiter, "RECORD 1{abc} arbiter=8? noted=0" },
+    { set_to_strict, "RECORD 1{abc} arbiter=0? noted=0" },
     { another_wanted, "RECORD 1{abc}+1{abcd} arbiter=7 noted=5" },
     { another_wanted_while_writing, "-" },
 };

@@ -434,7 +434,11 @@ test_json_is_read_back(void **state)
     struct quorum_record records[] = {
         { .now = make_set(1, 7) },
         { .joint = true, .old = make_set(2, 31), .now = make_set(0, 1) },
-        { .now = make_set(0, 1), .arbiter = 12, .noted = INT64_MAX, .since = "then" },
+        { .now = make_set(0, 1),
+          .arbiter = 12,
+          .agreed = true,
+          .noted = INT64_MAX,
+          .since = "then" },
     };
     for (size_t i = 0; i < ARRAY_COUNT(records); i++) {
         struct quorum_record again;
@@ -445,6 +449,7 @@ test_json_is_read_back(void **state)
         if (again.joint)
             assert_true(quorum_equal(&again.old, &records[i].old));
         assert_int_equal(again.arbiter, records[i].arbiter);
+        assert_int_equal(again.agreed, records[i].agreed);
         assert_int_equal(again.noted, records[i].noted);
         assert_string_equal(again.since, records[i].since);
     }
@@ -618,6 +623,7 @@ test_json_of_others_is_checked(void **state)
         "{\"now\":{\"k\":1,\"voters\":[]},\"old\":[]}",
         "{\"now\":{\"k\":1,\"voters\":[]},\"arbiter\":\"x\"}",
         "{\"now\":{\"k\":1,\"voters\":[]},\"noted\":-1}",
+        "{\"now\":{\"k\":1,\"voters\":[]},\"agreed\":1}",
         "{\"now\":{\"k\":1,\"voters\":[]},\"since\":5}",
         "{\"now\":{\"k\":0,\"voters\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\","
         "\"k\","
