@@ -123,6 +123,10 @@ enter_arming(struct promo *promo, struct step_context *context)
 static enum promo_state
 enter_capturing(struct promo *promo, struct step_context *context)
 {
+    promo->arbiter.promised = false;
+    promo->arbiter.asked = promo_needs_arbiter(promo);
+    if (promo->arbiter.asked)
+        emit(context, PROMO_DO_PROMISE, NULL)->epoch = promo->epoch;
     for (size_t i = 0; i < promo->member_count; i++) {
         struct promo_member *member = &promo->members[i];
         member->asked = true;
@@ -156,13 +160,12 @@ static enum promo_state
 go_on_caught_up(struct promo *promo, struct step_context *context)
 {
     if ((!promo_has_quorum(promo) || !quorum_is_voter(&promo->record, promo->self)) &&
-        !promo->order.accept_data_loss) {
-        (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_changed",
-                      "the sync set in the log asks for more members than were captured, or has "
-                      "not this one");
-        mend_repeat(promo);
+        !promo->order.accept_data_loss)
+        promo_blame_quorum(promo);
+    else if (!promo_is_sure(promo))
+        promo_blame_arbiter(promo);
+    if (promo->failure.code != ERR_NONE)
         return finish_failed(promo, context);
-    }
     promo_lower_if_told(promo);
     if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);
@@ -174,6 +177,7 @@ go_on_caught_up(struct promo *promo, struct step_context *context)
 static enum promo_state
 decide(struct promo *promo, struct step_context *context)
 {
+    promo->arbiter.asked = false;
     struct epoch newest = promo_newest_epoch(promo);
     const struct promo_member *primary = promo_find_primary(promo);
     promo->epoch = epoch_make(newest.number + 1, promo->self);
@@ -189,6 +193,7 @@ decide(struct promo *promo, struct step_context *context)
         promo->mode = PROMO_FAILOVER;
         ASSERT(str_copy(promo->old_primary, sizeof promo->old_primary, promo->old_epoch.holder));
     }
+    promo_find_record(promo);
     promo_run_checks(promo, primary);
     step_note(promo, "%s to epoch %llu", promo_mode_name(promo->mode),
               (unsigned long long)promo->epoch.number);
@@ -226,6 +231,12 @@ nobody_is_asked(const struct promo *promo)
     return true;
 }
 
+static bool
+asking_is_over(const struct promo *promo)
+{
+    return nobody_is_asked(promo) && !promo->arbiter.asked;
+}
+
 /* ------------------------------------------------------------------ actions, one for each row */
 
 static enum promo_state
@@ -236,7 +247,8 @@ on_order(struct promo *promo, struct step_context *context)
     promo->armed = false;
     promo->armed_for.count = 0;
     promo->concluded = false;
-    promo->degraded = false;
+    promo->arbiter.asked = false;
+    promo->arbiter.promised = false;
     promo->proof = PROMO_PROOF_NONE;
     promo->step_count = 0;
     promo->old_primary[0] = '\0';
@@ -246,6 +258,7 @@ on_order(struct promo *promo, struct step_context *context)
     if (promo->mode == PROMO_RESUMPTION) {
         promo->epoch = promo->old_epoch = promo->own.epoch;
         promo->proof = PROMO_FENCED_PROVED;
+        promo_find_record(promo);
         return enter_arming(promo, context);
     }
     member_self(promo)->answered = true;
@@ -256,7 +269,11 @@ on_order(struct promo *promo, struct step_context *context)
         promo->members[i].asked = true;
         (void)emit(context, PROMO_DO_ASK, promo->members[i].name);
     }
-    if (promo->member_count == 1) {
+    if (promo->mode != PROMO_RENEWAL && promo->log.arbiter != 0) {
+        promo->arbiter.asked = true;
+        (void)emit(context, PROMO_DO_ASK_ARBITER, NULL);
+    }
+    if (asking_is_over(promo)) {
         record_state(promo, PROMO_STATE_ASKING, context->event->now_ms);
         return decide(promo, context);
     }
@@ -275,7 +292,14 @@ on_answer(struct promo *promo, struct step_context *context)
     member->lost = !context->event->ok;
     if (context->event->ok)
         member->facts = *context->event->facts;
-    return nobody_is_asked(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
+    return asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
+}
+
+static enum promo_state
+on_told(struct promo *promo, struct step_context *context)
+{
+    promo_note_arbiter(promo, context->event);
+    return asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
 }
 
 static enum promo_state
@@ -288,6 +312,8 @@ on_answer_late(struct promo *promo, struct step_context *context)
 static enum promo_state
 on_ask_timeout(struct promo *promo, struct step_context *context)
 {
+    if (promo->arbiter.asked)
+        promo_note_arbiter(promo, &(struct promo_event){ .text = NULL });
     for (size_t i = 0; i < promo->member_count; i++) {
         promo->members[i].lost |= promo->members[i].asked;
         promo->members[i].asked = false;
@@ -459,9 +485,10 @@ static enum promo_state
 fail_refused(struct promo *promo, struct step_context *context, const struct epoch *later)
 {
     char text[EPOCH_TEXT_SIZE];
+    const char *who = context->event->node == NULL ? promo->self : context->event->node;
     (void)err_set(&promo->failure, ERR_CONFLICT, "later_epoch",
                   "%s has promised %s %s: another promotion came before this one",
-                  context->event->node == NULL ? promo->self : context->event->node,
+                  context->event->kind == PROMO_EV_PROMISED ? "the arbiter" : who,
                   epoch_compare(later, &promo->epoch) > 0 ? "the later epoch" : "epoch",
                   epoch_text(later, text));
     (void)err_mend(&promo->failure, "look at 'baton status' first; repeat if you still want it");
@@ -494,6 +521,7 @@ conclude_capture(struct promo *promo, struct step_context *context)
               promo_proof_name(promo->proof));
     for (size_t i = 0; i < promo->member_count; i++)
         promo->members[i].asked = false;
+    promo->arbiter.asked = false;
     promo->own.applied = member_self(promo)->captured_at;
     if (best->self)
         return go_on_caught_up(promo, context);
@@ -502,13 +530,13 @@ conclude_capture(struct promo *promo, struct step_context *context)
     return PROMO_STATE_CATCHING_UP;
 }
 
-/* Whether to go on now: the quorum, ourselves, and everybody who answered a moment ago. The last
- * is for the proof, and costs nothing while they live. */
+/* Whether to go on now: the quorum, ourselves, what only the arbiter knows, and everybody who
+ * answered a moment ago. The last is for the proof, and costs nothing while they live. */
 static bool
 capture_is_complete(struct promo *promo)
 {
     const struct promo_member *old = member_find(promo, promo->old_primary);
-    if (!member_self(promo)->captured || !promo_has_quorum(promo))
+    if (!member_self(promo)->captured || !promo_has_quorum(promo) || !promo_is_sure(promo))
         return false;
     return old == NULL || !old->answered || !old->asked;
 }
@@ -517,8 +545,14 @@ static enum promo_state
 judge_captured(struct promo *promo, struct step_context *context)
 {
     const struct promo_member *self = member_self(promo);
-    if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss))
-        return conclude_capture(promo, context);
+    if (promo->arbiter.asked)
+        promo_note_arbiter(promo, &(struct promo_event){ .text = NULL });
+    if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
+        if (promo_is_sure(promo))
+            return conclude_capture(promo, context);
+        promo_blame_arbiter(promo);
+        return finish_failed(promo, context);
+    }
     const char *names[PROMO_MEMBERS_MAX];
     (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
                   "promises given: %zu, needed to hold every acknowledged write: %zu",
@@ -526,6 +560,14 @@ judge_captured(struct promo *promo, struct step_context *context)
     (void)err_mend(&promo->failure,
                    "bring the missing members back and repeat, or add --accept-data-loss");
     return finish_failed(promo, context);
+}
+
+static enum promo_state
+go_on_capturing(struct promo *promo, struct step_context *context)
+{
+    if (capture_is_complete(promo))
+        return conclude_capture(promo, context);
+    return asking_is_over(promo) ? judge_captured(promo, context) : PROMO_STATE_CAPTURING;
 }
 
 static enum promo_state
@@ -542,11 +584,23 @@ on_captured(struct promo *promo, struct step_context *context)
     member->lost = !event->ok;
     member->captured_at = event->position;
     member->promised_before = event->promised;
-    if (event->record != NULL)
-        promo->record = *event->record;
-    if (capture_is_complete(promo))
-        return conclude_capture(promo, context);
-    return nobody_is_asked(promo) ? judge_captured(promo, context) : PROMO_STATE_CAPTURING;
+    if (event->record != NULL) {
+        promo->log = *event->record;
+        promo_find_record(promo);
+    }
+    return go_on_capturing(promo, context);
+}
+
+static enum promo_state
+on_promised(struct promo *promo, struct step_context *context)
+{
+    const struct promo_event *event = context->event;
+    if (!event->ok && epoch_compare(&event->promised, &promo->epoch) >= 0)
+        return fail_refused(promo, context, &event->promised);
+    promo_note_arbiter(promo, event);
+    promo->arbiter.promised = event->ok;
+    promo_find_record(promo);
+    return go_on_capturing(promo, context);
 }
 
 static enum promo_state
@@ -570,8 +624,10 @@ on_pulled(struct promo *promo, struct step_context *context)
     }
     promo->own.applied = event->position;
     promo->armed = false; /* our slots are gone if something was set aside */
-    if (event->record != NULL)
-        promo->record = *event->record;
+    if (event->record != NULL) {
+        promo->log = *event->record;
+        promo_find_record(promo);
+    }
     return go_on_caught_up(promo, context);
 }
 
@@ -728,6 +784,7 @@ static const struct promo_rule {
     { PROMO_STATE_FAILED, PROMO_EV_ORDER, on_order, TO(ASKING) | AFTER_ASK },
 
     { PROMO_STATE_ASKING, PROMO_EV_ANSWER, on_answer, TO(ASKING) | AFTER_ASK },
+    { PROMO_STATE_ASKING, PROMO_EV_TOLD, on_told, TO(ASKING) | AFTER_ASK },
     { PROMO_STATE_ASKING, PROMO_EV_APPLIED, on_applied, TO(ASKING) },
     { PROMO_STATE_ASKING, PROMO_EV_TIMEOUT, on_ask_timeout, AFTER_ASK },
     { PROMO_STATE_ASKING, PROMO_EV_SUPERSEDED, on_superseded_early, TO(FAILED) },
@@ -763,6 +820,7 @@ static const struct promo_rule {
     { PROMO_STATE_DRAINING, PROMO_EV_LOST, on_lost, TO(THAWING) },
 
     { PROMO_STATE_CAPTURING, PROMO_EV_CAPTURED, on_captured, TO(CAPTURING) | AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_PROMISED, on_promised, TO(CAPTURING) | AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_APPLIED, on_applied, TO(CAPTURING) },
     { PROMO_STATE_CAPTURING, PROMO_EV_TIMEOUT, judge_captured, AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_SUPERSEDED, on_superseded, TO(CAPTURING) | TO(FAILED) },
@@ -846,8 +904,18 @@ promo_set(struct promo *promo, const struct node_facts *own, const char *const *
         promo->members[i].self = strcmp(members[i], promo->self) == 0;
     }
     promo->own = *own;
-    promo->record = *record;
+    promo->log = promo->record = *record;
+    promo->arbiter = (struct promo_arbiter){ 0 };
     return ERR_NONE;
+}
+
+void
+promo_set_note(struct promo *promo, const struct quorum_note *note)
+{
+    ASSERT(!promo_is_running(promo));
+    promo->arbiter.told = note != NULL;
+    if (note != NULL)
+        promo->arbiter.note = *note;
 }
 
 static enum err_code
@@ -877,6 +945,7 @@ promo_step(struct promo *promo, const struct promo_event *event, struct promo_ef
     enum promo_state next = rule->action(promo, &context);
     ASSERT((rule->to & (1u << next)) != 0);
     ASSERT(fresh || event->kind == PROMO_EV_ANSWER || event->kind == PROMO_EV_TIMEOUT ||
+           event->kind == PROMO_EV_TOLD ||
            epoch_equal(&promo->epoch, &epoch_before)); /* I1: chosen once */
     if (next != promo->state || (fresh && promo->step_count == 0))
         record_state(promo, next, event->now_ms);

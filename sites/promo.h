@@ -20,10 +20,14 @@
  *   I4  a row that is pulled acknowledges nothing: before the pull our own subscriptions are gone,
  *       or the row would come again from an earlier primary, as one that is there already, and that
  *       primary would count us, who have promised it nothing.
- *   I12 slots stand before the first row of the epoch: ARMING comes before OPENING. It comes again
- *       when the rows that were caught up on have changed who acknowledges.
- *   The point of no return is the first promise. Before it a failed step reopens the old primary
- *   under its old epoch; after it a repeated command goes forward with a later epoch.
+ *   I5  Where a primary may give up its promise (degrade.h), the arbiter knows whether it has. It
+ * is asked with the members; and when the old primary itself does not promise, the arbiter does: to
+ * take no word of an earlier epoch any more. Its answer has the last one. So what counts is the
+ * later one of two records: of the log, and of the arbiter's note (quorum_in_force()). I12 slots
+ * stand before the first row of the epoch: ARMING comes before OPENING. It comes again when the
+ * rows that were caught up on have changed who acknowledges. The point of no return is the first
+ * promise. Before it a failed step reopens the old primary under its old epoch; after it a repeated
+ * command goes forward with a later epoch.
  */
 #pragma once
 
@@ -72,15 +76,17 @@ enum promo_state {
 const char *promo_state_name(enum promo_state state);
 
 #define PROMO_EVENT_TABLE(X)                                                                       \
-    X(ORDER)        /* by a person, or by the node itself for renewal and resumption */            \
-    X(ANSWER)       /* ok: a member's facts; not ok: it could not be asked */                      \
-    X(ARMED)        /* ok: slots and names are as asked, read back */                              \
-    X(PREPARED)     /* a member streams from us, or not ok */                                      \
-    X(FROZEN)       /* the old primary's last position, or not ok */                               \
-    X(APPLIED)      /* our own position moved */                                                   \
-    X(CAPTURED)     /* ok: the member's promise is durable, with its position; or refused */       \
-    X(PULLED)       /* ok: our position, and the record in our log now */                          \
-    X(OPENED)       /* ok: our database holds the epoch */                                         \
+    X(ORDER)    /* by a person, or by the node itself for renewal and resumption */                \
+    X(ANSWER)   /* ok: a member's facts; not ok: it could not be asked */                          \
+    X(TOLD)     /* ok: the arbiter's note; not ok: it could not be asked */                        \
+    X(ARMED)    /* ok: slots and names are as asked, read back */                                  \
+    X(PREPARED) /* a member streams from us, or not ok */                                          \
+    X(FROZEN)   /* the old primary's last position, or not ok */                                   \
+    X(APPLIED)  /* our own position moved */                                                       \
+    X(CAPTURED) /* ok: the member's promise is durable, with its position; or refused */           \
+    X(PROMISED) /* ok: the arbiter's promise, and its note; refused: another has a later one */    \
+    X(PULLED)   /* ok: our position, and the record in our log now */                              \
+    X(OPENED)   /* ok: our database holds the epoch */                                             \
     X(ACKNOWLEDGED) /* the epoch's first row is acknowledged; not ok: outcome unknown */           \
     X(RELEASED)     /* the old side has deactivated, or not ok */                                  \
     X(THAWED)       /* the old primary writes again, or not ok */                                  \
@@ -103,6 +109,7 @@ const char *promo_event_name(enum promo_event_kind kind);
     X(PRIMARY, "primary", false)      /* who is primary now, or that nobody answers as such */     \
     X(QUORUM, "quorum", false)        /* enough voters answer; else --accept-data-loss */          \
     X(SYNC, "sync", false)            /* the target is a voter; else --accept-data-loss */         \
+    X(ARBITER, "arbiter", true)       /* it says whether the old primary went on alone */          \
     X(ACKS, "acks", true)             /* enough would acknowledge afterwards; else fewer count */  \
     X(SCHEMA, "schema", true)         /* same schema as the primary */                             \
     X(STREAMING, "streaming", true)   /* the target follows the primary and is near its end */     \
@@ -138,6 +145,17 @@ struct promo_order {
     bool history_differs;  /* the primary's head hash is not in our log (I13) */
     bool connectors_ready; /* the latent servers of this node answer */
     char connectors_text[PROMO_TEXT_SIZE];
+    char time[QUORUM_TIME_SIZE]; /* of the order, for the record */
+};
+
+/* What the arbiter says, where it has to be asked. */
+struct promo_arbiter {
+    bool asked;    /* an answer is outstanding */
+    bool told;     /* 'note' is what it has, or had when it was asked last */
+    bool promised; /* it takes none of an earlier epoch any more */
+    uint64_t row;  /* that chose the one that was asked last */
+    struct quorum_note note;
+    char text[PROMO_TEXT_SIZE]; /* why it could not be asked */
 };
 
 /* Milliseconds; every wait of a promotion has one of these bounds. */
@@ -179,15 +197,17 @@ struct promo {
     struct epoch epoch;               /* the one being taken */
     struct epoch old_epoch;           /* the newest that any answer showed */
     char old_primary[NODE_NAME_SIZE]; /* the holder to freeze, capture, release; "" for none */
-    struct quorum_record record;
+    struct quorum_record log;         /* the record of our log */
+    struct quorum_record record;      /* in force, with what the arbiter says */
+    struct promo_arbiter arbiter;
     struct node_facts own;
     struct promo_member members[PROMO_MEMBERS_MAX];
     size_t member_count;
     bool armed;
     bool concluded;              /* enough promises were given: no way back */
     struct quorum_set armed_for; /* armed: whose acknowledgements our names ask for */
-    bool degraded; /* 'record' was made anew: fewer acknowledgements count from this epoch on */
-    struct position target;     /* DRAINING, CATCHING_UP: what we must hold */
+    bool degraded;          /* 'record' is not that of the log, and is to be written: fewer count */
+    struct position target; /* DRAINING, CATCHING_UP: what we must hold */
     struct position started_at; /* our position when it began, for the loss report */
     uint64_t deadline_ms;       /* of the state; 0 for none */
     enum promo_proof proof;
@@ -206,13 +226,17 @@ struct promo_event {
     const struct node_facts *facts;     /* ANSWER */
     struct position position;           /* FROZEN, APPLIED, CAPTURED, PULLED */
     struct epoch promised;              /* CAPTURED: the promise before ours; refused: the later
-                                           one; SUPERSEDED */
+                                           one; SUPERSEDED; PROMISED, refused: the later one */
     const struct quorum_record *record; /* PULLED: as the log says now */
+    const struct quorum_note *note;     /* TOLD, PROMISED: ok */
+    uint64_t arbiter;                   /* TOLD, PROMISED: revision of the row that chose it */
     const struct promo_order *order;    /* ORDER */
 };
 
 #define PROMO_EFFECT_TABLE(X)                                                                      \
     X(ASK)         /* facts of 'node', within call_ms */                                           \
+    X(ASK_ARBITER) /* for its note; answer TOLD */                                                 \
+    X(PROMISE)     /* of the arbiter, for 'epoch'; answer PROMISED */                              \
     X(ARM)         /* slots for all others ('remake': even where they exist), then the names */    \
     X(PREPARE)     /* 'node' makes its subscription to us and says when it streams */              \
     X(FREEZE)      /* 'node', the old primary, for 'epoch'; it reopens after freeze_ms */          \
@@ -262,6 +286,12 @@ void promo_init(struct promo *promo, const char *self, const struct promo_limits
 MUST_CHECK enum err_code promo_set(struct promo *promo, const struct node_facts *own,
                                    const char *const *members, size_t member_count,
                                    const struct quorum_record *record, struct err *err);
+
+/*
+ * What the arbiter has said to this node of its own epoch, for a renewal or a resumption; NULL for
+ * nothing. After promo_set().
+ */
+void promo_set_note(struct promo *promo, const struct quorum_note *note);
 
 /*
  * One event, borrowed for the call. '*ret_effects' is overwritten and to be started in order.

@@ -76,6 +76,14 @@ promo_newest_applied_epoch(const struct promo *promo)
     return newest;
 }
 
+/* Revisions that the primary had, at least, and that are not here. */
+static unsigned long long
+missing(const struct promo *promo, const struct quorum_note *note)
+{
+    uint64_t here = promo->own.applied.revision;
+    return note->revision > here ? note->revision - here : 0;
+}
+
 static void
 check_quorum(struct promo *promo)
 {
@@ -111,7 +119,19 @@ check_quorum(struct promo *promo)
                     "answering: %zu of %zu members, needed to hold every acknowledged write: %zu",
                     count, promo->member_count, needed);
 
-    if (quorum_is_voter(&promo->record, promo->self))
+    const struct quorum_note *note = &promo->arbiter.note;
+    struct quorum_record later =
+        quorum_in_force(&promo->log, promo->arbiter.told ? note : NULL, &promo->old_epoch);
+    bool noted = later.noted > promo->log.noted;
+    if (noted && !quorum_is_voter(&later, promo->self))
+        set_finding(
+            promo, PROMO_CHECK_SYNC, promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,
+            "%s goes on without %s since %s; at revision %llu then, %llu are here: at "
+            "least %llu are missing",
+            note->epoch.holder[0] == '\0' ? "the primary" : note->epoch.holder, promo->self,
+            note->since[0] == '\0' ? "some time" : note->since, (unsigned long long)note->revision,
+            (unsigned long long)promo->own.applied.revision, missing(promo, note));
+    else if (quorum_is_voter(&promo->record, promo->self))
         set_finding(promo, PROMO_CHECK_SYNC, PROMO_OK, "%s is in the recorded sync set",
                     promo->self);
     else
@@ -121,6 +141,34 @@ check_quorum(struct promo *promo)
                         ? "the sync set is changing, and %s is not in both, the old and the new"
                         : "%s is not in the recorded sync set",
                     promo->self);
+}
+
+static void
+check_arbiter(struct promo *promo)
+{
+    const struct promo_arbiter *arbiter = &promo->arbiter;
+    if (promo->log.arbiter == 0)
+        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
+                    "not asked: no primary goes on alone by the durability that is set");
+    else if (!promo_needs_arbiter(promo))
+        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK, "not needed in a %s",
+                    promo_mode_name(promo->mode));
+    else if (!arbiter->told)
+        set_finding(promo, PROMO_CHECK_ARBITER,
+                    promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,
+                    "whether the old primary went on alone is not known: %s", arbiter->text);
+    else
+        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
+                    promo->degraded
+                        ? "it was told that the old primary went on with fewer acknowledgements"
+                        : "it was not told of any primary that goes on alone");
+}
+
+/* Where the promise may be given up, too few make it wait until the arbiter was told. */
+static bool
+may_give_up(const struct promo *promo)
+{
+    return promo->record.arbiter != 0 && promo->record.agreed && promo->arbiter.told;
 }
 
 /* Strict durability waits: a primary whose writes nobody can acknowledge is none. To open it all
@@ -138,6 +186,11 @@ check_acks(struct promo *promo)
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_OVERRIDDEN,
                     "acknowledgements of a write: %u needed, %u possible: %u will be needed", k,
                     others, others);
+    else if (may_give_up(promo))
+        set_finding(promo, PROMO_CHECK_ACKS, PROMO_WARN,
+                    "acknowledgements of a write: %u needed, %u possible: writes wait until the "
+                    "arbiter has granted the lease and was told that fewer count",
+                    k, others);
     else
         set_finding(promo, PROMO_CHECK_ACKS, PROMO_STOP,
                     "acknowledgements of a write: %u needed, %u possible: writes would wait", k,
@@ -203,6 +256,7 @@ promo_run_checks(struct promo *promo, const struct promo_member *primary)
     check_primary(promo, primary);
     check_schema(promo, primary);
     check_quorum(promo);
+    check_arbiter(promo);
     check_acks(promo);
     if (promo->order.history_differs)
         set_finding(promo, PROMO_CHECK_DIGEST, PROMO_STOP,

@@ -41,3 +41,17 @@ size_t promo_captured_names(const struct promo *promo, const char *names[PROMO_M
  * written after it. Else NULL. */
 const char *promo_captured_old_primary(const struct promo *promo);
 bool promo_has_quorum(const struct promo *promo);
+
+/* Takes the later of log and note for the record; what a person has accepted to lose does not
+ * count. */
+void promo_find_record(struct promo *promo);
+/* The arbiter has to be asked, or this promotion cannot know what counts. */
+bool promo_needs_arbiter(const struct promo *promo);
+/* It has said all that has to be known of the old primary, or it need not, or a person wants to go
+ * on all the same. */
+bool promo_is_sure(const struct promo *promo);
+/* TOLD, PROMISED, or that nothing came. */
+void promo_note_arbiter(struct promo *promo, const struct promo_event *event);
+/* Why it ends here. */
+void promo_blame_arbiter(struct promo *promo);
+void promo_blame_quorum(struct promo *promo);

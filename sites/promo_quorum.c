@@ -1,5 +1,6 @@
 #include "sites/promo_inner.h"
 
+#include <stdio.h>
 #include <string.h>
 
 size_t
@@ -74,8 +75,83 @@ promo_lower_if_told(struct promo *promo)
         (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
         return;
     promo->record.joint = false;
-    if (promo->record.now.k > possible)
+    if (promo->record.now.k > possible) {
         promo->record.now.k = possible;
+        memcpy(promo->record.since, promo->order.time, sizeof promo->record.since);
+    }
     (void)!quorum_add(&promo->record.now, promo->self, NULL); /* full: the upkeep makes room */
     promo->degraded = true;
+}
+
+/* ------------------------------------------------------------------ the arbiter */
+
+void
+promo_find_record(struct promo *promo)
+{
+    const struct quorum_note *note = promo->arbiter.told ? &promo->arbiter.note : NULL;
+    struct quorum_record later = quorum_in_force(&promo->log, note, &promo->old_epoch);
+    if (promo->order.accept_data_loss && !quorum_is_voter(&later, promo->self))
+        later = promo->log;
+    promo->degraded = later.noted > promo->log.noted;
+    if (note != NULL && later.noted < note->number)
+        later.noted = note->number; /* whatever it said, this is later */
+    promo->record = later;
+}
+
+bool
+promo_needs_arbiter(const struct promo *promo)
+{
+    return promo->mode == PROMO_FAILOVER && promo->log.arbiter != 0;
+}
+
+bool
+promo_is_sure(const struct promo *promo)
+{
+    const struct promo_arbiter *arbiter = &promo->arbiter;
+    return !promo_needs_arbiter(promo) || promo_captured_old_primary(promo) != NULL ||
+           promo->order.accept_data_loss ||
+           (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 ||
+           (arbiter->promised && arbiter->row >= promo->log.arbiter);
+}
+
+void
+promo_note_arbiter(struct promo *promo, const struct promo_event *event)
+{
+    struct promo_arbiter *arbiter = &promo->arbiter;
+    arbiter->asked = false;
+    arbiter->row = event->arbiter;
+    if (event->ok) {
+        arbiter->told = true;
+        arbiter->note = *event->note;
+        return;
+    }
+    (void)snprintf(arbiter->text, sizeof arbiter->text, "%s",
+                   event->text == NULL ? "the arbiter did not answer in time" : event->text);
+}
+
+void
+promo_blame_arbiter(struct promo *promo)
+{
+    (void)err_set(&promo->failure, ERR_UNAVAILABLE, "arbiter_silent",
+                  "whether %s went on alone is not known: %s",
+                  promo->old_primary[0] == '\0' ? "an earlier primary" : promo->old_primary,
+                  promo->arbiter.promised          ? "another arbiter has been chosen since"
+                  : promo->arbiter.text[0] == '\0' ? "no arbiter was known here"
+                                                   : promo->arbiter.text);
+    (void)err_mend(&promo->failure,
+                   "repeat it when the arbiter answers; if nothing can have been written there: "
+                   "--override arbiter --reason TEXT");
+}
+
+void
+promo_blame_quorum(struct promo *promo)
+{
+    (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_changed",
+                  promo->degraded
+                      ? "the primary has told the arbiter meanwhile that it goes on without %s"
+                      : "the sync set in the log asks for more members than were captured, or does "
+                        "not name %s",
+                  promo->self);
+    (void)err_mend(&promo->failure, "repeat 'baton promote %s': its checks say what is missing",
+                   promo->self);
 }

@@ -128,6 +128,7 @@ run_queue(struct driver *driver)
         queued.node.facts = queued.node.facts == NULL ? NULL : &queued.facts;
         queued.promo.facts = queued.promo.facts == NULL ? NULL : &queued.facts;
         queued.promo.record = queued.promo.record == NULL ? NULL : &queued.record;
+        queued.promo.note = queued.promo.note == NULL ? NULL : &queued.note;
         queued.promo.order = queued.promo.order == NULL ? NULL : &queued.order;
         queued.promo.node = queued.promo.node == NULL ? NULL : queued.name;
         queued.promo.text = queued.promo.text == NULL ? NULL : queued.text;
@@ -175,6 +176,8 @@ driver_post_promo(struct driver *driver, const struct promo_event *event)
         queued->facts = *event->facts;
     if (event->record != NULL)
         queued->record = *event->record;
+    if (event->note != NULL)
+        queued->note = *event->note;
     if (event->order != NULL)
         queued->order = *event->order;
     if (event->node != NULL)

@@ -209,6 +209,8 @@ driver_start_promo(struct driver *driver, const struct promo_order *order, const
         log_warn("promo.order", "reason=\"%s\"", err.text);
         return;
     }
+    bool ours = order->mode == PROMO_RENEWAL || order->mode == PROMO_RESUMPTION;
+    promo_set_note(&driver->promo, ours ? driver_note(driver) : NULL);
     (void)snprintf(driver->who, sizeof driver->who, "%s", who);
     (void)snprintf(driver->why, sizeof driver->why, "%s", why);
     driver->began_wall_ms = clock_wall_ms();
@@ -216,7 +218,9 @@ driver_start_promo(struct driver *driver, const struct promo_order *order, const
     driver->detach_wanted = false;
     if (!order->dry_run)
         driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_BEGIN });
-    driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_ORDER, .order = order });
+    struct promo_order timed = *order;
+    (void)clock_wall_text(driver->began_wall_ms, timed.time);
+    driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_ORDER, .order = &timed });
 }
 
 static void
@@ -754,6 +758,10 @@ driver_do_promo(struct driver *driver, const struct promo_effect *effect)
     case PROMO_DO_THAW:
     case PROMO_DO_RELEASE:
         do_call(driver, effect);
+        break;
+    case PROMO_DO_ASK_ARBITER:
+    case PROMO_DO_PROMISE:
+        driver_note_inquire(driver, effect);
         break;
     case PROMO_DO_ARM:
         do_arm(driver, effect);

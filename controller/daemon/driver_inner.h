@@ -6,6 +6,7 @@
  *   driver_peers.c     asks the other members, keeps their last answers
  *   driver_serve.c     answers the other members
  *   driver_order.c     orders of people, and the record of a promotion
+ *   driver_note.c      what the arbiter is told and asked beside the lease
  *   driver_sync.c      the sync set, member roles, idle slots, pruning
  *   driver_lease.c     carries out effects of lease
  *   driver_arbiter.c   changes and tests the arbiter
@@ -80,6 +81,7 @@ struct driver_queued {
     struct promo_event promo;
     struct node_facts facts;
     struct quorum_record record;
+    struct quorum_note note;
     struct promo_order order;
     char name[NODE_NAME_SIZE];
     char text[PROMO_TEXT_SIZE];
@@ -153,6 +155,12 @@ struct driver {
     bool names_known;
     uint64_t acked_revision; /* newest of our own rows that was acknowledged in this epoch */
     struct repl_names server_names;
+    /* what the arbiter has beside the lease */
+    bool note_known;
+    struct quorum_note note;
+    uint64_t note_ms; /* when it was told last */
+    struct epoch arbiter_promised;
+    struct driver_inquiry *inquiry; /* owned; of the promotion, under way, or NULL */
     bool sync_busy;
     uint64_t upkeep_count;
     size_t roles_count; /* members and this one when the roles were made; 0 for never */
@@ -290,6 +298,17 @@ void driver_gate_database(struct driver *driver);
 /* "lease" of the state that members tell each other: {"state","alarm","trouble","left_ms"}; the
  * caller's. */
 struct json_object *driver_lease_news(const struct driver *driver);
+
+/* ---- driver_note.c ---- */
+
+/* Any answer of the arbiter. */
+void driver_note_heard(struct driver *driver, const struct arbiter_reply *reply);
+/* What it was told last by a primary, as far as is known here; NULL: nothing is known. */
+const struct quorum_note *driver_note(const struct driver *driver);
+/* A promotion asks it; the answer is an event of the promotion. */
+void driver_note_inquire(struct driver *driver, const struct promo_effect *effect);
+/* Another arbiter, or the end: nothing is known, and nothing under way any more. */
+void driver_note_stop(struct driver *driver);
 
 /* ---- driver_effects.c, driver_serve.c ---- */
 

@@ -79,6 +79,7 @@ on_reply(void *data, const struct arbiter_reply *from)
     driver->counters.arbiter_replies[question->op][reply.result]++;
     driver->counters.arbiter_us += clock_now_us() - question->began_us;
     free(question);
+    driver_note_heard(driver, from);
     log_debug("lease.reply", "op=%s result=%s text=\"%s\"", arbiter_op_name(from->op),
               arbiter_result_name(from->result), from->err.text);
     post(driver, &(struct lease_event){ .kind = LEASE_EV_REPLY, .reply = &reply });
@@ -485,6 +486,7 @@ open_arbiter(struct driver *driver, struct json_object *value)
 static void
 close_arbiter(struct driver *driver)
 {
+    driver_note_stop(driver);
     if (driver->lease_call != NULL) {
         arbiter_cancel(take_ptr(&driver->lease_call));
         free(take_ptr(&driver->lease_question));

@@ -275,6 +275,19 @@ planned_connectors_json(const struct driver *driver)
     return list;
 }
 
+/* The check that says best what might be lost; PROMO_CHECK_COUNT: nothing. */
+static enum promo_check
+find_unsafe(const struct promo *promo)
+{
+    static const enum promo_check checks[] = { PROMO_CHECK_SYNC, PROMO_CHECK_QUORUM,
+                                               PROMO_CHECK_ARBITER };
+    for (size_t i = 0; i < ARRAY_COUNT(checks); i++) {
+        if (promo->findings[checks[i]].verdict != PROMO_OK)
+            return checks[i];
+    }
+    return PROMO_CHECK_COUNT;
+}
+
 static struct json_object *
 plan_json(const struct driver *driver)
 {
@@ -282,8 +295,8 @@ plan_json(const struct driver *driver)
     struct json_object *plan = json_object_new_object();
     struct json_object *loss = json_object_new_object();
     bool possible = promo->state == PROMO_STATE_DONE;
-    bool safe = promo->findings[PROMO_CHECK_QUORUM].verdict == PROMO_OK &&
-                promo->findings[PROMO_CHECK_SYNC].verdict == PROMO_OK;
+    enum promo_check unsafe = find_unsafe(promo);
+    bool safe = unsafe == PROMO_CHECK_COUNT;
     json_add_string(plan, "kind", promo_mode_name(promo->mode));
     json_add_bool(plan, "possible", possible);
     json_add(plan, "from", node_site_json(driver, promo->old_primary));
@@ -294,7 +307,7 @@ plan_json(const struct driver *driver)
     json_add_bool(loss, "possible", !safe);
     json_add_string(loss, "text",
                     safe ? "every acknowledged change is on a member that would be captured"
-                         : promo->findings[PROMO_CHECK_QUORUM].text);
+                         : promo->findings[unsafe].text);
     json_add(plan, "data_loss", loss);
     json_add(plan, "connectors", planned_connectors_json(driver));
     return plan;

@@ -81,7 +81,7 @@ MUTANTS = {
         (PROMO, "promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record))", "promo->armed")],
     "the quorum is not asked again after the pull (I5)": [
         (PROMO, "    if ((!promo_has_quorum(promo) || !quorum_is_voter(&promo->record, promo->self)) &&\n"
-                "        !promo->order.accept_data_loss) {", "    if (false) {")],
+                "        !promo->order.accept_data_loss)\n", "    if (false)\n")],
     "with k = 0 any old primary is a proof (I5)": [
         (CAPTURED, "strcmp(member->name, promo->old_primary) == 0 &&\n"
                 "            epoch_equal(&member->promised_before, &promo->old_epoch))",

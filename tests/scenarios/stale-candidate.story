@@ -41,7 +41,7 @@ show
       PULL north-1
  4119 west-1 promo PULLED: CATCHING_UP -> FAILED
       FINISHED
-      because: the sync set in the log asks for more members than were captured, or has not this one
+      because: the sync set in the log asks for more members than were captured, or does not name west-1
  6100
       east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:6
       east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:6 follows east-1

@@ -177,6 +177,10 @@ effect_promo(struct world *world, unsigned node, const struct promo_effect *effe
     case PROMO_DO_ASK:
         ask_member(world, node, effect->node, CALL_ASK, limits->call_ms);
         break;
+    case PROMO_DO_ASK_ARBITER:
+    case PROMO_DO_PROMISE:
+        ASSERT(false); /* durability is strict here */
+        break;
     case PROMO_DO_ARM:
         job_arm(world, node, effect->remake);
         break;
