@@ -6,9 +6,10 @@ touch with every node all the time, as a client beside it would.
 import os
 import subprocess
 
-from cluster import Cluster, Failed
+from cluster import PG_PORT, PORT, Cluster, Failed
 
 DEAD_END = "02:00:00:00:0d:ed"
+RULES = "77"  # the preference of what we add to a namespace
 
 
 def ip(*words, check=True):
@@ -75,8 +76,18 @@ class Network:
                 ip("-n", self._space(here), "neigh", "replace", self.address(there), "lladdr", DEAD_END, "dev", "eth0",
                    "nud", "permanent")
 
+    def let_ask(self, one, other):
+        """Of two that were cut, 'one' may ask 'other' again; what the other asks of it is not answered."""
+        for port in (PORT, PG_PORT):
+            ip("-n", self._space(one), "rule", "add", "to", self.address(other), "ipproto", "tcp", "sport", port, "blackhole",
+               "pref", RULES)
+        for here, there in ((one, other), (other, one)):
+            ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0")
+
     def mend(self):
         for here in self.names:
+            while ip("-n", self._space(here), "rule", "del", "pref", RULES, check=False).returncode == 0:
+                pass
             for there in self.names:
                 ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0", check=False)
 

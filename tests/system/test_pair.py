@@ -8,11 +8,13 @@ import ssl
 import threading
 import time
 
+import jsonschema
 import pytest
 
 from cluster import PG_PORT, PORT, Failed, until
 from network import NetworkCluster, ip, why_not
 from servers import Authority, Server
+from test_routes import API, Events
 
 CLONE_NEWNET = 0x40000000
 SETTINGS = (("takeover.across_sites", "unguarded"), ("takeover.cooldown_ms", "0"), ("takeover.per_hour_max", "60"),
@@ -56,6 +58,14 @@ def alarms(node):
     return {alarm["name"]: alarm["text"] for alarm in node.status()["alarms"]}
 
 
+def told(stream, name):
+    """What /v1/events told of an alarm: raised, over."""
+    data = [json.loads(event["data"]) for event in list(stream.events) if event["event"] == "alarm"]
+    for document in data:
+        jsonschema.validate(document, {"components": API["components"], **API["components"]["schemas"]["EventAlarm"]})
+    return [document["state"] for document in data if document["name"] == name]
+
+
 def why(node):
     """The rules of a takeover by the node, as it judges them now."""
     other, = [one for one in node.cluster.nodes.values() if one is not node]
@@ -74,12 +84,14 @@ def may_take_over(node):
 
 def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
     """S47: both write while they are cut off from one another; the earlier one yields, by itself, and keeps what only
-    it has. S45: that they miss each other is alarmed meanwhile, and told once when it is over, with how long."""
+    it has. S45: that they miss each other is alarmed meanwhile, and told once when it is over, with how long. Who sees
+    that both are primary alarms it as long as it is so."""
     old, new = roles(pair)
     before = epoch(old)
     old.put("app/both", "old")
     may_take_over(new)
-    began = len(old.log.read_text())
+    began = {node: len(node.log.read_text()) for node in (old, new)}
+    stream = None
     pair.network.cut(old.name)
     try:
         until("the other takes over", lambda: new.state() == "PRIMARY")
@@ -88,6 +100,15 @@ def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
         assert new.put("app/only-new", "precious").status == 200 and new.put("app/both", "new").status == 200
         for node in (old, new):
             until("%s misses the other" % node.name, lambda n=node: "member_silent" in alarms(n))
+        # the new one gets answers again, the old one gets none: it cannot know yet
+        stream = Events(new)
+        pair.network.let_ask(new.name, old.name)
+        until("who sees both alarms it", lambda: "two_primaries" in alarms(new))
+        assert {node["name"]: node["role"] for node in new.status()["nodes"]} == {old.name: "primary", new.name: "primary"}
+        assert "%s and %s are both primary" % (new.name, old.name) in alarms(new)["two_primaries"]
+        until("and tells it", lambda: told(stream, "two_primaries") == ["raised"])
+        assert "two_primaries" not in alarms(old) and "member_silent" in alarms(old)
+        assert {node["name"]: node["role"] for node in old.status()["nodes"]}[new.name] != "primary"
     finally:
         pair.network.mend()
     until("the former one yields", lambda: old.state() == "STANDBY", 60)
@@ -98,9 +119,16 @@ def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
     batch = json.loads(old.cli("setaside", "list", "--json").stdout)["batches"][0]
     assert batch["kept"] >= 2 and "app/only-old" in old.cli("setaside", "show", batch["id"]).stdout
     until("it is alarmed", lambda: "setaside" in alarms(old))
-    told = until("it is told that it is over", lambda: [line for line in old.log.read_text()[began:].splitlines()
-                                                        if " alarm name=member_silent state=over " in line])
-    assert len(told) == 1 and int(told[0].split("for_ms=")[1].split()[0]) > 0
+
+    def logged(node, name):
+        return [line for line in node.log.read_text()[began[node]:].splitlines() if " alarm name=%s " % name in line]
+    over = until("it is told that it is over", lambda: [line for line in logged(old, "member_silent")
+                                                        if " state=over " in line])
+    assert len(over) == 1 and int(over[0].split("for_ms=")[1].split()[0]) > 0
+    until("and so are two primaries", lambda: told(stream, "two_primaries") == ["raised", "over"])
+    assert [line.split(" state=")[1].split()[0] for line in logged(new, "two_primaries")] == ["raised", "over"]
+    assert "two_primaries" not in alarms(new) and logged(old, "two_primaries") == []
+    stream.close()
     old.cli("setaside", "apply", batch["id"], "--yes", "--reason", "we want it")
     until("nothing is lost", lambda: new.get("app/only-old") == "precious")
 
