@@ -47,6 +47,8 @@ driver_act(struct driver *driver)
 {
     enum node_state state = driver->node.state;
     bool primary = state == NODE_PRIMARY;
+    if (!primary || driver->claims_ms == 0)
+        driver->claims_ms = primary ? clock_now_ms() : 0;
     enum effective_role role = EFFECTIVE_ROLE_FENCED;
     if (primary)
         role = EFFECTIVE_ROLE_PRIMARY;

@@ -55,6 +55,7 @@ struct driver_peer {
     char error[DRIVER_TEXT_SIZE]; /* of the last try; "" when it was good */
     struct json_object *document; /* owned; the last good answer */
     struct node_facts facts;      /* of it */
+    uint64_t claims_ms;           /* since when it says that it is primary of that epoch; 0: not */
     enum driver_digest digest;    /* its head hash against ours at that revision */
     uint64_t digest_ms;
     struct takeover_path https; /* as we see it */
@@ -144,6 +145,7 @@ struct driver {
     char primary[NODE_NAME_SIZE]; /* the last one heard of */
     char primary_site[SITE_NAME_SIZE];
     uint64_t primary_ms;           /* when it last answered as such */
+    uint64_t claims_ms;            /* since when we are primary; 0: not */
     struct takeover_path postgres; /* of the primary's database, as we see it */
     struct knock *knocks[2];       /* at its HTTPS and at its database; NULL: none under way */
     bool suspects;                 /* the primary does not answer: everybody is asked often */
@@ -213,6 +215,9 @@ void driver_drain_look(struct driver *driver);
 
 /* ---- driver_peers.c ---- */
 
+/* An answer or a message of it, read already. */
+void driver_peer_said(struct driver_peer *peer, const struct node_facts *facts,
+                      struct json_object *document);
 struct driver_peer *driver_peer(struct driver *driver, const char *name);
 /* Reads the members from the cache, or from node.json before it is loaded. */
 void driver_read_members(struct driver *driver);

@@ -306,6 +306,23 @@ driver_ask(struct driver *driver, const char *name, const char *path, struct jso
 
 /* ------------------------------------------------------------------ polling */
 
+void
+driver_peer_said(struct driver_peer *peer, const struct node_facts *facts,
+                 struct json_object *document)
+{
+    bool again =
+        peer->facts.state == NODE_PRIMARY && epoch_equal(&peer->facts.epoch, &facts->epoch);
+    peer->error[0] = '\0';
+    peer->heard_ms = clock_now_ms();
+    if (facts->state != NODE_PRIMARY)
+        peer->claims_ms = 0;
+    else if (!again)
+        peer->claims_ms = peer->heard_ms;
+    peer->facts = *facts;
+    json_putp(&peer->document);
+    peer->document = json_object_get(document);
+}
+
 static void
 take_answer(struct driver_peer *peer, struct json_object *document)
 {
@@ -316,11 +333,7 @@ take_answer(struct driver_peer *peer, struct json_object *document)
                        peer->name);
         return;
     }
-    peer->error[0] = '\0';
-    peer->heard_ms = clock_now_ms();
-    json_putp(&peer->document);
-    peer->document = json_object_get(document);
-    peer->facts = facts;
+    driver_peer_said(peer, &facts, document);
     if (peer->site[0] == '\0') /* its row is not read yet */
         memcpy(peer->site, facts.site, sizeof peer->site);
     driver_takeover_read(peer, json_get(document, "takeover"));

@@ -83,12 +83,8 @@ serve_follow(struct serve *serve)
         serve_fault(serve, ERR_INVALID, "body_invalid", "the body is not the state of its sender");
         return;
     }
-    if (peer != NULL) {
-        peer->heard_ms = clock_now_ms();
-        peer->facts = facts;
-        json_putp(&peer->document);
-        peer->document = json_object_get(serve->body);
-    }
+    if (peer != NULL)
+        driver_peer_said(peer, &facts, serve->body);
     serve_json(serve, json_object_new_object());
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
     if (peer != NULL)

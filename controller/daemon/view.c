@@ -420,6 +420,24 @@ add_connector_alarms(struct json_object *list, struct json_object *connectors)
     }
 }
 
+/* One that says that it is primary, and since when somebody does. */
+struct claim {
+    const char *name;
+    const struct epoch *epoch;
+    uint64_t since_ms;
+    uint64_t heard_ms;
+};
+
+/* What the earlier one said before the later one was there is no contradiction: it is gone, or will
+ * yield when they meet. */
+static bool
+is_contradicted(const struct claim *a, const struct claim *b)
+{
+    const struct claim *later = epoch_compare(a->epoch, b->epoch) > 0 ? a : b;
+    const struct claim *earlier = later == a ? b : a;
+    return earlier->heard_ms > later->since_ms;
+}
+
 /* Who meets a later epoch yields at once; what is seen here is a cut that somebody else bridges, or
  * a moment. */
 static void
@@ -427,18 +445,23 @@ add_two_primaries(const struct core *core, struct json_object *list)
 {
     const struct driver *driver = core->driver;
     uint64_t now_ms = clock_now_ms();
-    const char *first = driver->node.state == NODE_PRIMARY ? core->home->node : NULL;
+    struct claim first = { 0 };
+    if (driver->node.state == NODE_PRIMARY)
+        first =
+            (struct claim){ core->home->node, &driver->node.own.epoch, driver->claims_ms, now_ms };
     for (size_t i = 0; i < driver->peer_count; i++) {
         const struct driver_peer *peer = &driver->peers[i];
-        if (!is_known(core, peer, now_ms) || peer->facts.state != NODE_PRIMARY)
+        if (!is_known(core, peer, now_ms) || peer->claims_ms == 0 || peer->error[0] != '\0')
             continue;
-        if (first != NULL)
+        struct claim claim = { peer->name, &peer->facts.epoch, peer->claims_ms, peer->heard_ms };
+        if (first.name != NULL && is_contradicted(&first, &claim))
             view_add_alarm(
                 list, "two_primaries",
                 "%s and %s are both primary: the later epoch stays, and what the other wrote "
                 "is set aside there",
-                first, peer->name);
-        first = peer->name;
+                first.name, peer->name);
+        if (first.name == NULL || epoch_compare(claim.epoch, first.epoch) > 0)
+            first = claim;
     }
 }
 

@@ -245,6 +245,7 @@ def test_it_takes_over_when_everything_of_the_primary_is_killed(world):
         taken_over_by(world, new)
         decision, because, rules = why(new)
         assert (decision, because, rules["role"]) == ("never", "role", "fail")
+        until("it is missed", lambda: "alarm name=member_silent state=raised" in new.log.read_text(), 20)
         old.start()
         until("it follows", lambda: old.state() == "STANDBY", 60)
     at_rest(world, old.name)
@@ -252,6 +253,8 @@ def test_it_takes_over_when_everything_of_the_primary_is_killed(world):
     for node in cluster.nodes.values():
         assert writers.lost(node) == []
     assert last_takeover(new)[0] == new.name
+    for node in others:  # who is gone is not primary, though it was when it was last heard
+        assert "alarm name=two_primaries" not in node.log.read_text()
     told = [(event["event"], json.loads(event["data"])) for event in list(stream.events)]
     stream.close()
     for kind, data in told:
