@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -214,6 +215,19 @@ add_path(struct buf *text, const struct managed_config *config, const char *name
     add_setting(text, name, path);
 }
 
+/* One call for the file system in place of one for each of a thousand files: a server that was
+ * killed is back a second sooner. Before Linux 5.8 that call hides what could not be written. */
+static bool
+syncfs_tells_errors(void)
+{
+    struct utsname name;
+    unsigned major;
+    unsigned minor;
+    return uname(&name) == 0 && strcmp(name.sysname, "Linux") == 0 &&
+           sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 5 || (major == 5 && minor >= 8));
+}
+
 static void
 make_conf(const struct managed_config *config, struct buf *text)
 {
@@ -222,6 +236,8 @@ make_conf(const struct managed_config *config, struct buf *text)
                        " custom.conf beside this file.\n");
     for (size_t i = 0; i < ARRAY_COUNT(soft_settings); i++)
         add_setting(text, soft_settings[i][0], soft_settings[i][1]);
+    if (syncfs_tells_errors())
+        add_setting(text, "recovery_init_sync_method", "syncfs");
     buf_add_text(text, "include_if_exists = 'tuned.conf'\ninclude_if_exists = 'custom.conf'\n");
     for (size_t i = 0; i < ARRAY_COUNT(hard_settings); i++)
         add_setting(text, hard_settings[i][0], hard_settings[i][1]);
