@@ -575,6 +575,7 @@ driver_start(struct driver *driver)
     ev_timer_again(driver->core->loop, &driver->poll);
     ev_timer_start(driver->core->loop, &driver->upkeep);
     writer_close(driver->core->writer, "this node has just started and is fenced");
+    writer_set_late(driver->core->writer, driver_wake_standbys, driver);
     if (pq_state(driver->core->ctl) == PQ_READY)
         driver_database(driver, true, NULL);
 }
@@ -626,6 +627,7 @@ driver_stop(struct driver *driver)
     repl_attach_cancel(take_ptr(&driver->attach));
     repl_attach_cancel(take_ptr(&driver->pull));
     repl_arm_cancel(take_ptr(&driver->arm));
+    writer_set_late(driver->core->writer, NULL, NULL);
     writer_close(driver->core->writer, "this node is stopping");
 }
 

@@ -267,6 +267,8 @@ void driver_promo_finished(struct driver *driver);
 void driver_upkeep(struct driver *driver);
 /* The record, a setting of durability or the members have changed: look at once. */
 void driver_sync_changed(struct driver *driver);
+/* A COMMIT waits for longer than usual. 'data' is the driver. */
+void driver_wake_standbys(void *data);
 void driver_load_key_rules(struct driver *driver);
 
 /* ---- driver_lease.c ---- */

@@ -243,6 +243,19 @@ on_standbys(void *data, const PGresult *result, const struct err *err, bool warn
         advance_sync(driver);
 }
 
+/* What a standby says while it catches up counts for no COMMIT that waits, and when it has caught
+ * up it says nothing more until there is something new: a COMMIT that nobody follows could wait
+ * until the next one. So there is something new. */
+void
+driver_wake_standbys(void *data)
+{
+    struct driver *driver = data;
+    static char what[] = "wake standbys";
+    if (driver->running && driver->names.k > 0 &&
+        (driver->node.state == NODE_PRIMARY || driver->node.state == NODE_CLOSED))
+        (void)pq_query(driver->core->ctl, sql_standbys_wake, 0, NULL, ignore_result, what);
+}
+
 /* ------------------------------------------------------------------ a standby's subscription */
 
 static void

@@ -44,6 +44,9 @@ struct writer {
     struct list in_flight; /* of struct item, in the order of the statement */
     size_t in_flight_count;
     uint64_t sent_ms;
+    uint64_t late_ms;     /* when 'late' was last told, or the statement was sent */
+    writer_late_fn *late; /* may be NULL */
+    void *late_data;      /* borrowed */
     uint64_t last_id;
     ev_timer tick; /* runs while there are items */
     struct writer_stats stats;
@@ -361,6 +364,7 @@ pump(struct writer *writer)
     if (writer->in_flight_count == 0)
         return;
     writer->sent_ms = clock_now_ms();
+    writer->late_ms = writer->sent_ms;
     writer->stats.batches++;
     const char *values[] = { buf_text(&text) };
     struct pq_request request = { .sql = sql_write,
@@ -419,11 +423,23 @@ expire_in_flight(struct writer *writer, uint64_t now_ms)
 }
 
 static void
+tell_late(struct writer *writer, uint64_t now_ms)
+{
+    bool soon = now_ms - writer->sent_ms < WRITER_LATE_SOON_MS;
+    uint64_t pause_ms = soon ? WRITER_LATE_MS : WRITER_LATE_AGAIN_MS;
+    if (writer->late == NULL || writer->in_flight_count == 0 || now_ms - writer->late_ms < pause_ms)
+        return;
+    writer->late_ms = now_ms;
+    writer->late(writer->late_data);
+}
+
+static void
 on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
     struct writer *writer = CONTAINER_OF(timer, struct writer, tick);
     uint64_t now_ms = clock_now_ms();
+    tell_late(writer, now_ms);
     expire_in_flight(writer, now_ms);
     while (expire_queued(writer, now_ms))
         continue;
@@ -509,6 +525,13 @@ void
 writer_set_limits(struct writer *writer, struct writer_limits limits)
 {
     writer->limits = limits;
+}
+
+void
+writer_set_late(struct writer *writer, writer_late_fn *late, void *data)
+{
+    writer->late = late;
+    writer->late_data = data;
 }
 
 static enum err_code

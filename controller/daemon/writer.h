@@ -33,6 +33,9 @@
 #define WRITER_REASON_SIZE_MAX   1000              /* bytes */
 #define WRITER_RETRIES_MAX       5                 /* after a serialization failure */
 #define WRITER_TICK_MS           20                /* how exact deadlines are */
+#define WRITER_LATE_MS           50                /* in flight for longer is late ... */
+#define WRITER_LATE_SOON_MS      1000              /* ... told so often for so long, */
+#define WRITER_LATE_AGAIN_MS     1000              /* then so often */
 #define WRITER_HOLDER_SIZE       64
 
 enum writer_mode {
@@ -69,6 +72,9 @@ void writer_reconnect(struct writer *writer);
 /* Groups still there get ERR_CANCELLED (queued) or ERR_UNKNOWN_OUTCOME (in flight). */
 void writer_free(struct writer *writer);
 void writer_set_limits(struct writer *writer, struct writer_limits limits);
+/* 'late' is called while a statement in flight is late. NULL: nobody is told. */
+typedef void writer_late_fn(void *data);
+void writer_set_late(struct writer *writer, writer_late_fn *late, void *data);
 
 /*
  * A group of changes:

@@ -241,6 +241,12 @@ is_in_flight(void *data)
     return writer_stats(data).in_flight > 0;
 }
 
+static void
+count_late(void *data)
+{
+    (*(unsigned *)data)++;
+}
+
 static bool
 nothing_is_in_flight(void *data)
 {
@@ -254,7 +260,9 @@ a_commit_that_hangs_is_bounded_and_goes_on(void **state)
     struct world_write hung = { 0 };
     struct world_write queued = { 0 };
     struct world_write over = { 0 };
+    unsigned late = 0;
     struct writer *writer = open_writer();
+    writer_set_late(writer, count_late, &late);
     writer_set_limits(
         writer, (struct writer_limits){ .queue_max = 1, .hold_ms = 700, .commit_wait_ms = 200 });
     writer_open(writer, epoch_now(), "east-1");
@@ -276,6 +284,8 @@ a_commit_that_hangs_is_bounded_and_goes_on(void **state)
     assert_int_equal(hung.err.code, ERR_UNKNOWN_OUTCOME);
     assert_true(world_until(&world, world_write_is_done, &queued));
     assert_int_equal(queued.err.code, ERR_TIMEOUT); /* surely not done */
+    /* told since it is late, and not with every tick */
+    assert_in_range(late, 1, writer_stats(writer).in_flight_ms / WRITER_LATE_MS);
     assert_int_equal(writer_stats(writer).in_flight, 1);
 
     (void)world_sql(&world, "alter system reset synchronous_standby_names");
