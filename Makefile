@@ -4,13 +4,14 @@
 #   make            build what is installed            make demo     see it work
 #   make test       every test on every variant        make bench    measure it
 #   make install    PREFIX=/usr/local DESTDIR=         make format   lay out the sources
-#   make deps       install what is missing (Debian)   make clean
+#   make deps       install what is missing (Debian)   make bench-failover   all takeovers by itself, and more
+#   make clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := all
-.PHONY: all deps test demo bench format install clean
+.PHONY: all deps test demo bench bench-failover format install clean
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -35,6 +36,9 @@ demo: $(DEPS) all
 
 bench: $(DEPS) all
 	@/usr/bin/python3 -B tests/bench/run.py
+
+bench-failover: $(DEPS) all
+	@/usr/bin/python3 -B tests/bench/run.py --long
 
 format:
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i

@@ -106,8 +106,9 @@ class Writer:
     Every value is written once and to a key of its own, so that what was acknowledged can be counted.
     """
 
-    def __init__(self, node, prefix):
+    def __init__(self, node, prefix, timeout=30):
         self.node = node
+        self.timeout = timeout
         self.prefix = prefix
         self.stopping = FORK.Event()
         self.count = FORK.Value("L", 0, lock=False)
@@ -126,7 +127,7 @@ class Writer:
 
     def _run(self):
         acknowledged, errors, number = [], [], 0
-        client = Client(self.node)
+        client = Client(self.node, self.timeout)
         while not self.stopping.is_set():
             number += 1
             request = client.bytes_of("PUT", "/v1/config/" + self.key(number), {"value": number})
@@ -158,10 +159,10 @@ class Writer:
 
 
 class Writers:
-    """A writer at each of the nodes."""
+    """A writer at each of the nodes; 'timeouts': seconds that it waits for an answer, by name of the node."""
 
-    def __init__(self, nodes, prefix):
-        self.list = [Writer(node, "%s/%s" % (prefix, node.name)) for node in nodes]
+    def __init__(self, nodes, prefix, timeouts=None):
+        self.list = [Writer(node, "%s/%s" % (prefix, node.name), (timeouts or {}).get(node.name, 30)) for node in nodes]
         self.running = False
 
     def __enter__(self):

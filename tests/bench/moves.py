@@ -139,13 +139,13 @@ def adopt_orphans():
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def come_back(node, primary):
-    """Starts a killed node; milliseconds until it says STANDBY and has the primary's head."""
+def come_back(node, primary, undo):
+    """Undoes what befell the node; milliseconds until it says STANDBY and has the primary's head."""
     heads = Sql(primary)
     client = Client(node, timeout=5)
     ask = client.bytes_of("GET", "/v1/status")
     start = now_ms()
-    node.start()
+    undo()
 
     def has_returned():
         code, body = client.ask(ask)
@@ -187,7 +187,7 @@ def one_failover(bench, number, result):
     result["promotion"].append(document["duration_ms"])
     result["refused"] += len(refused)
     result["errors"].append(len(writers.errors()))
-    result["back"].append(come_back(primary, target))
+    result["back"].append(come_back(primary, target, primary.start))
     check_nothing_lost(bench, writers)
     result["writes"] += writers.total()
 

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The bench: a cluster of three nodes measured beside its peers and floors, on this machine, in one run.
 
-    tests/bench/run.py [--quick] [--only NAME]... [--json FILE]
+    tests/bench/run.py [--quick] [--long] [--only NAME]... [--json FILE]
 
+Takeovers by itself are measured in clusters of their own, with namespaces (so as root); --long adds those
+that take longer, and those of an etcd that loses its leader.
 Prints a table and writes build/bench.json. Times are reported and never judged; wrong is what may not be
 in any run: a client error in a planned switchover, an acknowledged write that is gone, an answer that
 is none. Then it exits with 1.
@@ -23,9 +25,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 import measures  # noqa: E402
 import moves  # noqa: E402
+import takeovers  # noqa: E402
 from cluster import BUILD, Cluster, Failed, logs  # noqa: E402
 from figures import save, table  # noqa: E402
 from floor import PROGRAMS, Nginx, Pair  # noqa: E402
+from network import why_not  # noqa: E402
 
 # In this order: what wants a quiet, young cluster comes first.
 MEASURES = {
@@ -37,17 +41,30 @@ MEASURES = {
     "switchover": moves.switchover,
     "failover": moves.failover,
 }
+# Each in a cluster of its own.
+TAKEOVERS = {"takeover": takeovers.killed_default, "takeover-tightest": takeovers.killed_tightest}
+LONG = {
+    "takeover-etcd": takeovers.killed_etcd,
+    "takeover-silent": takeovers.silent_default,
+    "takeover-silent-tightest": takeovers.silent_tightest,
+    "takeover-frozen": takeovers.frozen_default,
+    "takeover-frozen-tightest": takeovers.frozen_tightest,
+}
+ALL = {**MEASURES, **TAKEOVERS, **LONG}
 
 
 class Bench:
-    def __init__(self, folder, quick):
+    def __init__(self, folder, options):
         self.folder = folder
-        self.quick = quick
+        self.quick = options.quick
+        self.long = options.long
         self.cluster = Cluster(folder / "nodes", name="bench")
         self.made = {}
 
-    def size(self, full, quick):
-        return quick if self.quick else full
+    def size(self, full, quick, long=None):
+        if self.quick:
+            return quick
+        return long if self.long and long is not None else full
 
     def pair(self):
         if "pair" not in self.made:
@@ -64,6 +81,7 @@ class Bench:
     def close(self):
         for made in self.made.values():
             made.close()
+        self.made = {}
         self.cluster.close()
 
 
@@ -92,28 +110,45 @@ def measure(bench, names):
     for name in names:
         start = time.monotonic()
         try:
-            rows += MEASURES[name](bench)
-            print("  %-12s %5.1f s" % (name, time.monotonic() - start), file=sys.stderr, flush=True)
+            rows += ALL[name](bench)
+            print("  %-24s %5.1f s" % (name, time.monotonic() - start), file=sys.stderr, flush=True)
         except (AssertionError, OSError, KeyError, ValueError, psycopg2.Error,
                 subprocess.SubprocessError) as problem:
             wrong.append("%s: %s: %s" % (name, type(problem).__name__, problem))
-            print("  %-12s %5.1f s FAILED: %s" % (name, time.monotonic() - start, problem), file=sys.stderr,
+            print("  %-24s %5.1f s FAILED: %s" % (name, time.monotonic() - start, problem), file=sys.stderr,
                   flush=True)
     return rows, wrong
+
+
+def chosen(options):
+    """What is to be measured, in order; what cannot be here is told, and left out."""
+    names = list(ALL if options.long else {**MEASURES, **TAKEOVERS})
+    if options.only:
+        names = [name for name in ALL if name in options.only]
+    reason = why_not() if any(name not in MEASURES for name in names) else ""
+    if reason:
+        print("bench: no takeovers are measured: %s" % reason, file=sys.stderr)
+        names = [name for name in names if name in MEASURES]
+    return names
 
 
 def run(options):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-bench-"))
     folder.chmod(0o755)
-    bench = Bench(folder, options.quick)
-    names = [name for name in MEASURES if not options.only or name in options.only]
+    bench = Bench(folder, options)
+    names = chosen(options)
     start = time.monotonic()
     print("bench: three nodes on two sites, k=1 (%s)" % folder, file=sys.stderr, flush=True)
+    rows, wrong = [], []
     try:
-        bench.cluster.three()
-        rows, wrong = measure(bench, names)
-        if wrong:
-            logs(bench.cluster)
+        if any(name in MEASURES for name in names):
+            bench.cluster.three()
+            rows, wrong = measure(bench, [name for name in names if name in MEASURES])
+            if wrong:
+                logs(bench.cluster)
+        bench.close()
+        more = measure(bench, [name for name in names if name not in MEASURES])
+        rows, wrong = rows + more[0], wrong + more[1]
     except Failed:
         logs(bench.cluster)
         raise
@@ -136,7 +171,8 @@ def run(options):
 def main():
     parser = argparse.ArgumentParser(description="Measures Baton beside its peers and floors.")
     parser.add_argument("--quick", action="store_true", help="few of each: proves that the bench runs")
-    parser.add_argument("--only", action="append", choices=sorted(MEASURES), help="only this measure; repeatable")
+    parser.add_argument("--long", action="store_true", help="all takeovers, and more of each")
+    parser.add_argument("--only", action="append", choices=sorted(ALL), help="only this measure; repeatable")
     parser.add_argument("--json", default=str(pathlib.Path(os.environ.get("BUILD", BUILD)) / "bench.json"),
                         help="where the rows go")
     options = parser.parse_args()

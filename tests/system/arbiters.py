@@ -14,19 +14,22 @@ ETCD = shutil.which("etcd")
 
 
 class Etcd:
-    def __init__(self, folder):
+    def __init__(self, folder, address=None, wrap=()):
+        """'wrap': words before those of the program, for a network of its own."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.address = free_address()
+        self.address = address or free_address()
+        self.wrap = wrap
         self.process = None
-        client = free_port(self.address)
+        client = free_port(self.address) if address is None else 2379
+        peer = free_port(self.address, client + 1) if address is None else 2380
         self.url = "http://%s:%d" % (self.address, client)
-        self.peer_url = "http://%s:%d" % (self.address, free_port(self.address, client + 1))
+        self.peer_url = "http://%s:%d" % (self.address, peer)
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [ETCD, "--data-dir", str(self.folder / "data"), "--listen-client-urls", self.url,
+                [*self.wrap, ETCD, "--data-dir", str(self.folder / "data"), "--listen-client-urls", self.url,
                  "--advertise-client-urls", self.url, "--listen-peer-urls", self.peer_url,
                  "--initial-advertise-peer-urls", self.peer_url, "--initial-cluster", "default=" + self.peer_url,
                  "--log-level", "error"],
@@ -48,16 +51,17 @@ class Etcd:
 class Witness:
     """`baton witness init` and `run`, for the clusters whose CA files are given."""
 
-    def __init__(self, folder, *cluster_cas):
+    def __init__(self, folder, *cluster_cas, address=None, wrap=()):
         self.base = pathlib.Path(folder)
         self.base.mkdir(parents=True, exist_ok=True)
         os.chmod(self.base, 0o755)
         self.folder = self.base / "third"
-        self.address = free_address()
+        self.address = address or free_address()
+        self.wrap = wrap
         self.process = None
         self.env = {name: value for name, value in os.environ.items()
                     if not name.startswith("PG") and name not in ("BATON_DATA_DIR", "BATON_SERVER")}
-        words = [str(BUILD / "baton"), "witness", "init", "--listen", "%s:%d" % (self.address, PG_PORT),
+        words = [*wrap, str(BUILD / "baton"), "witness", "init", "--listen", "%s:%d" % (self.address, PG_PORT),
                  "--data-dir", str(self.folder)]
         for ca in cluster_cas:
             words += ["--cluster-ca", str(ca)]
@@ -76,9 +80,9 @@ class Witness:
 
     def start(self):
         with open(self.base / "log", "ab") as log:
-            self.process = subprocess.Popen([str(BUILD / "baton"), "witness", "run", "--data-dir", str(self.folder)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(
+                [*self.wrap, str(BUILD / "baton"), "witness", "run", "--data-dir", str(self.folder)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True)
         return self
 
     def stop(self):

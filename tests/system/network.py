@@ -84,10 +84,19 @@ class Network:
         for here, there in ((one, other), (other, one)):
             ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0")
 
+    def silence(self, name):
+        """Nobody hears it any more, we neither, and it hears nobody."""
+        self.cut(name)
+        ip("neigh", "replace", self.address(name), "lladdr", DEAD_END, "dev", self.bridge, "nud", "permanent")
+        ip("-n", self._space(name), "neigh", "replace", self.prefix + ".254", "lladdr", DEAD_END, "dev", "eth0", "nud",
+           "permanent")
+
     def mend(self):
         for here in self.names:
             while ip("-n", self._space(here), "rule", "del", "pref", RULES, check=False).returncode == 0:
                 pass
+            ip("neigh", "del", self.address(here), "dev", self.bridge, check=False)
+            ip("-n", self._space(here), "neigh", "del", self.prefix + ".254", "dev", "eth0", check=False)
             for there in self.names:
                 ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0", check=False)
 
