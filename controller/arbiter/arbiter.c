@@ -166,6 +166,7 @@ decide_later(const struct arbiter_ask *ask, const struct arbiter_record *record)
     case ARBITER_OP_RENEW:
     case ARBITER_OP_RELEASE:
     case ARBITER_OP_NOTE:
+    case ARBITER_OP_BAR:
         return ARBITER_EXPIRED;
     case ARBITER_OP_PROMISE:
         return epoch_compare(&record->promised, &ask->epoch) > 0 ? ARBITER_STALE : ARBITER_DONE;
@@ -202,6 +203,8 @@ decide_same(const struct arbiter_ask *ask, const struct arbiter_record *record)
         return ARBITER_STALE;
     case ARBITER_OP_NOTE:
         return decide_note(ask, record, ours);
+    case ARBITER_OP_BAR:
+        return ours && record->alive ? ARBITER_DONE : ARBITER_EXPIRED;
     case ARBITER_OP_CREATE:
     case ARBITER_OP_READ:
         break;
@@ -316,7 +319,8 @@ arbiter_start(struct arbiter *arbiter, const struct arbiter_ask *ask, arbiter_do
     bool wants_epoch = ask->op != ARBITER_OP_READ;
     bool wants_lease = ask->op == ARBITER_OP_CREATE || ask->op == ARBITER_OP_ACQUIRE ||
                        ask->op == ARBITER_OP_RENEW;
-    bool notes = ask->op == ARBITER_OP_CREATE || ask->op == ARBITER_OP_NOTE;
+    bool notes =
+        ask->op == ARBITER_OP_CREATE || ask->op == ARBITER_OP_NOTE || ask->op == ARBITER_OP_BAR;
     ASSERT(ask->deadline_ms > 0 && ask->deadline_ms <= ARBITER_DEADLINE_MS_MAX);
     ASSERT(!wants_epoch || (ask->epoch.number > 0 && ask->epoch.number <= INT64_MAX &&
                             str_is_name(ask->epoch.holder)));

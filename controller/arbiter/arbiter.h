@@ -27,6 +27,9 @@
  *       no late message changes it.
  *   A6  What belongs to one ACQUIRE (its 'grant') does nothing after the next: a RELEASE that was
  *       long under way does not release what was acquired again under the same epoch.
+ *   A7  Who was removed is told and granted nothing by a witness, once the holder of the lease has
+ *       said so; nobody is let in again by an older list, and who is on none is let in. An etcd
+ *       asks its own users and roles.
  *
  * Asynchronous, on the loop. No call is without a deadline, and none blocks.
  */
@@ -70,7 +73,8 @@ enum arbiter_kind {
     X(RENEW, "renew")                                                                              \
     X(RELEASE, "release")                                                                          \
     X(PROMISE, "promise") /* a later epoch is about to be taken, whoever has the lease */          \
-    X(NOTE, "note")       /* A5 */
+    X(NOTE, "note")       /* A5 */                                                                 \
+    X(BAR, "bar")         /* A7; not of an etcd */
 
 enum arbiter_op {
 #define X(symbol, name) ARBITER_OP_##symbol,
@@ -85,8 +89,8 @@ enum arbiter_op {
     X(HELD, "held")       /* ACQUIRE: another has it, for remaining_ms at most */                  \
     X(STALE, "stale")     /* the record has a later epoch than the one asked for (PROMISE: not an  \
                              earlier one), or promised one (NOTE, PROMISE): learn it */            \
-    X(EXPIRED, "expired") /* RENEW, RELEASE, NOTE: too late, not granted, or of another grant;     \
-                             nobody has taken it yet */                                            \
+    X(EXPIRED, "expired") /* RENEW, RELEASE, NOTE, BAR: too late, not granted, or of another       \
+                             grant; nobody has taken it yet */                                     \
     X(EXISTS, "exists")   /* CREATE without 'adopt': there is a record */                          \
     X(EMPTY, "empty")     /* no record, where one should be (A3) */                                \
     X(RESTORED, "restored") /* the record is older than one that was acknowledged (A3) */          \
@@ -150,9 +154,10 @@ struct arbiter_ask {
     uint32_t lease_ms;  /* CREATE, ACQUIRE, RENEW */
     uint32_t deadline_ms;
     bool adopt;       /* CREATE: whatever the record is, by a person's word */
-    uint64_t grant;   /* RENEW, RELEASE, NOTE: that it belongs to; 0: any */
+    uint64_t grant;   /* RENEW, RELEASE, NOTE, BAR: that it belongs to; 0: any */
     uint64_t number;  /* CREATE, NOTE */
-    const char *note; /* CREATE, NOTE: UTF-8, shorter than ARBITER_NOTE_SIZE; NULL: "" */
+    const char *note; /* CREATE, NOTE: UTF-8, shorter than ARBITER_NOTE_SIZE; NULL: ""; BAR:
+                         {"NODE": the first generation of that name that is let in, > 1, ...} */
 };
 
 struct arbiter_reply {

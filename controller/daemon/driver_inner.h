@@ -9,6 +9,7 @@
  *   driver_note.c      what the arbiter is told and asked beside the lease
  *   driver_sync.c      the sync set, member roles, idle slots, pruning
  *   driver_lease.c     carries out effects of lease
+ *   driver_bar.c       names to the witness who was removed
  *   driver_arbiter.c   changes and tests the arbiter
  *   driver_takeover.c  sees whether the primary is gone, and takes over
  *   driver_all.c       one question to every member
@@ -133,6 +134,9 @@ struct driver {
     enum arbiter_kind arbiter_kind;
     struct arbiter *arbiter;         /* owned; NULL without */
     struct arbiter_call *lease_call; /* under way, or NULL */
+    struct arbiter_call *bar_call;   /* under way, or NULL */
+    char *barring;                   /* owned; what it says, or NULL */
+    char *barred;                    /* owned; what the witness has from us, or NULL */
     void *lease_question;            /* owned; of it */
     ev_timer lease_alarm;
     ev_timer give_up; /* asks again that nothing of ours acts */
@@ -316,6 +320,9 @@ const struct quorum_note *driver_note(const struct driver *driver);
 void driver_note_inquire(struct driver *driver, const struct promo_effect *effect);
 /* Another arbiter, or the end: nothing is known, and nothing under way any more. */
 void driver_note_stop(struct driver *driver);
+/* To be asked now and then. */
+void driver_bar_look(struct driver *driver);
+void driver_bar_stop(struct driver *driver);
 
 /* ---- driver_effects.c, driver_serve.c ---- */
 

@@ -456,6 +456,7 @@ driver_lease_upkeep(struct driver *driver)
     if (node->state == NODE_FENCED && !node->database && driver->lease.deadline_ms != 0 &&
         clock_now_ms() - node->since_ms > driver->lease.config.ttl_ms)
         driver_lease_close(driver);
+    driver_bar_look(driver);
 }
 
 /* ------------------------------------------------------------------ which arbiter */
@@ -487,6 +488,7 @@ static void
 close_arbiter(struct driver *driver)
 {
     driver_note_stop(driver);
+    driver_bar_stop(driver);
     if (driver->lease_call != NULL) {
         arbiter_cancel(take_ptr(&driver->lease_call));
         free(take_ptr(&driver->lease_question));

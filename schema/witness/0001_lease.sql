@@ -11,6 +11,9 @@
 --       nothing to anybody until a person adopts it ('suspect').
 --   W6  A note is taken from the holder while it has its lease, never in the place of a newer one, and not
 --       once a later epoch was promised.
+--   W7  Who was removed from its cluster is told nothing and granted nothing. The holder says of a name which
+--       generation is let in; that never falls, and a name that it does not name is let in: a list that
+--       is old lets in who should not be, and keeps nobody out who should.
 --
 -- SQLSTATEs: BW001 the clock went back, BW002 not durable, BW003 an epoch would fall, BW004 a cluster or
 -- node that the certificate does not speak for, BW005 a wrong argument.
@@ -44,6 +47,13 @@ create table witness.lease (
     note text not null default '' check (octet_length(note) <= 4096),
     check ((suspect is null) = (suspect_holder is null))
 ) with (fillfactor = 20); -- changed each second: the new version finds room in the same page
+
+create table witness.barred (
+    cluster uuid,
+    node text collate "C" check (node ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    generation bigint not null check (generation > 1), -- the first that is let in
+    primary key (cluster, node)
+);
 
 -- One row: does the certificate say which cluster and which node speaks? The witness of Baton says yes;
 -- in a PostgreSQL of one's own the roles decide.
@@ -96,6 +106,14 @@ begin
             and split_part(witness.ssl_client_dn_field('commonName'), '.', 1) is distinct from node then
         raise exception 'this certificate is not of node %', node
             using errcode = 'BW004', constraint = 'arbiter_denied';
+    end if;
+    if exists (select from witness.barred b where b.cluster = check_caller.cluster
+            and b.node = split_part(witness.ssl_client_dn_field('commonName'), '.', 1)
+            and b.generation > coalesce(nullif(split_part(witness.ssl_client_dn_field('commonName'), '.', 2), ''),
+                '1')::bigint) then -- W7
+        raise exception 'the node of this certificate, %, was removed from its cluster',
+            witness.ssl_client_dn_field('commonName')
+            using errcode = 'BW004', constraint = 'arbiter_denied', hint = 'join it again';
     end if;
 end
 $$;
@@ -184,6 +202,14 @@ language sql set search_path = pg_catalog, pg_temp as $$
     returning l.*
 $$;
 
+-- W7. The text is {"NODE": first generation that is let in, ...}.
+create function witness.bar(p_cluster uuid, p_names text) returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+    insert into witness.barred as b (cluster, node, generation)
+    select p_cluster, key, value::bigint from jsonb_each_text(p_names::jsonb)
+    on conflict (cluster, node) do update set generation = greatest(b.generation, excluded.generation)
+$$;
+
 -- All that a node may call. See controller/arbiter/arbiter.h for what each answer means.
 create function witness.ask(p_op text, p_cluster uuid, p_epoch bigint, p_holder text, p_known bigint,
     p_known_holder text, p_lease_ms integer, p_adopt boolean, p_grant bigint default 0, p_number bigint default 0,
@@ -199,8 +225,8 @@ declare
     ours boolean; -- of the grant that holds
 begin
     if p_op is null or p_cluster is null
-            or p_op not in ('create', 'read', 'acquire', 'renew', 'release', 'promise', 'note')
-            or p_op in ('create', 'note') and (p_number is null or p_note is null)
+            or p_op not in ('create', 'read', 'acquire', 'renew', 'release', 'promise', 'note', 'bar')
+            or p_op in ('create', 'note', 'bar') and (p_number is null or p_note is null)
             or p_op <> 'read' and (p_epoch is null or p_holder is null)
             or p_op in ('create', 'acquire', 'renew') and (p_lease_ms is null or p_lease_ms <= 0) then
         raise exception 'a call without sense: %', p_op using errcode = 'BW005', constraint = 'arbiter_call';
@@ -266,6 +292,12 @@ begin
         end if;
         update witness.lease set number = p_number, note = p_note, clock = greatest(clock, n)
         where cluster = p_cluster returning * into l;
+        return witness.as_answer('done', l, n);
+    when 'bar' then
+        if after <> 0 or not alive or not ours then
+            return witness.as_answer(case when after < 0 then 'stale' else 'expired' end, l, n);
+        end if;
+        perform witness.bar(p_cluster, p_note);
         return witness.as_answer('done', l, n);
     end case;
 end

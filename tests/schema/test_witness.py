@@ -1,4 +1,4 @@
-"""The witness grants one lease at a time (W1 to W6 of schema/witness), whatever two sessions do at once."""
+"""The witness grants one lease at a time (W1 to W7 of schema/witness), whatever two sessions do at once."""
 import threading
 
 import psycopg2
@@ -80,7 +80,8 @@ def test_only_one_function_may_be_called(witness):
                       "select witness.check_durable()", "select witness.check_caller('%s', 'a')" % CLUSTER,
                       "select witness.grant_lease('%s', 1, 'a', 1, true, 1, now())" % CLUSTER,
                       "select witness.found('%s', 1, 'a', 1, true, 0, '', now())" % CLUSTER,
-                      "select witness.look('%s', 'create', 0, '', true)" % CLUSTER,
+                      "select * from witness.barred", "delete from witness.barred",
+                      "select witness.bar('%s', '{}')" % CLUSTER, "select witness.look('%s', 'create', 0, '', true)" % CLUSTER,
                       "create table public.x ()", "create table witness.x ()", "alter table witness.lease disable trigger all",
                       "set session_replication_role = replica"):
         assert error_of(witness.node.cursor().execute, statement)[0] == "42501", statement
@@ -90,6 +91,7 @@ def test_a_call_without_sense_changes_nothing(witness):
     witness.expect("done", "create", 3, "east-1")
     for words in (("steal", 4, "west-1"), ("acquire", None, "west-1"), ("acquire", 4, None), (None, 4, "west-1")):
         assert error_of(witness.ask, *words)[0] == "BW005", words
+    assert error_of(lambda: witness.ask("bar", 3, "east-1", note=(0, None)))[0] == "BW005"
     for words in (("create", 9, "west-1"), ("note", 3, "east-1")):
         for note in ((None, ""), (1, None)):
             assert error_of(lambda: witness.ask(*words, note=note, adopt=words[0] == "create"))[0] == "BW005", note
@@ -97,6 +99,23 @@ def test_a_call_without_sense_changes_nothing(witness):
     assert error_of(lambda: witness.ask("create", 9, "No Name", adopt=True))[0] == "23514"
     assert error_of(lambda: witness.ask("create", 0, "east-1", adopt=True))[0] == "23514"
     assert witness.own("select epoch, holder from witness.lease") == [(3, "east-1")]
+
+
+def test_a_generation_that_was_barred_stays_so(witness):
+    """W7."""
+    witness.own("truncate witness.barred")
+    witness.expect("done", "create", 3, "east-1")
+    for said in ('{"west-1": 3, "west-2": 2}', '{"west-1": 2}', '{"west-2": 4}', '{}'):
+        witness.expect("done", "bar", 3, "east-1", note=(0, said))
+    assert witness.own("select node, generation from witness.barred order by node") == [("west-1", 3), ("west-2", 4)]
+    for said, state in (('{"No Name": 2}', "23514"), ('{"west-3": 1}', "23514"), ('{"west-3": "x"}', "22P02"),
+                        ('[1]', "22023"), ('x', "22P02")):
+        assert error_of(lambda: witness.ask("bar", 3, "east-1", note=(0, said)))[0] == state, said
+    witness.expect("expired", "bar", 4, "west-1", note=(0, '{"east-1": 9}'))
+    witness.own("update witness.lease set released = true")
+    witness.expect("expired", "bar", 3, "east-1", note=(0, '{"east-1": 9}'))
+    assert witness.own("select count(*) from witness.barred") == [(2,)]
+    witness.own("truncate witness.barred")
 
 
 def test_an_epoch_never_falls(witness):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import certs
+from arbiters import Witness
 from cluster import PG_PORT, PORT, Cluster, free_address, logs, until
 
 
@@ -155,8 +156,37 @@ def psql(node, folder, user):
         capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/")
 
 
-def test_a_removed_member_stays_out_whatever_it_renews(two, folder):
-    """Also when another machine has its name, and it runs and believes that it is that member."""
+@pytest.fixture
+def witness(two, folder):
+    """Grants the lease of the cluster for one test."""
+    third = Witness(folder / "witness", two.east_1.folder / "ca.crt").start()
+    try:
+        until("it is set", lambda: two.east_1.cli("arbiter", "set", "postgres", "--file", third.document,
+                                                  "--reason", "a witness stands", check=False).returncode == 0)
+        until("the lease is held", lambda: (two.east_1.status()["arbiter"]["lease"] or {}).get("state") == "HELD")
+        yield third
+        two.east_1.cli("arbiter", "set", "manual", "--reason", "it goes")
+        until("nobody asks it", lambda: two.east_1.status()["arbiter"]["kind"] == "manual")
+    finally:
+        third.stop()
+
+
+def witness_answers(witness, folder):
+    """What the witness says to the certificate in that data directory."""
+    value = witness.value()
+    ca = witness.base / "arbiter.crt"
+    ca.write_text(value["ca"])
+    cluster = json.loads((folder / "node.json").read_text())["cluster_id"]
+    done = subprocess.run(
+        ["psql", "-XqAt", "-c", "select result, holder from witness.ask('read', '%s', null, null, null, null, null, false)"
+         % cluster, "%s user=baton_witness dbname=baton sslmode=verify-full sslrootcert=%s sslcert=%s sslkey=%s" % (
+             value["dsn"], ca, folder / "node.crt", folder / "node.key")],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/")
+    return done.stdout.strip() or done.stderr
+
+
+def test_a_removed_member_stays_out_whatever_it_renews(two, folder, witness):
+    """Also when another machine has its name, and it runs and believes that it is that member. The witness knows it too."""
     made = folder / "renewed"
     made.mkdir()
     gone = two.join("west-3", "west")
@@ -171,12 +201,14 @@ def test_a_removed_member_stays_out_whatever_it_renews(two, folder):
     for node in nodes:
         assert node.api("GET", "/v1/peer/state", context=gone.context()).status == 200
         assert psql(node, gone.folder, "baton_n_west-3").stdout == "1\n"
+    assert witness_answers(witness, gone.folder) == "done|east-1"
 
     def is_out():
         for node in nodes:
             until("%s refuses it" % node.name, lambda n=node: n.api(
                 "GET", "/v1/peer/state", context=gone.context()).json["code"] == "not_a_member")
             until("so does its database", lambda n=node: psql(n, gone.folder, "baton_n_west-3").returncode == 2)
+        until("so does the witness", lambda: "west-3, was removed" in witness_answers(witness, gone.folder))
 
     two.east_1.cli("node", "remove", "west-3", "--yes")
     is_out()
@@ -196,6 +228,7 @@ def test_a_removed_member_stays_out_whatever_it_renews(two, folder):
         assert node.api("GET", "/v1/peer/state", context=heir.context()).status == 200
         assert psql(node, heir.folder, "baton_n_west-3.2").stdout == "1\n"
         assert psql(node, gone.folder, "baton_n_west-3.2").returncode == 2
+    assert witness_answers(witness, heir.folder) == "done|east-1"
     gone.stop()
     gone.start()
     until("it is up", lambda: gone.api("GET", "/v1/version").json["code"] == "not_a_member")  # it has read that itself

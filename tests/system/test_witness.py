@@ -43,6 +43,7 @@ class Witness:
             for node in ("east-1", "west-1"):
                 name = "%s-%s" % (node, cluster[:4])
                 self.nodes[cluster, node] = certs.signed(folder, name, "/CN=%s/O=%s" % (node, cluster), ca)
+        self.nodes[OURS, "west-1.2"] = certs.signed(folder, "heir", "/CN=west-1.2/O=%s" % OURS, self.cas[OURS])
 
     def cli(self, *words, code=0, wrap=()):
         done = subprocess.run([*wrap, str(BUILD / "baton"), *map(str, words)], capture_output=True, text=True,
@@ -247,12 +248,31 @@ def ask_quietly(witness, cluster):
         return None
 
 
+def test_a_removed_node_is_told_and_granted_nothing(witness):
+    """W7: by its certificate, whatever it asks; who has its name by now is another, and others are left alone."""
+    assert witness.ask("release", 2, "west-1", node="west-1") == ("done", 2, "west-1")
+    assert witness.ask("acquire", 3, "east-1") == ("granted", 3, "east-1")
+    connection = witness.connect()
+    cursor = connection.cursor()
+    cursor.execute("select result from witness.ask('bar', %s, 3, 'east-1', null, null, 0, false, 0, 0, %s)",
+                   (OURS, '{"west-1": 2}'))
+    assert cursor.fetchone() == ("done",)
+    connection.close()
+    for words in (("read",), ("create", 9, "west-1"), ("acquire", 4, "west-1"), ("release", 2, "west-1")):
+        problem = error_of(witness.ask, *words, node="west-1", adopt=words[0] == "create")
+        assert problem.pgcode == "BW004" and "west-1, was removed" in str(problem), problem
+    assert witness.ask("acquire", 4, "west-1", node="west-1.2") == ("held", 3, "east-1")
+    assert witness.ask("release", 3, "east-1") == ("done", 3, "east-1")
+    assert witness.ask("acquire", 4, "west-1", node="west-1.2") == ("granted", 4, "west-1")
+    witness.sql("delete from witness.barred")
+
+
 # ---- it breaks
 
 def test_its_postgresql_comes_back_with_the_record(witness):
     os.kill(witness.postmaster(), signal.SIGKILL)
-    until("it answers again", lambda: ask_quietly(witness, OURS) == ("done", 2, "west-1"))
-    assert witness.ask("renew", 2, "west-1", node="west-1") == ("granted", 2, "west-1")
+    until("it answers again", lambda: ask_quietly(witness, OURS) == ("done", 4, "west-1"))
+    assert witness.ask("renew", 4, "west-1", node="west-1") == ("granted", 4, "west-1")
     assert "postgresql_ended" not in witness.log() and "backoff" in witness.log()
 
 
@@ -263,7 +283,7 @@ def test_it_is_killed_and_comes_back(witness):
     until("its PostgreSQL ends with it", lambda: witness.postmaster() is None)
     witness.start()
     assert witness.postmaster() != postmaster
-    assert witness.ask("renew", 2, "west-1", node="west-1") == ("granted", 2, "west-1")
+    assert witness.ask("renew", 4, "west-1", node="west-1") == ("granted", 4, "west-1")
 
 
 def test_it_stops_in_order_and_renews_its_certificate(witness):
@@ -285,7 +305,7 @@ def test_it_stops_in_order_and_renews_its_certificate(witness):
     chain.chmod(0o644)
     chain.write_text(old)  # the new one is of tomorrow
     witness.start()
-    assert witness.ask("renew", 2, "west-1", node="west-1") == ("granted", 2, "west-1")
+    assert witness.ask("renew", 4, "west-1", node="west-1") == ("granted", 4, "west-1")
 
 
 def test_sql_for_a_postgresql_of_ones_own(witness):

@@ -397,6 +397,32 @@ test_note(struct world *world)
     pair_close(&pair);
 }
 
+/* A7: said by the holder, while it has the lease; an older list takes nothing back. */
+static void
+test_bar(struct world *world)
+{
+    struct pair pair = pair_open(world);
+    struct arbiter_ask what = call_of(ARBITER_OP_BAR, 3, "east-1");
+    struct arbiter_ask theirs = call_of(ARBITER_OP_BAR, 4, "west-1");
+    what.note = "{\"west-1\":2}";
+    theirs.note = "{\"east-1\":2}";
+    assert_int_equal(ask(world, pair.west, &theirs).result, ARBITER_EXPIRED);
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
+    what.note = "{}";
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
+    (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
+    if (world->put_clock != NULL) { /* an etcd keeps no such list */
+        struct arbiter_reply reply =
+            expect(world, pair.west, ARBITER_OP_READ, 0, "", ARBITER_UNCLEAR);
+        assert_string_equal(reply.err.slug, "arbiter_denied");
+        assert_non_null(strstr(reply.err.text, "west-1, was removed"));
+        world_sql(world, "truncate witness.barred");
+    }
+    world->expire(world);
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_EXPIRED);
+    pair_close(&pair);
+}
+
 /* By a person's word nothing holds of before but what he is told to bring. */
 static void
 test_note_created(struct world *world)
@@ -660,7 +686,7 @@ test_strangers(struct world *world)
     static const enum arbiter_op ops[] = { ARBITER_OP_CREATE,  ARBITER_OP_READ,
                                            ARBITER_OP_ACQUIRE, ARBITER_OP_RENEW,
                                            ARBITER_OP_RELEASE, ARBITER_OP_PROMISE,
-                                           ARBITER_OP_NOTE };
+                                           ARBITER_OP_NOTE,    ARBITER_OP_BAR };
     for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
         reply = expect(world, other, ops[i], 3, "east-1", ARBITER_UNCLEAR);
         assert_string_equal(reply.err.slug, "arbiter_denied");
@@ -892,6 +918,7 @@ test_config(void **state)
     X(clock_back)                                                                                  \
     X(late)                                                                                        \
     X(note)                                                                                        \
+    X(bar)                                                                                         \
     X(note_created)                                                                                \
     X(promise)                                                                                     \
     X(hangs)                                                                                       \
