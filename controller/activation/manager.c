@@ -570,12 +570,6 @@ activation_gate(struct activation_manager *manager, enum activation_gate gate)
 }
 
 void
-activation_fence(struct activation_manager *manager)
-{
-    activation_gate(manager, ACTIVATION_GATE_CLOSED);
-}
-
-void
 activation_stored(struct activation_manager *manager, const char *action_id, bool stored)
 {
     list_each (at, &manager->slots) {

@@ -100,8 +100,6 @@ void activation_want(struct activation_manager *manager, const struct activation
 /* Which effects are allowed from now on. What is no longer allowed is ended before this returns:
  * programs have got SIGKILL. */
 void activation_gate(struct activation_manager *manager, enum activation_gate gate);
-/* activation_gate() with CLOSED: starts nothing more, kills what runs, reports it. */
-void activation_fence(struct activation_manager *manager);
 /* The answer to 'store_intent'. An id that nobody waits for is ignored. */
 void activation_stored(struct activation_manager *manager, const char *action_id, bool stored);
 

@@ -355,6 +355,15 @@ acting_free(struct acting *acting)
     free(acting);
 }
 
+/* What runs, or is about to, and may not any more ends now, not in the next turn. */
+static void
+end_now(struct acting *acting)
+{
+    activation_gate(acting->manager, acting->restored && acting->giving_up
+                                         ? ACTIVATION_GATE_RELEASE
+                                         : ACTIVATION_GATE_CLOSED);
+}
+
 void
 acting_role(struct acting *acting, enum effective_role role, const char *primary_site,
             const struct epoch *epoch, bool may_act)
@@ -373,8 +382,8 @@ acting_role(struct acting *acting, enum effective_role role, const char *primary
         acting->giving_up = true;
     if (same)
         return;
-    if (!may_act && !acting->giving_up)
-        activation_fence(acting->manager); /* what runs ends now, not in the next turn */
+    if (!may_act)
+        end_now(acting);
     look_soon(acting);
 }
 
@@ -388,6 +397,7 @@ acting_release(struct acting *acting, acting_done *done, void *data)
     acting->release_data = data;
     if (acting->role == EFFECTIVE_ROLE_PRIMARY)
         acting->role = EFFECTIVE_ROLE_FENCED;
+    end_now(acting);
     look_soon(acting);
 }
 

@@ -380,7 +380,7 @@ a_fence_kills_what_runs_and_starts_nothing(void **state)
     free(text);
     assert_int_equal(kill(pid, 0), 0);
 
-    activation_fence(node->manager);
+    activation_gate(node->manager, ACTIVATION_GATE_CLOSED);
     assert_true(world_until(node->world, is_gone, &pid));
     wait_ends(node, 1);
     assert_int_equal(last(node)->state, ACTIVATION_CANCELLED);
@@ -416,7 +416,7 @@ a_fence_while_the_intent_is_stored_starts_nothing(void **state)
     node_want(node, EFFECTIVE_MAIN, 2, 40);
     turn(node);
     assert_int_equal(node->count, 1);
-    activation_fence(node->manager);
+    activation_gate(node->manager, ACTIVATION_GATE_CLOSED);
     activation_stored(node->manager, node->entries[0].action_id, true);
     assert_int_equal(last(node)->state, ACTIVATION_CANCELLED);
     activation_stored(node->manager, node->entries[0].action_id, true); /* twice, and unknown */
