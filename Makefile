@@ -3,6 +3,7 @@
 #
 #   make            build what is installed            make demo     see it work
 #   make test       every test on every variant        make bench    measure it
+#   make sim        ten thousand fresh storms          make soak     a million
 #   make install    PREFIX=/usr/local DESTDIR=         make format   lay out the sources
 #   make deps       install what is missing (Debian)   make bench-failover   all takeovers by itself, and more
 #   make clean
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := all
-.PHONY: all deps test demo bench bench-failover format install clean
+.PHONY: all deps test sim soak demo bench bench-failover format install clean
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -30,6 +31,11 @@ deps:
 
 test: $(DEPS)
 	@bash tests/run
+
+sim soak: SEEDS = $(if $(filter soak,$@),1000000,10000)
+sim soak: $(DEPS) all
+	@cmake --build $(BATON_BUILD) --target sim
+	@/usr/bin/python3 -B tests/sim/run.py $(BATON_BUILD)/tests/sim/sim $(SEEDS)
 
 demo: $(DEPS) all
 	@/usr/bin/python3 -B tests/system/demo.py

@@ -49,18 +49,6 @@ rest
   628 east-2 TICK: FENCED -> REJOINING
       ATTACH west-1 epoch 2/west-1
   635 east-2 ATTACHED not ok, the database does not answer: REJOINING -> FENCED
- 1135 east-2 TICK: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
- 1142 east-2 ATTACHED not ok, the database does not answer: REJOINING -> FENCED
- 1642 east-2 TICK: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
- 1649 east-2 ATTACHED not ok, the database does not answer: REJOINING -> FENCED
- 2149 east-2 TICK: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
- 2156 east-2 ATTACHED not ok, the database does not answer: REJOINING -> FENCED
- 2656 east-2 TICK: FENCED -> REJOINING
-      ATTACH west-1 epoch 2/west-1
- 2663 east-2 ATTACHED not ok, the database does not answer: REJOINING -> FENCED
  3100
       east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:3
       east-2 FENCED epoch - promised 2/west-1 log 1/east-1:3
@@ -78,15 +66,15 @@ rest
       FIRST_ROW epoch 2/west-1
       FOLLOW east-1 epoch 2/west-1
       FOLLOW east-2 epoch 2/west-1
- 3163 east-2 TICK: FENCED -> REJOINING
+ 3133 east-2 HEARD: FENCED -> REJOINING
       ATTACH west-1 epoch 2/west-1
- 3183 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
+ 3153 west-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
       WRITES_OPEN
       ACTIVATE
       FINISHED
- 3183 west-1 ACKED: CLOSED -> PRIMARY
+ 3153 west-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
- 3203 east-2 ATTACHED: REJOINING -> STANDBY
+ 3173 east-2 ATTACHED: REJOINING -> STANDBY
  4100
       east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:3
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:4 follows west-1

@@ -3,10 +3,11 @@
  * is primary, and demands that the cluster comes to rest with all that was acknowledged.
  *
  *     kill [EVERY [SEEDS]]    each EVERY-th event only (1), with the delays of seeds 0 .. SEEDS - 1
- * (1)
+ *                             (1)
  *
  * Cases: switchover and failover, on two, three and five nodes, with and without a lagging
- * candidate; each node x {daemon, database, both}. The world repeats itself event for event, so the
+ * candidate, and takeovers that Baton begins by itself, beside an arbiter of each kind; each node x
+ * {daemon, database, both}. The world repeats itself event for event, so the
  * n-th event of one run is the n-th of the next.
  */
 #include <signal.h>
@@ -28,22 +29,47 @@ struct kill_case {
     const char *name;
     size_t count;
     unsigned k;
-    bool failover; /* the old primary is dead when the order comes */
-    bool lagging;  /* the candidate lacks rows that others have */
+    bool failover;              /* the old primary is dead when the order comes */
+    bool lagging;               /* the candidate lacks rows that others have */
+    enum world_arbiter arbiter; /* with one the primary loses its power, and Baton takes over */
 };
 
 static const struct kill_case cases[] = {
-    { "switchover of three", 3, 1, false, false },
-    { "failover of three", 3, 1, true, false },
-    { "failover of three, lagging", 3, 1, true, true },
-    { "switchover of two, async", 2, 0, false, false },
-    { "switchover of five", 5, 2, false, false },
-    { "failover of five, lagging", 5, 2, true, true },
+    { "switchover of three", 3, 1, false, false, WORLD_ARBITER_NONE },
+    { "failover of three", 3, 1, true, false, WORLD_ARBITER_NONE },
+    { "failover of three, lagging", 3, 1, true, true, WORLD_ARBITER_NONE },
+    { "switchover of two, async", 2, 0, false, false, WORLD_ARBITER_NONE },
+    { "switchover of five", 5, 2, false, false, WORLD_ARBITER_NONE },
+    { "failover of five, lagging", 5, 2, true, true, WORLD_ARBITER_NONE },
+    { "takeover of three, witness", 3, 1, true, false, WORLD_ARBITER_WITNESS },
+    { "takeover of five, etcd", 5, 2, true, false, WORLD_ARBITER_ETCD },
 };
 
 static const char *const names[] = { "a-1", "b-1", "c-1", "d-1", "e-1" };
 static char now[160]; /* for who asks after an abort */
 static uint64_t seed;
+
+static bool
+promotes(const struct world *world, unsigned node)
+{
+    enum promo_state state = world_promo_state(world, node);
+    return state != PROMO_STATE_IDLE && state != PROMO_STATE_DONE && state != PROMO_STATE_FAILED;
+}
+
+/* The primary's host loses its power; until somebody takes over. */
+static unsigned
+lose_primary(struct world *world)
+{
+    world_power(world, 0, false);
+    while (world_step(world)) {
+        for (unsigned i = 1; i < world_count(world); i++) {
+            if (promotes(world, i))
+                return i;
+        }
+        ASSERT(world_now_ms(world) < RUN_MS_MAX);
+    }
+    return 1;
+}
 
 static struct world *
 start_case(const struct kill_case *it, unsigned *ret_candidate)
@@ -52,6 +78,9 @@ start_case(const struct kill_case *it, unsigned *ret_candidate)
     config.count = it->count;
     config.k = it->k;
     config.settled = true;
+    config.arbiters[0] = it->arbiter;
+    config.arbiter_count = it->arbiter != WORLD_ARBITER_NONE;
+    config.connectors = config.records = config.keeper = config.arbiter_count > 0;
     for (size_t i = 0; i < it->count; i++)
         config.names[i] = names[i];
     struct world *world = world_new(&config);
@@ -62,6 +91,10 @@ start_case(const struct kill_case *it, unsigned *ret_candidate)
     for (unsigned i = 0; i < 4; i++)
         (void)world_write(world, i % (unsigned)it->count, false);
     (void)world_run(world, 200);
+    if (it->arbiter != WORLD_ARBITER_NONE) {
+        *ret_candidate = lose_primary(world);
+        return world;
+    }
     if (it->failover) {
         (void)world_write(world, 0, true);
         (void)world_run(world, 202);

@@ -5,18 +5,40 @@
  *     scenario --rewrite FILE...    puts what happened into the file; a person reads the diff
  *
  * A story is lines; '#' begins a comment. First the settings:
- *     nodes NAME...        ascending by bytes; the first is primary of epoch 1
- *     k N                  acknowledgements that a write needs (1)
- *     voters NAME...       (all)
- *     fresh                begin with everything started at 0 ms, not with a settled cluster at 0
- * ms quiet node|promo|write|world ... then commands, each at once, or 'at MS COMMAND', or 'on NODE
- * STATE COMMAND': once, when the node's role or its promotion comes to that state: promote NODE
- * [accept-data-loss] [override CHECK] [dry-run] [connectors-fail] crash|start NODE
- * [daemon|database|both] cut A B | A > B [https|replication]        heal hold|release PUBLISHER
- * SUBSCRIBER          rows wait on the way write NODE [COUNT] [direct] want K NAME...       the
- * sync set that the primary is to come to show | rest          each node; whether the cluster is at
- * rest, and all that was promised holds run MS        forget NODE ROWS    its last rows, while it
- * is crashed: an old copy is put back        upgrade NODE    its schema, while it is crashed
+ *
+ *     nodes NAME...            ascending by bytes; the first is primary of epoch 1
+ *     k N                      acknowledgements that a write needs (1)
+ *     voters NAME...           (all)
+ *     fresh                    begin with everything started at 0 ms, not with a settled cluster
+ *     arbiter witness|etcd ... there are these; the first is in use. Then nodes act on the outside,
+ *                              promotions are recorded, and Baton takes over by itself:
+ *     takeover WITHIN ACROSS   automatic|manual|unguarded (automatic manual)
+ *     lease TTL_MS RENEW_MS    (5000 1000)
+ *     cooldown MS              (60000)
+ *     keeper                   a daemon that was killed is started again
+ *     connectors               nodes act on the outside, without an arbiter too
+ *     quiet node|promo|write|world|lease|act ...
+ *
+ * then commands, each at once, or 'at MS COMMAND', or 'on NODE STATE COMMAND': once, when the role
+ * of the node, its promotion or its lease comes to that state:
+ *
+ *     promote NODE [accept-data-loss] [override CHECK] [dry-run] [connectors-fail]
+ *     crash|start NODE [daemon|database|both]        kill NODE          SIGKILL of its daemon
+ *     stop|continue NODE [daemon|database|both]      SIGSTOP, SIGCONT
+ *     suspend|resume|power-off|power-on NODE         the machine
+ *     cut A B | A > B [https|replication]            heal
+ *     hold|release PUBLISHER SUBSCRIBER              rows wait on the way
+ *     write NODE [COUNT] [direct]                    want K NAME...     the sync set to come to
+ *     forget NODE ROWS         its last rows, while it is crashed: an old copy is put back
+ *     upgrade NODE             its schema, while it is crashed
+ *     clock NODE MS            its wall clock is set forward
+ *     alternate NODE           its connector is to use the alternate server from now on
+ *     arbiter N on|off|stop|continue|revoke|wipe|backup|restore|cut NODE|join NODE|step MS
+ *     choose NODE N|none [adopt]                     the primary is told to use another arbiter
+ *     pause NODE MS            the primary is told that nobody takes over for so long
+ *     show | rest              each node; whether the cluster is at rest, and all that was promised
+ *                              holds
+ *     run MS
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +69,7 @@ struct story {
     char names[WORLD_NODES_MAX][NODE_NAME_SIZE];
     struct world *world; /* NULL until the first command */
     struct pending pending[PENDING_MAX];
-    bool quiet[4];
+    bool quiet[WORLD_TOPICS];
     struct buf output;
     char fault[256]; /* of the story itself */
 };
@@ -142,7 +164,7 @@ do_promote(struct story *story, char **words, size_t count)
 }
 
 static bool
-do_crash_or_start(struct story *story, char **words, size_t count)
+do_parts(struct story *story, char **words, size_t count)
 {
     static const char *const names[] = { "daemon", "database", "both" };
     enum world_part parts = WORLD_BOTH;
@@ -159,9 +181,135 @@ do_crash_or_start(struct story *story, char **words, size_t count)
     }
     if (strcmp(words[0], "crash") == 0)
         world_crash(story->world, node, parts);
-    else
+    else if (strcmp(words[0], "start") == 0)
         world_start(story->world, node, parts);
+    else if (strcmp(words[0], "stop") == 0)
+        world_stop(story->world, node, parts);
+    else
+        world_continue(story->world, node, parts);
     return true;
+}
+
+static bool
+do_machine(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    if (count != 2 || !read_node(story, words[1], &node))
+        return wrong(story, "NODE expected after", words[0]);
+    if (strcmp(words[0], "kill") == 0)
+        world_kill(story->world, node);
+    else if (strcmp(words[0], "suspend") == 0)
+        world_suspend(story->world, node);
+    else if (strcmp(words[0], "resume") == 0)
+        world_resume(story->world, node);
+    else
+        world_power(story->world, node, strcmp(words[0], "power-on") == 0);
+    return true;
+}
+
+static bool
+do_clock(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    uint64_t by_ms;
+    if (count != 3 || !read_node(story, words[1], &node) || !read_number(story, words[2], &by_ms))
+        return wrong(story, "NODE MS expected after", words[0]);
+    world_step_wall(story->world, node, (int64_t)by_ms);
+    return true;
+}
+
+static bool
+do_alternate(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    if (count != 2 || !read_node(story, words[1], &node))
+        return wrong(story, "NODE expected after", words[0]);
+    world_use_alternate(story->world, node, true);
+    return true;
+}
+
+static bool
+do_pause(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    uint64_t for_ms;
+    if (count != 3 || !read_node(story, words[1], &node) || !read_number(story, words[2], &for_ms))
+        return wrong(story, "NODE MS expected after", words[0]);
+    return world_pause(story->world, node, for_ms) || wrong(story, "not primary:", words[1]);
+}
+
+static bool
+read_arbiter(struct story *story, const char *word, unsigned *ret_arbiter)
+{
+    uint64_t number;
+    if (!str_to_u64(word, 1, story->config.arbiter_count, &number))
+        return wrong(story, "no such arbiter:", word);
+    *ret_arbiter = (unsigned)number - 1;
+    return true;
+}
+
+static bool
+do_choose(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    unsigned arbiter = WORLD_NONE;
+    if (count < 3 || !read_node(story, words[1], &node) ||
+        (strcmp(words[2], "none") != 0 && !read_arbiter(story, words[2], &arbiter)))
+        return wrong(story, "NODE N|none [adopt] expected after", words[0]);
+    bool adopt = count > 3 && strcmp(words[3], "adopt") == 0;
+    return world_choose_arbiter(story->world, node, arbiter, adopt) ||
+           wrong(story, "not primary:", words[1]);
+}
+
+static bool
+do_arbiter_to(struct story *story, unsigned arbiter, char **words, size_t count)
+{
+    unsigned node;
+    uint64_t by_ms;
+    if (strcmp(words[2], "step") == 0) {
+        if (count != 4 || !read_number(story, words[3], &by_ms))
+            return wrong(story, "MS expected after", words[2]);
+        world_arbiter_step(story->world, arbiter, (int64_t)by_ms);
+        return true;
+    }
+    bool cut = strcmp(words[2], "cut") == 0;
+    if ((!cut && strcmp(words[2], "join") != 0) || count != 4 || !read_node(story, words[3], &node))
+        return wrong(story, "cannot befall an arbiter:", words[2]);
+    world_arbiter_cut(story->world, arbiter, node, cut, cut);
+    return true;
+}
+
+static bool
+do_arbiter(struct story *story, char **words, size_t count)
+{
+    static const struct {
+        const char *name;
+        void (*one)(struct world *, unsigned);
+        void (*set)(struct world *, unsigned, bool);
+        bool on;
+    } what[] = {
+        { "revoke", world_arbiter_revoke, NULL, false },
+        { "wipe", world_arbiter_wipe, NULL, false },
+        { "backup", world_arbiter_backup, NULL, false },
+        { "restore", world_arbiter_restore, NULL, false },
+        { "on", NULL, world_arbiter_power, true },
+        { "off", NULL, world_arbiter_power, false },
+        { "stop", NULL, world_arbiter_stop, true },
+        { "continue", NULL, world_arbiter_stop, false },
+    };
+    unsigned arbiter;
+    if (count < 3 || !read_arbiter(story, words[1], &arbiter))
+        return wrong(story, "N and what befalls it expected after", words[0]);
+    for (size_t i = 0; i < ARRAY_COUNT(what); i++) {
+        if (strcmp(what[i].name, words[2]) != 0)
+            continue;
+        if (what[i].one != NULL)
+            what[i].one(story->world, arbiter);
+        else
+            what[i].set(story->world, arbiter, what[i].on);
+        return true;
+    }
+    return do_arbiter_to(story, arbiter, words, count);
 }
 
 static bool
@@ -276,7 +424,8 @@ is_due(const struct story *story, const struct pending *pending)
         return false;
     const struct world *world = story->world;
     return strcmp(node_state_name(world_state(world, pending->node)), pending->state) == 0 ||
-           strcmp(promo_state_name(world_promo_state(world, pending->node)), pending->state) == 0;
+           strcmp(promo_state_name(world_promo_state(world, pending->node)), pending->state) == 0 ||
+           strcmp(lease_state_name(world_lease_state(world, pending->node)), pending->state) == 0;
 }
 
 static bool
@@ -341,38 +490,119 @@ do_later(struct story *story, char **words, size_t count)
 /* ------------------------------------------------------------------ settings and dispatch */
 
 static bool
+set_nodes(struct story *story, char **words, size_t count)
+{
+    story->config.count = count - 1;
+    for (size_t i = 1; i < count && i <= WORLD_NODES_MAX; i++) {
+        if (!str_copy(story->names[i - 1], NODE_NAME_SIZE, words[i]))
+            return wrong(story, "no name:", words[i]);
+        story->config.names[i - 1] = story->names[i - 1];
+    }
+    return count > 1 && count <= WORLD_NODES_MAX + 1;
+}
+
+static bool
+set_k(struct story *story, char **words, size_t count)
+{
+    uint64_t number;
+    if (count != 2 || !read_number(story, words[1], &number))
+        return false;
+    story->config.k = (unsigned)number;
+    return true;
+}
+
+static bool
+set_voters(struct story *story, char **words, size_t count)
+{
+    return read_mask(story, words + 1, count - 1, &story->config.voters);
+}
+
+static bool
+set_flag(struct story *story, char **words, size_t count)
+{
+    if (strcmp(words[0], "fresh") == 0)
+        story->config.settled = false;
+    else if (strcmp(words[0], "keeper") == 0)
+        story->config.keeper = true;
+    else
+        story->config.connectors = true;
+    return count == 1;
+}
+
+static bool
+set_quiet(struct story *story, char **words, size_t count)
+{
+    static const char *const topics[WORLD_TOPICS] = { "node",  "promo", "write",
+                                                      "world", "lease", "act" };
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = 0; j < ARRAY_COUNT(topics); j++)
+            story->quiet[j] |= strcmp(topics[j], words[i]) == 0;
+    }
+    return true;
+}
+
+static bool
+set_arbiters(struct story *story, char **words, size_t count)
+{
+    struct world_config *config = &story->config;
+    config->connectors = config->records = true;
+    for (size_t i = 1; i < count; i++) {
+        if (config->arbiter_count == WORLD_ARBITERS_MAX)
+            return wrong(story, "too many:", words[i]);
+        config->arbiters[config->arbiter_count++] =
+            strcmp(words[i], "etcd") == 0 ? WORLD_ARBITER_ETCD : WORLD_ARBITER_WITNESS;
+    }
+    return count > 1;
+}
+
+static bool
+set_takeover(struct story *story, char **words, size_t count)
+{
+    static const char *const names[] = { "automatic", "manual", "unguarded" };
+    enum takeover_how *hows[] = { &story->config.takeover.within_site,
+                                  &story->config.takeover.across_sites };
+    story->config.records = true;
+    for (size_t i = 1; i < count && i < 3; i++) {
+        size_t at = 0;
+        while (at < ARRAY_COUNT(names) && strcmp(names[at], words[i]) != 0)
+            at++;
+        if (at == ARRAY_COUNT(names))
+            return wrong(story, "no way to take over:", words[i]);
+        *hows[i - 1] = (enum takeover_how)at;
+    }
+    return count == 3;
+}
+
+static bool
+set_times(struct story *story, char **words, size_t count)
+{
+    struct world_config *config = &story->config;
+    if (strcmp(words[0], "cooldown") == 0)
+        return count == 2 && read_number(story, words[1], &config->takeover.cooldown_ms);
+    return count == 3 && read_number(story, words[1], &config->lease.ttl_ms) &&
+           read_number(story, words[2], &config->lease.renew_ms);
+}
+
+typedef bool word_fn(struct story *story, char **words, size_t count);
+
+static bool
 read_setting(struct story *story, char **words, size_t count, bool *ret_mine)
 {
-    static const char *const topics[] = { "node", "promo", "write", "world" };
-    uint64_t number;
+    static const struct {
+        const char *name;
+        word_fn *set;
+    } settings[] = {
+        { "nodes", set_nodes },       { "k", set_k },
+        { "voters", set_voters },     { "fresh", set_flag },
+        { "keeper", set_flag },       { "connectors", set_flag },
+        { "quiet", set_quiet },       { "arbiter", set_arbiters },
+        { "takeover", set_takeover }, { "lease", set_times },
+        { "cooldown", set_times },
+    };
     *ret_mine = true;
-    if (strcmp(words[0], "nodes") == 0) {
-        story->config.count = count - 1;
-        for (size_t i = 1; i < count && i <= WORLD_NODES_MAX; i++) {
-            if (!str_copy(story->names[i - 1], NODE_NAME_SIZE, words[i]))
-                return wrong(story, "no name:", words[i]);
-            story->config.names[i - 1] = story->names[i - 1];
-        }
-        return count > 1 && count <= WORLD_NODES_MAX + 1;
-    }
-    if (strcmp(words[0], "k") == 0 && count == 2) {
-        if (!read_number(story, words[1], &number))
-            return false;
-        story->config.k = (unsigned)number;
-        return true;
-    }
-    if (strcmp(words[0], "voters") == 0)
-        return read_mask(story, words + 1, count - 1, &story->config.voters);
-    if (strcmp(words[0], "fresh") == 0) {
-        story->config.settled = false;
-        return true;
-    }
-    if (strcmp(words[0], "quiet") == 0) {
-        for (size_t i = 1; i < count; i++) {
-            for (size_t j = 0; j < ARRAY_COUNT(topics); j++)
-                story->quiet[j] |= strcmp(topics[j], words[i]) == 0;
-        }
-        return true;
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        if (strcmp(words[0], settings[i].name) == 0)
+            return settings[i].set(story, words, count);
     }
     *ret_mine = false;
     return true;
@@ -388,38 +618,48 @@ begin(struct story *story)
 }
 
 static bool
-dispatch(struct story *story, char **words, size_t count)
+do_simple(struct story *story, char **words, size_t count)
 {
     uint64_t number;
-    if (strcmp(words[0], "run") == 0 && count == 2 && read_number(story, words[1], &number))
-        return run_until(story, world_now_ms(story->world) + number);
-    if (strcmp(words[0], "at") == 0 || strcmp(words[0], "on") == 0)
-        return do_later(story, words, count);
-    if (strcmp(words[0], "promote") == 0)
-        return do_promote(story, words, count);
-    if (strcmp(words[0], "crash") == 0 || strcmp(words[0], "start") == 0)
-        return do_crash_or_start(story, words, count);
-    if (strcmp(words[0], "forget") == 0)
-        return do_forget(story, words, count);
-    if (strcmp(words[0], "upgrade") == 0)
-        return do_upgrade(story, words, count);
-    if (strcmp(words[0], "cut") == 0)
-        return do_cut(story, words, count);
-    if (strcmp(words[0], "hold") == 0 || strcmp(words[0], "release") == 0)
-        return do_hold(story, words, count);
-    if (strcmp(words[0], "write") == 0)
-        return do_write(story, words, count);
-    if (strcmp(words[0], "want") == 0)
-        return do_want(story, words, count);
+    if (strcmp(words[0], "run") == 0)
+        return count == 2 && read_number(story, words[1], &number) &&
+               run_until(story, world_now_ms(story->world) + number);
     if (strcmp(words[0], "heal") == 0)
         world_heal(story->world);
     else if (strcmp(words[0], "show") == 0)
         do_show(story);
-    else if (strcmp(words[0], "rest") == 0)
-        do_rest(story);
     else
-        return wrong(story, "no such command:", words[0]);
-    return true;
+        do_rest(story);
+    return count == 1;
+}
+
+static bool
+dispatch(struct story *story, char **words, size_t count)
+{
+    static const struct {
+        const char *name;
+        word_fn *run;
+    } commands[] = {
+        { "run", do_simple },        { "heal", do_simple },
+        { "show", do_simple },       { "rest", do_simple },
+        { "at", do_later },          { "on", do_later },
+        { "promote", do_promote },   { "crash", do_parts },
+        { "start", do_parts },       { "stop", do_parts },
+        { "continue", do_parts },    { "kill", do_machine },
+        { "suspend", do_machine },   { "resume", do_machine },
+        { "power-off", do_machine }, { "power-on", do_machine },
+        { "forget", do_forget },     { "upgrade", do_upgrade },
+        { "cut", do_cut },           { "hold", do_hold },
+        { "release", do_hold },      { "write", do_write },
+        { "want", do_want },         { "clock", do_clock },
+        { "arbiter", do_arbiter },   { "choose", do_choose },
+        { "pause", do_pause },       { "alternate", do_alternate },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+        if (strcmp(words[0], commands[i].name) == 0)
+            return commands[i].run(story, words, count);
+    }
+    return wrong(story, "no such command:", words[0]);
 }
 
 static bool

@@ -59,7 +59,7 @@ static void
 pass_on(struct world *world, unsigned node, const struct write *write)
 {
     struct daemon *daemon = daemon_of(world, node);
-    const struct node_peer *primary = node_find_primary(&daemon->node, world->now_ms);
+    const struct node_peer *primary = node_find_primary(&daemon->node, host_now_ms(world, node));
     if (primary == NULL || write->ticket.open) {
         tell(world, node, write, OUTCOME_REFUSED);
         return;
@@ -80,7 +80,7 @@ client_ask(struct world *world, unsigned node, const struct write *write)
         db_write(world, node, &copy);
         break;
     case WRITER_IS_HELD:
-        copy.deadline_ms = world->now_ms + world->config.hold_ms;
+        copy.deadline_ms = host_now_ms(world, node) + world->config.hold_ms;
         if (daemon->held_count < WORLD_WRITES_MAX)
             daemon->held[daemon->held_count++] = copy;
         else
@@ -112,9 +112,10 @@ void
 client_tick(struct world *world, unsigned node)
 {
     struct daemon *daemon = daemon_of(world, node);
+    uint64_t now_ms = host_now_ms(world, node);
     size_t kept = 0;
     for (size_t i = 0; i < daemon->held_count; i++) {
-        if (daemon->held[i].deadline_ms > world->now_ms)
+        if (daemon->held[i].deadline_ms > now_ms)
             daemon->held[kept++] = daemon->held[i];
         else
             tell(world, node, &daemon->held[i], OUTCOME_REFUSED);
@@ -133,6 +134,11 @@ own_row_done(struct world *world, unsigned node, const struct write *write, enum
         daemon->acked = revision;
     if (write->source == WRITE_RECORD) {
         daemon->sync_busy = false;
+        return;
+    }
+    if (write->source == WRITE_NOTE) {
+        if (write->changes_arbiter)
+            lease_choice_written(world, node);
         return;
     }
     if (effect_is_current(world, node, write->epoch))
@@ -169,8 +175,9 @@ client_write_done(struct world *world, unsigned node, const struct write *write,
         }
         break;
     case WRITE_FIRST:
+    case WRITE_NOTE:
     case WRITE_RECORD: {
-        struct event *event = queue_add(world, 0, on_own_row, node);
+        struct event *event = queue_daemon(world, 0, on_own_row, node);
         event->id = (uint32_t)outcome;
         event->message.write = *write;
         event->message.revision = revision;
@@ -234,6 +241,7 @@ world_write(struct world *world, unsigned node, bool direct)
     uint64_t number = world->write_count + 1;
     world->writes[world->write_count++] = (struct client_write){ .entry = node, .direct = direct };
     struct event *event = queue_add(world, some_ms(world, world->config.delay_ms), on_ask, node);
+    event->actor = direct ? ACTOR_DATABASE : ACTOR_DAEMON;
     event->message.write =
         (struct write){ .number = number, .source = direct ? WRITE_DIRECT : WRITE_CLIENT };
     return number;

@@ -24,7 +24,7 @@ facts_of(const struct world *world, unsigned node, const struct facts *facts)
                                .schema = world->nodes[node].schema,
                                .streaming = facts->streaming };
     memcpy(full.name, world->nodes[node].name, sizeof full.name);
-    memcpy(full.site, world->nodes[node].name, sizeof full.site);
+    memcpy(full.site, world->nodes[node].site, sizeof full.site);
     if (facts->following != WORLD_NONE)
         memcpy(full.following, world->nodes[facts->following].name, sizeof full.following);
     return full;
@@ -42,7 +42,9 @@ daemon_facts(const struct world *world, unsigned node)
                            .following = daemon->node.following[0] == '\0'
                                             ? WORLD_NONE
                                             : world_node(world, daemon->node.following),
-                           .streaming = daemon->streaming };
+                           .streaming = daemon->streaming,
+                           .acts = acting_says(world, node),
+                           .primary = WORLD_NONE };
 }
 
 /* ------------------------------------------------------------------ steps */
@@ -70,6 +72,13 @@ say_effects(struct world *world, const struct node_effects *node, const struct p
     }
 }
 
+static bool
+may_act_again(const struct node *node)
+{
+    return node->state == NODE_PRIMARY || node->state == NODE_DRAINING ||
+           (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY);
+}
+
 static void
 run_node(struct world *world, struct posted *posted)
 {
@@ -78,7 +87,7 @@ run_node(struct world *world, struct posted *posted)
     struct node_effects effects;
     struct err err;
     enum node_state before = node->state;
-    event->now_ms = world->now_ms;
+    event->now_ms = host_now_ms(world, posted->node);
     event->record = daemon_record(world, posted->node);
     event->facts = event->facts == NULL ? NULL : &posted->facts;
     if (node_step(node, event, &effects, &err) != ERR_NONE) {
@@ -97,6 +106,8 @@ run_node(struct world *world, struct posted *posted)
     }
     for (size_t i = 0; i < effects.count; i++)
         effect_node(world, posted->node, &effects.list[i]);
+    if (event->kind == NODE_EV_CAPTURED || (node->state != before && node->state == NODE_REJOINING))
+        lease_close(world, posted->node);
     if (node->state == before)
         return;
     check_became(world, posted->node, before);
@@ -105,6 +116,9 @@ run_node(struct world *world, struct posted *posted)
         promo_is_running(&world->nodes[posted->node].daemon.promo))
         daemon_post_promo(world, posted->node,
                           &(struct promo_event){ .kind = PROMO_EV_LOST, .text = node->reason });
+    if (!may_act_again(node))
+        world->nodes[posted->node].daemon.may_act = false;
+    acting_look(world, posted->node);
 }
 
 static void
@@ -115,7 +129,7 @@ run_promo(struct world *world, struct posted *posted)
     struct promo_effects effects;
     struct err err;
     enum promo_state before = promo->state;
-    event->now_ms = world->now_ms;
+    event->now_ms = host_now_ms(world, posted->node);
     event->facts = event->facts == NULL ? NULL : &posted->facts;
     event->record = event->record == NULL ? NULL : &posted->record;
     event->order = event->order == NULL ? NULL : &posted->order;
@@ -210,6 +224,7 @@ daemon_started(struct world *world, unsigned node, const struct op *op)
                          .following = WORLD_NONE };
     struct node_facts facts = facts_of(world, node, &own);
     daemon->streaming = false;
+    lease_load(world, node, &op->memory);
     daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_START, .facts = &facts });
     daemon_look(world, node);
 }
@@ -247,7 +262,7 @@ daemon_database(struct world *world, unsigned node, bool up)
     const struct daemon *daemon = &world->nodes[node].daemon;
     if (!daemon->up)
         return;
-    struct event *event = queue_add(world, up ? some_ms(world, 20) : 2, on_database, node);
+    struct event *event = queue_daemon(world, up ? some_ms(world, 20) : 2, on_database, node);
     event->life = daemon->life;
     event->id = world->nodes[node].db.boot;
     event->message.flag = up;
@@ -273,10 +288,15 @@ daemon_applied(struct world *world, unsigned node)
 void
 daemon_look(struct world *world, unsigned node)
 {
-    struct message message = { .call = CALL_STATE };
+    struct watch *watch = &world->nodes[node].daemon.watch;
+    struct message message = { .call = CALL_STATE,
+                               .flag = watch->suspects,
+                               .facts = { .primary = watch->primary } };
     for (unsigned i = 0; i < world->count; i++) {
-        if (i != node)
-            net_call(world, node, i, world->config.poll_ms, &message);
+        if (i == node || watch->peers[i].polling)
+            continue;
+        watch->peers[i].polling = true;
+        net_call(world, node, i, world->config.timeout_ms, &message);
     }
 }
 
@@ -291,7 +311,7 @@ on_look(struct world *world, struct event *event)
     uint64_t after_ms = world->config.poll_ms;
     if (daemon->node.state == NODE_FENCED)
         after_ms = after_ms / 4 + 1;
-    queue_add(world, after_ms, on_look, event->node)->life = daemon->life;
+    queue_timer(world, after_ms, on_look, event->node)->life = daemon->life;
     daemon_post_node(world, event->node, &(struct node_event){ .kind = NODE_EV_TICK });
 }
 
@@ -301,10 +321,13 @@ on_upkeep(struct world *world, struct event *event)
     struct daemon *daemon = &world->nodes[event->node].daemon;
     if (!daemon->up || daemon->life != event->life)
         return;
-    queue_add(world, WORLD_UPKEEP_MS, on_upkeep, event->node)->life = daemon->life;
+    queue_timer(world, WORLD_UPKEEP_MS, on_upkeep, event->node)->life = daemon->life;
     if (!daemon->node.database && world->nodes[event->node].db.up)
         ask_database(world, event->node);
     upkeep(world, event->node);
+    lease_upkeep(world, event->node);
+    takeover_look(world, event->node);
+    acting_look(world, event->node);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -319,6 +342,10 @@ daemon_start(struct world *world, unsigned node)
         return;
     uint32_t life = daemon->life + 1;
     *daemon = (struct daemon){ .up = true, .life = life };
+    host_daemon_started(world, node);
+    world->nodes[node].daemon_down_ms = world->now_ms;
+    acting_start(world, node);
+    takeover_start(world, node);
     node_init(&daemon->node, world->nodes[node].name, &world->config.node_limits);
     promo_init(&daemon->promo, world->nodes[node].name, &world->config.promo_limits);
     for (unsigned i = 0; i < world->count; i++) {
@@ -326,8 +353,9 @@ daemon_start(struct world *world, unsigned node)
             others[count++] = world->nodes[i].name;
     }
     node_set_peers(&daemon->node, others, count);
-    queue_add(world, some_ms(world, world->config.poll_ms), on_look, node)->life = life;
-    queue_add(world, some_ms(world, WORLD_UPKEEP_MS), on_upkeep, node)->life = life;
+    lease_start(world, node);
+    queue_timer(world, some_ms(world, world->config.poll_ms), on_look, node)->life = life;
+    queue_timer(world, some_ms(world, WORLD_UPKEEP_MS), on_upkeep, node)->life = life;
     if (world->nodes[node].db.up)
         ask_database(world, node);
 }
@@ -339,7 +367,11 @@ daemon_crash(struct world *world, unsigned node)
     if (!daemon->up)
         return;
     client_daemon_gone(world, node);
+    acting_end(world, node);
     daemon->up = false;
+    daemon->stopped = false;
+    world->nodes[node].permitted = false;
+    host_wake(world, node);
 }
 
 /* As the daemon takes an order: BEGIN for the node, then ORDER for the promotion. */
@@ -353,6 +385,8 @@ daemon_begin(struct world *world, unsigned node, const struct promo_order *order
         members[i] = world->nodes[i].name;
     struct facts facts = daemon_facts(world, node);
     struct node_facts own = facts_of(world, node, &facts);
+    daemon->began_wall_ms = host_wall_ms(world, node);
+    daemon->began_ms = world->now_ms;
     if (promo_set(&daemon->promo, &own, members, world->count, daemon_record(world, node), &err) !=
         ERR_NONE) {
         say(world, WORLD_SAY_PROMO, "%5llu %s order refused: %s", stamp(world),

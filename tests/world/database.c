@@ -6,6 +6,8 @@
 
 #include "tests/world/inner.h"
 
+#define TENURE_BACK_MS 500
+
 const char *
 gate_name(enum gate gate)
 {
@@ -25,6 +27,27 @@ rows_add(struct row_list *rows, const struct row *row)
     rows->list[rows->count++] = *row;
 }
 
+void
+log_add(struct database *db, const struct row *row)
+{
+    rows_add(&db->log, row);
+    if (row->kind == ROW_PLAIN && row->record == 0 && row->note == 0)
+        return;
+    if (db->telling_count == db->telling_capacity) {
+        db->telling_capacity = db->telling_capacity == 0 ? 16 : 2 * db->telling_capacity;
+        db->telling = mem_grow(db->telling, db->telling_capacity, sizeof *db->telling);
+    }
+    db->telling[db->telling_count++] = db->log.count - 1;
+}
+
+void
+log_cut(struct database *db, size_t count)
+{
+    db->log.count = count;
+    while (db->telling_count > 0 && db->telling[db->telling_count - 1] >= count)
+        db->telling_count--;
+}
+
 static uint64_t
 mix(uint64_t hash, uint64_t value)
 {
@@ -39,6 +62,7 @@ row_hash(uint64_t before, const struct row *row)
     hash = mix(hash, row->epoch);
     hash = mix(hash, row->value);
     hash = mix(hash, row->record);
+    hash = mix(hash, row->note);
     return mix(hash, (uint64_t)row->kind);
 }
 
@@ -71,32 +95,59 @@ db_durable(const struct database *db)
     return point_at(db, db->log.count);
 }
 
-bool
-db_writable(const struct database *db)
+/* local.tenure_holds() */
+static bool
+tenure_holds(const struct world *world, unsigned node)
 {
+    const struct database *db = &world->nodes[node].db;
+    int64_t wall_ms = host_wall_ms(world, node);
+    return !db->tenure ||
+           (wall_ms < db->tenure_until_ms && wall_ms > db->tenure_since_ms - TENURE_BACK_MS);
+}
+
+bool
+db_writable(const struct world *world, unsigned node)
+{
+    const struct database *db = &world->nodes[node].db;
     return db->is_primary && !db->frozen && db->opened_boot == db->boot &&
-           db->promised == db->epoch;
+           db->promised == db->epoch && tenure_holds(world, node);
+}
+
+const struct row *
+db_telling(const struct database *db, size_t count, size_t *at)
+{
+    while (*at > 0) {
+        size_t index = db->telling[--*at];
+        if (index < count)
+            return &db->log.list[index];
+    }
+    return NULL;
 }
 
 /* The last record within the first 'count' rows. */
+static const struct row *
+last_record(const struct database *db, size_t count)
+{
+    const struct row *row;
+    for (size_t at = db->telling_count; (row = db_telling(db, count, &at)) != NULL;) {
+        if (row->record != 0)
+            return row;
+    }
+    return NULL;
+}
+
 uint32_t
 db_record_of(const struct database *db, size_t count)
 {
-    for (size_t i = count; i > 0; i--) {
-        if (db->log.list[i - 1].record != 0)
-            return db->log.list[i - 1].record;
-    }
-    return 0;
+    const struct row *row = last_record(db, count);
+    return row == NULL ? 0 : row->record;
 }
 
 uint64_t
 db_record_revision(const struct database *db)
 {
-    for (size_t i = db_visible(db); i > 0; i--) {
-        if (db->log.list[i - 1].record != 0)
-            return i;
-    }
-    return 0;
+    const struct row *row = last_record(db, db_visible(db));
+    return row == NULL ? 0 : row->revision;
 }
 
 /* Something that reads and the daemon may see has changed. */
@@ -108,13 +159,15 @@ became_visible(struct world *world, unsigned node)
     if (row->record != 0)
         db->record = row->record;
     daemon_applied(world, node);
+    if (row->note != 0 && world->notes[row->note - 1].kind == NOTE_ARBITER)
+        lease_configure(world, node);
 }
 
 static void
 append(struct world *world, unsigned node, const struct row *row, bool local)
 {
     struct database *db = &world->nodes[node].db;
-    rows_add(&db->log, row);
+    log_add(db, row);
     rows_add(&db->stream, row);
     check_row(world, node, row, local);
     stream_wake(world, node);
@@ -131,7 +184,7 @@ pump_soon(struct world *world, unsigned node)
     if (db->pumping || db->waiter.active || db->queue_count == 0 || !db->up)
         return;
     db->pumping = true;
-    queue_add(world, some_ms(world, 1), pump, node)->life = db->boot;
+    queue_database(world, some_ms(world, 1), pump, node)->life = db->boot;
 }
 
 static void
@@ -173,10 +226,11 @@ db_check_waiter(struct world *world, unsigned node)
 }
 
 static bool
-local_write_passes(const struct database *db, const struct write *write)
+local_write_passes(const struct world *world, unsigned node, const struct write *write)
 {
+    const struct database *db = &world->nodes[node].db;
     uint64_t applied = db_head(db).epoch;
-    return db_writable(db) && (applied == db->epoch || write->source == WRITE_FIRST);
+    return db_writable(world, node) && (applied == db->epoch || write->source == WRITE_FIRST);
 }
 
 static void
@@ -192,7 +246,7 @@ pump(struct world *world, struct event *event)
     struct write write = db->queue[db->queue_first];
     db->queue_first = (db->queue_first + 1) % WORLD_WRITES_MAX;
     db->queue_count--;
-    if (!local_write_passes(db, &write)) {
+    if (!local_write_passes(world, node, &write)) {
         client_write_done(world, node, &write, OUTCOME_REFUSED, 0);
         pump_soon(world, node);
         return;
@@ -204,8 +258,10 @@ pump(struct world *world, struct event *event)
                        .epoch = db->epoch,
                        .value = write.number,
                        .record = write.record,
+                       .note = write.note,
                        .kind = write.source == WRITE_FIRST    ? ROW_EPOCH
                                : write.source == WRITE_RECORD ? ROW_RECORD
+                               : write.source == WRITE_NOTE   ? ROW_NOTE
                                                               : ROW_PLAIN };
     row.hash = row_hash(head.hash, &row);
     db->waiter.active = true;
@@ -390,9 +446,10 @@ op_setaside(struct world *world, unsigned node, struct op *op)
         /* who has given rows up for an epoch goes back to no earlier one */
         if (db->promised < op->message.epoch)
             db->promised = op->message.epoch;
-        db->log.count = op->message.revision;
+        log_cut(db, op->message.revision);
         db->record = db_record_of(db, db->log.count);
         check_what_if(world, true);
+        lease_configure(world, node);
     }
     daemon_applied(world, node);
     return true;
@@ -412,13 +469,38 @@ op_catchup(struct world *world, unsigned node, struct op *op)
     return true;
 }
 
+/* What nobody but its daemon reads. */
+static bool
+op_daemons_own(struct world *world, unsigned node, struct op *op)
+{
+    struct database *db = &world->nodes[node].db;
+    if (op->kind == OP_GATE) {
+        db->tenure = op->message.flag;
+        db->tenure_since_ms = host_wall_ms(world, node);
+        db->tenure_until_ms = db->tenure_since_ms + (int64_t)op->message.revision;
+    } else if (op->kind == OP_NOTE) {
+        db->memory = op->memory;
+    } else if (op->kind == OP_ACTS) {
+        op->change = db->change;
+        op->activation = db->activation;
+    } else if (op->kind == OP_INTENT) {
+        db->change = op->change;
+        db->activation = op->activation;
+    } else if (db->change.sequence == op->change.sequence) {
+        db->activation = op->activation;
+    }
+    return true;
+}
+
 static bool
 op_run(struct world *world, unsigned node, struct op *op)
 {
     struct database *db = &world->nodes[node].db;
     switch (op->kind) {
-    case OP_FENCE:
     case OP_START:
+        op->memory = db->memory;
+        return op_fence(world, node);
+    case OP_FENCE:
         return op_fence(world, node);
     case OP_FREEZE:
         return op_freeze(db, op);
@@ -455,6 +537,12 @@ op_run(struct world *world, unsigned node, struct op *op)
         db->subs[op->peer].exists = true;
         stream_connect(world, node, op->peer);
         return true;
+    case OP_GATE:
+    case OP_NOTE:
+    case OP_ACTS:
+    case OP_INTENT:
+    case OP_REPORT:
+        return op_daemons_own(world, node, op);
     }
     return false;
 }
@@ -502,27 +590,26 @@ on_op(struct world *world, struct event *event)
     if (waits && op->wait_until_ms == 0)
         op->wait_until_ms = world->now_ms + world->config.lock_ms;
     if (waits && world->now_ms < op->wait_until_ms) {
-        struct event *again = queue_add(world, 10, on_op, node);
+        struct event *again = queue_database(world, 10, on_op, node);
         again->life = event->life;
         again->control = event->control;
         return;
     }
-    op->message.flag = false;
-    if (waits) {
-        /* a writer that still runs is none that a freeze holds: then there is nothing to thaw */
-        bool fine = op->kind == OP_THAW && db_writable(db);
-        op->message.reply = fine ? REPLY_OK : REPLY_REFUSED;
+    if (op->kind != OP_GATE)
+        op->message.flag = false;
+    bool fine = !waits && op_run(world, node, op);
+    if (waits)
         op->message.text = "55P03 a writer did not end in time";
-    } else {
-        op->message.reply = op_run(world, node, op) ? REPLY_OK : REPLY_REFUSED;
-    }
+    if (op->kind == OP_THAW) /* what counts is whether it writes: see on_thawed_position() */
+        fine = db_writable(world, node);
+    op->message.reply = fine ? REPLY_OK : REPLY_REFUSED;
     op->message.point = db_head(db);
     op->message.record = db->record;
     op->ended = true;
     if (op->kind != OP_CAPTURE)
         op->message.promised = db->promised;
     check_node(world, node);
-    struct event *answer = queue_add(world, some_ms(world, 1) - 1, on_answered, node);
+    struct event *answer = queue_daemon(world, some_ms(world, 1) - 1, on_answered, node);
     answer->life = event->life;
     answer->control = event->control;
 }
@@ -534,7 +621,7 @@ next_op(struct world *world, unsigned node, bool control)
     struct op_queue *queue = control ? &db->control : &db->attach;
     if (queue->count == 0)
         return;
-    struct event *event = queue_add(world, some_ms(world, control ? 1 : 3), on_op, node);
+    struct event *event = queue_database(world, some_ms(world, control ? 1 : 3), on_op, node);
     event->life = db->boot;
     event->control = control;
 }
@@ -558,7 +645,7 @@ on_no_database(struct world *world, struct event *event)
 static void
 fail_op(struct world *world, unsigned node, const struct op *op)
 {
-    struct event *event = queue_add(world, 1, on_no_database, node);
+    struct event *event = queue_daemon(world, 1, on_no_database, node);
     event->life = op->life;
     event->id = (uint32_t)op->kind;
     event->peer = (unsigned)op->job;
@@ -605,6 +692,8 @@ db_crash(struct world *world, unsigned node)
         return;
     stream_stop(world, node);
     db->up = false;
+    db->stopped = false;
+    host_wake(world, node);
     drop_ops(world, node, &db->control);
     drop_ops(world, node, &db->attach);
     struct waiter waiter = db->waiter;
@@ -630,6 +719,7 @@ db_start(struct world *world, unsigned node)
         return;
     db->up = true;
     db->boot++;
+    world->nodes[node].database_down_ms = world->now_ms;
     stream_start(world, node);
     daemon_database(world, node, true);
 }

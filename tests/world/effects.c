@@ -41,8 +41,10 @@ set_alarm(struct world *world, unsigned node, bool promo, uint64_t at_ms)
 {
     struct daemon *daemon = &world->nodes[node].daemon;
     uint32_t *last = promo ? &daemon->promo_alarm : &daemon->node_alarm;
-    uint64_t after_ms = at_ms > world->now_ms ? at_ms - world->now_ms : 0;
-    struct event *event = queue_add(world, after_ms, promo ? on_promo_alarm : on_node_alarm, node);
+    uint64_t now_ms = host_now_ms(world, node);
+    uint64_t after_ms = at_ms > now_ms ? at_ms - now_ms : 0;
+    struct event *event =
+        queue_timer(world, after_ms, promo ? on_promo_alarm : on_node_alarm, node);
     event->life = daemon->life;
     event->id = ++*last;
 }
@@ -78,6 +80,7 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
         break;
     case NODE_DO_DEACTIVATE:
         world->nodes[node].daemon.may_act = false;
+        acting_release(world, node, ASKER_NOBODY, NULL);
         break;
     case NODE_DO_RESUME:
         do_own_promo(world, node, PROMO_RESUMPTION);
@@ -85,8 +88,12 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
     case NODE_DO_RENEW:
         do_own_promo(world, node, PROMO_RENEWAL);
         break;
-    case NODE_DO_WANT: /* no arbiter in this world */
+    case NODE_DO_WANT: {
+        /* After a restart it is not known who acted before: the latest that it can have been. */
+        struct epoch before = epoch_make(effect->epoch.number - 1, "~");
+        lease_want(world, node, &effect->epoch, &before);
         break;
+    }
     case NODE_DO_ALARM:
         set_alarm(world, node, false, effect->at_ms);
         break;
@@ -121,6 +128,25 @@ do_capture(struct world *world, unsigned node, const struct promo_effect *effect
         ask_member(world, node, effect->node, CALL_CAPTURE, promo->limits.call_ms);
 }
 
+static bool
+took_over(const struct promo *promo)
+{
+    return promo->order.takeover && promo->mode == PROMO_FAILOVER;
+}
+
+/* Of the epoch's own row in our log; 0: it has none. */
+static uint32_t
+note_of_epoch(const struct world *world, unsigned node, uint64_t epoch)
+{
+    const struct database *db = &world->nodes[node].db;
+    const struct row *row;
+    for (size_t at = db->telling_count; (row = db_telling(db, db_visible(db), &at)) != NULL;) {
+        if (row->kind == ROW_EPOCH)
+            return row->epoch == epoch ? row->note : 0;
+    }
+    return 0;
+}
+
 static void
 do_first_row(struct world *world, unsigned node)
 {
@@ -128,8 +154,15 @@ do_first_row(struct world *world, unsigned node)
     struct write write = { .source = WRITE_FIRST,
                            .life = daemon->life,
                            .epoch = code_from(world, &daemon->promo.epoch) };
+    struct note note = { .kind = NOTE_EPOCH,
+                         .epoch = write.epoch,
+                         .wall_ms = daemon->began_wall_ms };
     if (daemon->promo.degraded)
         write.record = record_add(world, &daemon->promo.record);
+    if (world->config.records && daemon->promo.mode == PROMO_RESUMPTION)
+        write.note = note_of_epoch(world, node, write.epoch); /* says again what it said */
+    else if (world->config.records && took_over(&daemon->promo))
+        write.note = note_add(world, &note);
     client_set_writer(world, node, WRITER_IS_HELD);
     db_write(world, node, &write);
 }
@@ -146,12 +179,33 @@ went_beyond(const struct promo *promo)
     return false;
 }
 
+/* Baton's own failovers are counted by what the log says of them. */
+static void
+record_promotion(struct world *world, unsigned node)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    if (!world->config.records || daemon->promo.mode == PROMO_RESUMPTION)
+        return;
+    struct write write = { .source = WRITE_NOTE, .life = daemon->life };
+    uint64_t epoch = code_from(world, &daemon->promo.epoch);
+    struct note note = { .kind = NOTE_TAKEOVER, .epoch = epoch, .wall_ms = daemon->began_wall_ms };
+    if (took_over(&daemon->promo)) {
+        write.note = note_add(world, &note);
+        check_took_over(world, daemon->began_ms, epoch);
+    }
+    db_write(world, node, &write);
+}
+
 static void
 do_finished(struct world *world, unsigned node)
 {
     const struct promo *promo = &world->nodes[node].daemon.promo;
-    if (promo->order.dry_run || promo->state == PROMO_STATE_DONE)
+    if (promo->order.dry_run)
         return;
+    if (promo->state == PROMO_STATE_DONE) {
+        record_promotion(world, node);
+        return;
+    }
     daemon_post_node(world, node,
                      &(struct node_event){ .kind = NODE_EV_FAILED,
                                            .beyond = went_beyond(promo),
@@ -161,6 +215,9 @@ do_finished(struct world *world, unsigned node)
 static void
 do_open(struct world *world, unsigned node, const struct promo_effect *effect)
 {
+    if (!effect->resume)
+        world->nodes[node].daemon.gate_ms = 0; /* what is left of an earlier epoch */
+    lease_gate_database(world, node);
     db_submit(world, node, true,
               &(struct op){ .kind = effect->resume ? OP_RESUME : OP_OPEN,
                             .job = JOB_PROMO,
@@ -220,6 +277,7 @@ effect_promo(struct world *world, unsigned node, const struct promo_effect *effe
         break;
     case PROMO_DO_ACTIVATE:
         daemon->may_act = true;
+        acting_look(world, node);
         break;
     case PROMO_DO_ALARM:
         set_alarm(world, node, true, effect->at_ms);
@@ -261,20 +319,25 @@ promo_op_done(struct world *world, unsigned node, const struct op *op)
     struct daemon *daemon = &world->nodes[node].daemon;
     struct point point = op->message.point;
     bool ok = op->message.reply == REPLY_OK;
+    if (op->kind == OP_CAPTURE) { /* whatever has become of the promotion */
+        struct epoch promised = code_epoch(world, ok ? op->message.epoch : op->message.promised);
+        node_note(&daemon->node, NULL, &promised);
+    }
     if (!effect_is_current(world, node, op->message.epoch))
         return;
     if (op->kind == OP_CAPTURE) {
-        struct epoch epoch = code_epoch(world, op->message.epoch);
-        if (ok)
-            node_note(&daemon->node, NULL, &epoch);
         post_captured(world, node, node, &op->message);
         return;
     }
-    if (ok)
+    if (ok) {
+        struct epoch opened = code_epoch(world, op->message.epoch);
+        struct epoch before = promo_known_before(&daemon->promo);
+        lease_want(world, node, &opened, &before);
         daemon_post_node(world, node,
                          &(struct node_event){ .kind = NODE_EV_OPENED,
                                                .epoch = code_epoch(world, op->message.epoch),
                                                .position = point_position(world, &point) });
+    }
     daemon_post_promo(
         world, node,
         &(struct promo_event){ .kind = PROMO_EV_OPENED, .ok = ok, .text = op->message.text });
@@ -288,6 +351,15 @@ frozen(struct world *world, unsigned node, const struct op *op)
     daemon_post_node(
         world, node,
         &(struct node_event){ .kind = NODE_EV_FROZEN, .ok = op->message.reply == REPLY_OK });
+}
+
+static void
+fenced(struct world *world, unsigned node, const struct op *op)
+{
+    enum node_state state = world->nodes[node].daemon.node.state;
+    if (op->message.reply == REPLY_OK &&
+        (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY))
+        lease_close(world, node);
 }
 
 void
@@ -309,6 +381,11 @@ effect_op_done(struct world *world, unsigned node, struct op *op)
     case JOB_PROMO:
         promo_op_done(world, node, op);
         return;
+    case JOB_ACTING:
+        acting_op_done(world, node, op);
+        return;
+    case JOB_LEASE:
+        return; /* nothing waits for it */
     case JOB_NONE:
         break;
     }
@@ -316,6 +393,8 @@ effect_op_done(struct world *world, unsigned node, struct op *op)
         serve_op_done(world, node, op);
     else if (op->kind == OP_START)
         daemon_started(world, node, op);
+    else if (op->kind == OP_FENCE)
+        fenced(world, node, op);
     else if (op->kind == OP_FREEZE)
         frozen(world, node, op);
     else if (op->kind == OP_THAW)
@@ -330,7 +409,8 @@ static void
 heard(struct world *world, unsigned node, unsigned from, const struct facts *facts)
 {
     struct node_facts full = facts_of(world, from, facts);
-    world->nodes[node].daemon.heard |= 1u << from;
+    if (facts->promised != 0) /* else it does not know itself yet */
+        world->nodes[node].daemon.heard |= 1u << from;
     daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &full });
 }
 
@@ -350,6 +430,17 @@ post_answer(struct world *world, unsigned node, const struct call *call,
     daemon_post_promo(world, node, &event);
 }
 
+static void
+released(struct world *world, unsigned node, const struct call *call, struct message *answer)
+{
+    struct epoch acted = code_epoch(world, answer->epoch);
+    if (!answer->flag && answer->reply == REPLY_OK)
+        answer->reply = REPLY_REFUSED;
+    if (answer->reply == REPLY_OK && acted.number != 0)
+        lease_proved(world, node, &acted);
+    post_answer(world, node, call, answer, PROMO_EV_RELEASED);
+}
+
 void
 effect_call_done(struct world *world, unsigned node, const struct call *call,
                  struct message *answer)
@@ -357,8 +448,13 @@ effect_call_done(struct world *world, unsigned node, const struct call *call,
     bool current = effect_is_current(world, node, call->epoch);
     switch (call->kind) {
     case CALL_STATE:
+        world->nodes[node].daemon.watch.peers[call->to].polling = false;
         if (answer->reply == REPLY_OK)
             heard(world, node, call->to, &answer->facts);
+        takeover_heard(world, node, call->to, answer);
+        break;
+    case CALL_CONFIRM:
+        lease_confirmed(world, node, call, answer);
         break;
     case CALL_ASK:
         if (current)
@@ -378,7 +474,7 @@ effect_call_done(struct world *world, unsigned node, const struct call *call,
         break;
     case CALL_RELEASE:
         if (current)
-            post_answer(world, node, call, answer, PROMO_EV_RELEASED);
+            released(world, node, call, answer);
         break;
     case CALL_CAPTURE:
         if (current)

@@ -2,6 +2,7 @@
  * inner.h -- what the files of the world share; nobody else includes it.
  *
  *   queue.c     events in the order of their time
+ *   host.c      a machine: its clock, its power, what stands still on it, the keeper
  *   database.c  one node's database: the gate, the waits for acknowledgement, the role functions
  *   stream.c    subscriptions: rows travel, acknowledgements come back
  *   net.c       questions between daemons, with delay, loss and cuts
@@ -19,11 +20,16 @@
  */
 #pragma once
 
+#include "controller/activation/plan.h"
 #include "controller/base/check.h"
+#include "sites/effective.h"
+#include "sites/lease.h"
+#include "sites/takeover.h"
 #include "tests/world/rng.h"
 #include "tests/world/world.h"
 
-#define WORLD_CALLS_MAX    64
+#define WORLD_HOSTS_MAX    (WORLD_NODES_MAX + WORLD_ARBITERS_MAX)
+#define WORLD_CALLS_MAX    256
 #define WORLD_WRITES_MAX   64
 #define WORLD_OPS_MAX      64
 #define WORLD_POSTED_MAX   64
@@ -34,7 +40,7 @@
 
 /* ---- rows ---- */
 
-enum row_kind { ROW_PLAIN, ROW_EPOCH, ROW_RECORD };
+enum row_kind { ROW_PLAIN, ROW_EPOCH, ROW_RECORD, ROW_NOTE };
 
 struct row {
     uint64_t revision;
@@ -42,7 +48,17 @@ struct row {
     uint64_t value;  /* number of the client's write */
     uint64_t hash;   /* over the row before */
     uint32_t record; /* 1 + index into world->records when the row sets it, else 0 */
+    uint32_t note;   /* 1 + index into world->notes when it says that, else 0 */
     enum row_kind kind;
+};
+
+/* What else a row may say. */
+struct note {
+    enum { NOTE_ARBITER, NOTE_PAUSE, NOTE_TAKEOVER, NOTE_EPOCH } kind;
+    unsigned arbiter; /* NOTE_ARBITER; WORLD_NONE: none, a person decides */
+    int64_t wall_ms;  /* NOTE_TAKEOVER, NOTE_EPOCH: when it began; NOTE_PAUSE: until when */
+    uint64_t epoch;   /* NOTE_TAKEOVER, NOTE_EPOCH: that Baton took by itself; NOTE_EPOCH is on the
+                         epoch's own row */
 };
 
 struct row_list {
@@ -62,6 +78,11 @@ struct point {
 
 /* ---- messages, questions, events ---- */
 
+struct sight {
+    enum takeover_path_kind kind;
+    uint64_t for_ms;
+};
+
 struct facts {
     enum node_state state;
     uint64_t epoch;
@@ -69,6 +90,13 @@ struct facts {
     struct point applied;
     unsigned following; /* WORLD_NONE: nobody */
     bool streaming;
+    bool acts; /* a server is to be in use there, or one is being given up */
+    /* of taking over */
+    bool able;
+    unsigned priority;
+    unsigned primary; /* that it looks at; WORLD_NONE: none */
+    struct sight https;
+    struct sight postgres;
 };
 
 enum call_kind {
@@ -84,11 +112,12 @@ enum call_kind {
     CALL_SLOT,
     CALL_ROWS,
     CALL_WRITE,
+    CALL_CONFIRM, /* a look at a peer, for the lease */
 };
 
 enum reply { REPLY_OK, REPLY_REFUSED, REPLY_UNREACHABLE, REPLY_TIMEOUT };
 
-enum write_source { WRITE_CLIENT, WRITE_DIRECT, WRITE_FIRST, WRITE_RECORD };
+enum write_source { WRITE_CLIENT, WRITE_DIRECT, WRITE_FIRST, WRITE_RECORD, WRITE_NOTE };
 enum outcome { OUTCOME_WAITING, OUTCOME_ACKNOWLEDGED, OUTCOME_UNKNOWN, OUTCOME_REFUSED };
 
 /* Who waits for an answer. */
@@ -104,6 +133,8 @@ struct write {
     enum write_source source;
     uint32_t life; /* of the daemon that runs it */
     uint32_t record;
+    uint32_t note;
+    bool changes_arbiter;
     uint64_t epoch;       /* WRITE_FIRST: of its promotion */
     struct ticket ticket; /* passed on by another daemon */
     uint64_t deadline_ms; /* while held */
@@ -128,17 +159,44 @@ struct message {
 struct event;
 typedef void event_fn(struct world *world, struct event *event);
 
+/* A question to an arbiter, and its answer. */
+struct wire {
+    enum lease_op op;
+    bool create; /* not 'op', but by a person: the record is to be made ... */
+    bool adopt;  /* ... whatever is there */
+    uint64_t epoch;
+    uint64_t known; /* the latest that the asker knows to have been granted there */
+    uint64_t lease_ms;
+    uint64_t grant;   /* that it belongs to; 0: any */
+    uint64_t changes; /* etcd: as it was looked at */
+    uint64_t lease;   /* etcd: its lease, by number */
+    enum lease_result result;
+    bool has_record; /* what follows holds */
+    uint64_t record_epoch;
+    uint64_t record_lease_ms;
+    uint64_t remaining_ms;
+    bool released;
+    bool clean;
+    uint64_t record_grant;
+};
+
+/* Who carries it out: what stands still does so later. */
+enum actor { ACTOR_NOBODY, ACTOR_HOST, ACTOR_DAEMON, ACTOR_DATABASE };
+
 struct event {
     uint64_t at_ms;
     uint64_t order;
+    uint64_t due_us; /* a timer: not before the clock of its host says so; 0: none */
     event_fn *run;
+    enum actor actor;
     unsigned node;
     unsigned peer;
     uint32_t life; /* of what must still live: a daemon, a database, a connection */
     uint32_t id;
     bool control; /* which queue of operations */
     struct message message;
-    struct event *next; /* free list */
+    struct wire wire;
+    struct event *next; /* free, or waiting for what stands still */
 };
 
 /* ---- the database ---- */
@@ -159,10 +217,26 @@ enum op_kind {
     OP_DROP_SLOTS,
     OP_CATCHUP,   /* 'rows' for 'epoch' */
     OP_SUBSCRIBE, /* to 'peer' */
+    OP_GATE,      /* writes are taken for 'revision' ms, 0: without end */
+    OP_NOTE,      /* 'memory' */
+    OP_ACTS,      /* what is known of our effects: 'change', 'activation' */
+    OP_INTENT,    /* 'change' is about to be made */
+    OP_REPORT,    /* it has come to 'activation' */
 };
 
 /* Whose step an operation is. */
-enum job { JOB_NONE, JOB_ARM, JOB_ATTACH, JOB_PREPARE, JOB_PULL, JOB_SLOT, JOB_SYNC, JOB_PROMO };
+enum job {
+    JOB_NONE,
+    JOB_ARM,
+    JOB_ATTACH,
+    JOB_PREPARE,
+    JOB_PULL,
+    JOB_SLOT,
+    JOB_SYNC,
+    JOB_PROMO,
+    JOB_LEASE,
+    JOB_ACTING,
+};
 
 struct op {
     enum op_kind kind;
@@ -175,6 +249,9 @@ struct op {
     struct message message; /* parameters, then results */
     unsigned names_k;
     unsigned names_mask;
+    struct lease_memory memory;
+    struct activation_change change;
+    enum activation_state activation;
     bool remake;
     bool loss; /* OP_OPEN: without a quorum, by order */
 };
@@ -212,13 +289,25 @@ struct waiter {
 
 struct database {
     bool up;
+    bool stopped;
     uint32_t boot; /* counts its starts */
     bool is_primary;
     bool frozen;
     uint64_t epoch;
     uint64_t promised;
     uint32_t opened_boot;
+    /* local.tenure, by the wall clock of the host; 'tenure' false: no end */
+    bool tenure;
+    int64_t tenure_since_ms;
+    int64_t tenure_until_ms;
+    struct lease_memory memory;
+    /* local.activation: the last change */
+    struct activation_change change;
+    enum activation_state activation;
     struct row_list log;
+    size_t *telling; /* owned; which rows of it say more than a client's write */
+    size_t telling_count;
+    size_t telling_capacity;
     struct row_list stream; /* every row in the order in which it entered, forks included */
     struct row_list aside;
     uint32_t record; /* in force in the log, 0: none */
@@ -253,7 +342,8 @@ struct call {
     uint32_t id; /* 0: free */
     enum call_kind kind;
     unsigned to;
-    uint64_t epoch; /* of the promotion that asks */
+    uint64_t epoch;    /* of the promotion that asks; CALL_CONFIRM: that is asked about */
+    uint64_t asked_ms; /* by the clock of its host */
     uint32_t serial;
     struct write write;
 };
@@ -291,10 +381,74 @@ struct arm {
     bool remake;
 };
 
+/* What is under way to an arbiter. */
+struct question {
+    uint32_t id;     /* 0: nothing */
+    uint32_t serial; /* of the lease's question */
+    unsigned arbiter;
+    uint64_t sent_ms;
+};
+
+enum acting_phase { ACTING_IDLE, ACTING_STORING, ACTING_RUNNING, ACTING_STOPPING };
+enum acting_asker { ASKER_NOBODY, ASKER_DEACTIVATE, ASKER_LEASE };
+
+/* controller/daemon/acting.c and controller/activation/manager.c, with one connector. */
+struct acting {
+    enum effective_role role;
+    const char *primary_site; /* borrowed */
+    struct epoch epoch;
+    bool may_act;
+    bool giving_up;
+    bool restore_asked;
+    bool restored;
+    bool soon;
+    enum acting_asker asker; /* who waits until all is given up */
+    struct ticket ticket;    /* ASKER_DEACTIVATE */
+    enum activation_gate gate;
+    bool wanted;
+    struct activation_change desired;
+    struct activation_record record;
+    enum acting_phase phase;
+    uint32_t effect; /* that runs; those of before have escaped */
+    uint32_t alarm;
+};
+
+/* What one daemon sees of another. */
+struct acquaintance {
+    bool polling;
+    bool heard;
+    uint64_t heard_ms;
+    struct node_facts facts;
+    struct takeover_path https;
+    bool able;
+    unsigned priority;
+    unsigned primary;
+    struct takeover_sight sight;
+    enum takeover_digest digest;
+    uint64_t digest_ms;
+};
+
+/* controller/daemon/driver_takeover.c */
+struct watch {
+    struct acquaintance peers[WORLD_NODES_MAX];
+    unsigned primary; /* the last one heard of; WORLD_NONE: none */
+    uint64_t primary_ms;
+    struct takeover_path postgres;
+    uint32_t knock[2]; /* at its HTTPS, at its database; 0: none under way */
+    uint32_t knock_last;
+    bool suspects;
+    uint64_t suspects_ms;
+    uint64_t again_ms; /* no takeover before */
+    uint32_t alarm;
+    uint64_t streaming_ms; /* our subscription was last seen to receive; 0: never */
+    bool able;
+};
+
 enum writer_mode { WRITER_IS_CLOSED, WRITER_IS_HELD, WRITER_IS_OPEN };
 
 struct daemon {
     bool up;
+    bool stopped; /* SIGSTOP */
     uint32_t life;
     struct node node;
     struct promo promo;
@@ -313,19 +467,100 @@ struct daemon {
     struct ticket frozen_for;
     unsigned heard; /* bit of each peer that was heard since the start of this daemon (I11) */
     bool database_asked;
-    bool may_act;
+    bool may_act; /* as far as promotions go */
     bool streaming;
     bool sync_busy;
     uint64_t acked; /* newest revision acknowledged in the epoch that is open here */
+    bool takeover;  /* the promotion that runs is Baton's own */
+    int64_t began_wall_ms;
+    uint64_t began_ms; /* world time */
+    struct lease lease;
+    bool lease_loaded;
+    bool leased;      /* may_act, as far as the lease goes */
+    uint64_t gate_ms; /* our database takes writes until then; 0: no end */
+    uint64_t arbiter_revision;
+    unsigned arbiter;             /* WORLD_NONE: none */
+    struct question questions[2]; /* of the lease; of who changes the arbiter */
+    uint32_t question_last;
+    unsigned change_to; /* the arbiter that is being chosen */
+    bool changes;
+    uint32_t lease_alarm;
+    uint32_t give_up;
+    struct ticket released_for; /* it waits until the lease is given back */
+    struct acting acting;
+    struct watch watch;
+    unsigned silent_looks; /* at a database that does not answer */
+};
+
+/* A machine. 'boot' goes on while it is suspended (CLOCK_BOOTTIME), 'mono' does not (its timers).
+ */
+struct host {
+    bool down;      /* without power: nobody says that nothing listens there */
+    bool suspended; /* everything stands still, and nothing is answered */
+    unsigned rate_ppm;
+    uint64_t seen_ms; /* when the two clocks said what follows */
+    uint64_t boot_us;
+    uint64_t mono_us;
+    int64_t wall_offset_ms; /* of the wall clock, beside 'boot' */
+    struct event *waiting;  /* owned list: for what stands still; oldest first */
+    struct event *waiting_last;
+    /* the keeper */
+    uint64_t deadline_ms; /* boot; 0: none */
+    uint64_t started_ms;  /* boot; when it started the daemon */
+    unsigned quick_deaths;
+    bool watching;
+    uint32_t watch;   /* only the last look at the deadline counts */
+    uint32_t restart; /* only the last start that was planned */
 };
 
 struct world_node {
     char name[NODE_NAME_SIZE];
+    char site[SITE_NAME_SIZE];
     unsigned schema;
+    bool use_alternate;  /* of its connector */
+    bool servers_silent; /* those that it would use do not answer */
+    bool outside_cut;    /* nothing that it does reaches the outside */
     struct database db;
     struct daemon daemon;
     /* check.c */
     uint64_t promise_seen;
+    bool permitted;     /* may act, as the lease has said, ... */
+    uint64_t permit_ms; /* ... until then by the clock of its host; 0: no end */
+    uint64_t permit_epoch;
+    uint64_t daemon_down_ms;   /* when it was last seen down; world time */
+    uint64_t database_down_ms; /* the same */
+    uint64_t receiver_epoch;   /* of what it acts on alone: the latest that was heard */
+    bool receiver_active;
+};
+
+/* Who grants the lease. */
+struct arbiter {
+    enum world_arbiter kind;
+    unsigned unreachable; /* bit of each node that cannot ask it ... */
+    unsigned unheard;     /* ... whose answers are lost */
+    bool there;           /* it has a record */
+    uint64_t epoch;
+    uint64_t lease_ms;
+    int64_t ends_ms; /* by its own clock */
+    bool released;
+    bool clean;
+    uint64_t grant;
+    uint64_t suspect;
+    int64_t clock_ms; /* the latest that it has seen */
+    uint64_t changes;
+    uint64_t lease; /* etcd: that the key is bound to */
+    uint64_t lease_last;
+    struct arbiter *backup; /* owned */
+    bool alive;             /* in a backup: as it was then */
+    uint64_t over_ms;       /* check.c: world time at which it was last seen to be over */
+};
+
+/* What all nodes act on. It refuses what is older than what it has heard (I10). */
+struct outside {
+    uint64_t epoch;
+    unsigned active; /* WORLD_NONE: nobody */
+    uint64_t accepted;
+    uint64_t refused;
 };
 
 struct posted {
@@ -366,8 +601,16 @@ struct world {
 
     size_t count;
     struct world_node nodes[WORLD_NODES_MAX];
+    struct host hosts[WORLD_HOSTS_MAX]; /* of the nodes, then of the arbiters */
+    struct arbiter arbiters[WORLD_ARBITERS_MAX];
+    struct outside outside;
+    uint32_t effect_last;
+    struct world_counts counts;
+    struct note *notes; /* owned */
+    size_t note_count;
     unsigned cut[WORLD_NODES_MAX][WORLD_NODES_MAX]; /* lines that do not pass from, to */
     unsigned loss_percent;
+    unsigned double_percent;
     struct quorum_record *records; /* owned */
     size_t record_count;
     struct quorum_set wanted;
@@ -395,6 +638,13 @@ struct world {
     size_t known_capacity;
     struct row_list written; /* every row that a client wrote, wherever */
     uint64_t what_if_skipped;
+    struct took_over {
+        uint64_t began_ms;
+        uint64_t epoch;
+    } takeovers[TAKEOVER_RECENT_MAX]; /* that opened an epoch */
+    size_t takeover_count;
+    uint64_t paused_ms; /* no takeover before; 0: any time */
+    bool walls_set;
     char violation[512];
 };
 
@@ -428,25 +678,108 @@ bool point_before(const struct point *a, const struct point *b);
 
 /* ---- queue.c ---- */
 
-/* A zeroed event 'after_ms' from now; the caller fills it in. */
+/* A zeroed event 'after_ms' from now; the caller fills it in. Nobody in particular carries it out:
+ * the network, a client, a person. */
 struct event *queue_add(struct world *world, uint64_t after_ms, event_fn *run, unsigned node);
+/* Something reaches the daemon or the database of 'node'. */
+struct event *queue_daemon(struct world *world, uint64_t after_ms, event_fn *run, unsigned node);
+struct event *queue_database(struct world *world, uint64_t after_ms, event_fn *run, unsigned node);
+/* A timer of the daemon of 'node', by the clock of its host. */
+struct event *queue_timer(struct world *world, uint64_t after_ms, event_fn *run, unsigned node);
+/* Once more, at its 'at_ms'. */
+void queue_put(struct world *world, struct event *event);
 struct event *queue_take(struct world *world); /* NULL: none */
 const struct event *queue_first(const struct world *world);
 void queue_release(struct world *world, struct event *event);
 void queue_done(struct world *world);
 
+/* ---- host.c ---- */
+
+void host_init(struct world *world, unsigned node);
+void host_done(struct world *world, unsigned node);
+uint64_t host_now_ms(const struct world *world, unsigned node); /* what clock_now_ms() says there */
+int64_t host_wall_ms(const struct world *world, unsigned node);
+/* True: the event is kept for later, because who carries it out stands still or the time of its
+ * timer has not come. */
+bool host_defers(struct world *world, struct event *event);
+/* Whether a knock at the daemon or the database is answered by the machine at least. */
+bool host_answers(const struct world *world, unsigned node);
+void host_suspend(struct world *world, unsigned index, bool suspended);
+/* The daemon tells its keeper; 0: no deadline. */
+void host_deadline(struct world *world, unsigned node, uint64_t deadline_ms);
+void host_daemon_started(struct world *world, unsigned node);
+/* What stood still and is gone, or goes on: what waited for it comes now. */
+void host_wake(struct world *world, unsigned node);
+
 /* ---- world.c ---- */
 
 void say(struct world *world, enum world_topic topic, const char *format, ...) PRINTF_LIKE(3, 4);
+const char *part_name(enum world_part parts);
 /* 'ms' by chance between a quarter and the whole; 'ms' without chance. */
 uint64_t some_ms(struct world *world, uint64_t ms);
+
+/* ---- arbiter.c ---- */
+
+/* Answered by lease_answered(). */
+void arbiter_ask(struct world *world, unsigned node, unsigned which, uint32_t serial, unsigned at,
+                 const struct wire *wire, uint64_t timeout_ms);
+/* The epoch whose lease runs there; 0: none. */
+uint64_t arbiter_holds(const struct world *world, unsigned at);
+void arbiter_found(struct world *world, unsigned at, uint64_t epoch);
+void arbiters_done(struct world *world);
+
+/* ---- lease.c ---- */
+
+void lease_start(struct world *world, unsigned node);
+void lease_load(struct world *world, unsigned node, const struct lease_memory *memory);
+void lease_configure(struct world *world, unsigned node);
+void lease_answered(struct world *world, unsigned node, unsigned which,
+                    const struct question *question, const struct wire *wire);
+void lease_confirmed(struct world *world, unsigned node, const struct call *call,
+                     const struct message *answer);
+bool lease_give_word(struct world *world, unsigned node, unsigned from,
+                     const struct message *message);
+void lease_gate_database(struct world *world, unsigned node);
+void lease_given_up(struct world *world, unsigned node, bool ok);
+void lease_want(struct world *world, unsigned node, const struct epoch *epoch,
+                const struct epoch *before);
+void lease_close(struct world *world, unsigned node);
+void lease_stopped(struct world *world, unsigned node);
+void lease_proved(struct world *world, unsigned node, const struct epoch *epoch);
+void lease_upkeep(struct world *world, unsigned node);
+void lease_turn(struct world *world, unsigned node);
+void lease_choice_written(struct world *world, unsigned node);
+
+/* ---- acting.c ---- */
+
+void acting_start(struct world *world, unsigned node);
+void acting_look(struct world *world, unsigned node);
+/* What its connector is told has changed. */
+void acting_changed(struct world *world, unsigned node);
+void acting_release(struct world *world, unsigned node, enum acting_asker asker,
+                    const struct ticket *ticket);
+void acting_end(struct world *world, unsigned node);
+void acting_op_done(struct world *world, unsigned node, const struct op *op);
+bool acting_is_settled(const struct world *world, unsigned node);
+bool acting_says(const struct world *world, unsigned node);
+
+/* ---- takeover.c ---- */
+
+void takeover_start(struct world *world, unsigned node);
+void takeover_heard(struct world *world, unsigned node, unsigned from,
+                    const struct message *answer);
+void takeover_told(struct world *world, unsigned node, unsigned from, enum node_state state);
+void takeover_suspected(struct world *world, unsigned node, unsigned primary);
+void takeover_tell(const struct world *world, unsigned node, struct facts *facts);
+void takeover_look(struct world *world, unsigned node);
+void takeover_compare(struct world *world, unsigned node);
 
 /* ---- database.c ---- */
 
 struct point db_head(const struct database *db);    /* what its transactions see */
 struct point db_durable(const struct database *db); /* what is there after a crash */
 size_t db_visible(const struct database *db);
-bool db_writable(const struct database *db);
+bool db_writable(const struct world *world, unsigned node);
 void db_submit(struct world *world, unsigned node, bool control, const struct op *op);
 void db_write(struct world *world, unsigned node, const struct write *write);
 enum gate db_take(struct world *world, unsigned node, const struct row *row, uint64_t catchup_for);
@@ -457,6 +790,11 @@ const char *gate_name(enum gate gate);
 /* Of the row that set the record in force; 0 for none. */
 uint64_t db_record_revision(const struct database *db);
 uint32_t db_record_of(const struct database *db, size_t count);
+/* From the newest to the oldest of those that say more than a client's write, within the first
+ * 'count' rows: '*at' begins with db->telling_count. NULL: no more. */
+const struct row *db_telling(const struct database *db, size_t count, size_t *at);
+void log_add(struct database *db, const struct row *row);
+void log_cut(struct database *db, size_t count);
 
 /* ---- stream.c ---- */
 
@@ -519,6 +857,10 @@ void job_call_done(struct world *world, unsigned node, const struct call *call,
 void serve(struct world *world, unsigned node, unsigned from, const struct ticket *ticket,
            const struct message *message);
 void serve_op_done(struct world *world, unsigned node, struct op *op);
+/* The lease is given back. */
+void serve_released(struct world *world, unsigned node);
+/* What acting_release() came to, for who took over. */
+void serve_given_up(struct world *world, unsigned node, struct ticket *ticket, bool ok);
 
 /* ---- client.c ---- */
 
@@ -538,6 +880,7 @@ void upkeep(struct world *world, unsigned node);
 void upkeep_op_done(struct world *world, unsigned node, const struct op *op);
 struct quorum_set upkeep_wanted(const struct world *world, unsigned primary);
 uint32_t record_add(struct world *world, const struct quorum_record *record);
+uint32_t note_add(struct world *world, const struct note *note);
 unsigned set_mask(const struct world *world, const struct quorum_set *set);
 
 /* ---- check.c ---- */
@@ -553,5 +896,12 @@ void check_node(struct world *world, unsigned node);
 void check_became(struct world *world, unsigned node, enum node_state before);
 void check_first_row(struct world *world, unsigned node);
 void check_what_if(struct world *world, bool always);
+/* The lease says whether it may act (I9). */
+void check_permit(struct world *world, unsigned node, const struct lease_effect *effect);
+/* It acts on the outside, now (I9, I10). */
+void check_effect(struct world *world, unsigned node, uint64_t epoch);
+/* Baton takes over by itself. */
+void check_takeover(struct world *world, unsigned node, unsigned primary, bool loss);
+void check_took_over(struct world *world, uint64_t began_ms, uint64_t epoch);
 void check_rest(struct world *world, unsigned primary, struct buf *why);
 void check_done(struct world *world);

@@ -102,8 +102,10 @@ attach_end(struct world *world, unsigned node, const char *fault)
     struct daemon *daemon = daemon_of(world, node);
     struct point head = db_head(&world->nodes[node].db);
     daemon->attach.active = false;
-    if (fault == NULL)
+    if (fault == NULL) {
         daemon->streaming = true;
+        daemon->watch.streaming_ms = host_now_ms(world, node);
+    }
     daemon_post_node(world, node,
                      &(struct node_event){ .kind = NODE_EV_ATTACHED,
                                            .ok = fault == NULL,
@@ -151,7 +153,7 @@ on_stream_poll(struct world *world, struct event *event)
         attach_end(world, event->node, "the subscription does not receive");
         return;
     }
-    struct event *again = queue_add(world, STREAM_POLL_MS, on_stream_poll, event->node);
+    struct event *again = queue_timer(world, STREAM_POLL_MS, on_stream_poll, event->node);
     again->life = event->life;
     again->id = event->id;
 }
@@ -179,7 +181,7 @@ attach_op_done(struct world *world, unsigned node, struct op *op)
         attach_pull(world, node);
     } else {
         ASSERT(op->kind == OP_SUBSCRIBE);
-        struct event *event = queue_add(world, 1, on_stream_poll, node);
+        struct event *event = queue_timer(world, 1, on_stream_poll, node);
         event->life = daemon->life;
         event->id = attach->serial;
     }
@@ -247,11 +249,11 @@ on_prepare_poll(struct world *world, struct event *event)
         prepare_end(world, event->node, REPLY_OK);
         return;
     }
-    if (world->now_ms >= prepare->until_ms) {
+    if (host_now_ms(world, event->node) >= prepare->until_ms) {
         prepare_end(world, event->node, REPLY_REFUSED);
         return;
     }
-    struct event *again = queue_add(world, STREAM_POLL_MS, on_prepare_poll, event->node);
+    struct event *again = queue_timer(world, STREAM_POLL_MS, on_prepare_poll, event->node);
     again->life = event->life;
     again->id = event->id;
 }
@@ -283,7 +285,7 @@ prepare_op_done(struct world *world, unsigned node, const struct op *op)
     } else if (op->kind == OP_DETACH_OWN) {
         do_op(world, node, JOB_PREPARE, OP_SUBSCRIBE, prepare->serial, prepare->candidate);
     } else {
-        struct event *event = queue_add(world, 1, on_prepare_poll, node);
+        struct event *event = queue_timer(world, 1, on_prepare_poll, node);
         event->life = daemon->life;
         event->id = prepare->serial;
     }
@@ -386,6 +388,8 @@ job_op_done(struct world *world, unsigned node, struct op *op)
     case JOB_SLOT:
     case JOB_SYNC:
     case JOB_PROMO:
+    case JOB_LEASE:
+    case JOB_ACTING:
         break;
     }
 }

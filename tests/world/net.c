@@ -22,14 +22,27 @@ end_call(struct world *world, unsigned node, uint32_t life, uint32_t id, struct 
     struct daemon *daemon = &world->nodes[node].daemon;
     if (!daemon->up || daemon->life != life)
         return;
-    for (size_t i = 0; i < WORLD_CALLS_MAX; i++) {
-        if (daemon->calls[i].id != id)
-            continue;
-        struct call call = daemon->calls[i];
-        daemon->calls[i] = (struct call){ 0 };
-        effect_call_done(world, node, &call, answer);
+    struct call *at = &daemon->calls[id % WORLD_CALLS_MAX];
+    if (at->id != id)
         return;
+    struct call call = *at;
+    at->id = 0;
+    effect_call_done(world, node, &call, answer);
+}
+
+/* Its place follows from its number. */
+static struct call *
+free_call(struct daemon *daemon)
+{
+    for (size_t i = 0; i < WORLD_CALLS_MAX; i++) {
+        struct call *at = &daemon->calls[++daemon->call_last % WORLD_CALLS_MAX];
+        if (at->id != 0)
+            continue;
+        at->id = daemon->call_last;
+        return at;
     }
+    ASSERT(false);
+    return NULL;
 }
 
 static void
@@ -56,7 +69,7 @@ send_answer(struct world *world, unsigned node, const struct ticket *ticket,
         return; /* its deadline ends the call */
     }
     struct event *event =
-        queue_add(world, some_ms(world, world->config.delay_ms), on_answer, ticket->from);
+        queue_daemon(world, some_ms(world, world->config.delay_ms), on_answer, ticket->from);
     event->life = ticket->life;
     event->id = ticket->id;
     event->message = *message;
@@ -73,6 +86,8 @@ on_question(struct world *world, struct event *event)
         serve(world, event->node, event->peer, &ticket, &event->message);
         return;
     }
+    if (!host_answers(world, event->node))
+        return;
     struct message message = { .reply = REPLY_UNREACHABLE, .text = "connection refused" };
     send_answer(world, event->node, &ticket, &message);
 }
@@ -82,27 +97,33 @@ net_call(struct world *world, unsigned from, unsigned to, uint64_t timeout_ms,
          const struct message *message)
 {
     struct daemon *daemon = &world->nodes[from].daemon;
-    size_t at = 0;
-    while (at < WORLD_CALLS_MAX && daemon->calls[at].id != 0)
-        at++;
-    ASSERT(at < WORLD_CALLS_MAX);
-    struct call *call = &daemon->calls[at];
-    *call = (struct call){ .id = ++daemon->call_last,
+    struct call *call = free_call(daemon);
+    *call = (struct call){ .id = call->id,
                            .kind = message->call,
                            .to = to,
-                           .epoch = code_from(world, &daemon->promo.epoch),
+                           .epoch = message->call == CALL_CONFIRM
+                                        ? message->epoch
+                                        : code_from(world, &daemon->promo.epoch),
+                           .asked_ms = host_now_ms(world, from),
                            .serial = message->serial,
                            .write = message->write };
-    struct event *timeout = queue_add(world, timeout_ms, on_timeout, from);
+    struct event *timeout = queue_timer(world, timeout_ms, on_timeout, from);
     timeout->life = daemon->life;
     timeout->id = call->id;
     if (!passes(world, from, to))
         return;
-    struct event *event = queue_add(world, some_ms(world, world->config.delay_ms), on_question, to);
-    event->peer = from;
-    event->life = daemon->life;
-    event->id = call->id;
-    event->message = *message;
+    /* HTTPS repeats nothing that was sent: a daemon may ask twice, a client's write is passed on
+     * once */
+    bool twice = message->call != CALL_WRITE && world->double_percent > 0 &&
+                 rng_chance(&world->rng, world->double_percent);
+    for (unsigned i = 0; i < 1u + twice; i++) {
+        struct event *event =
+            queue_daemon(world, some_ms(world, world->config.delay_ms), on_question, to);
+        event->peer = from;
+        event->life = daemon->life;
+        event->id = call->id;
+        event->message = *message;
+    }
 }
 
 /* The message's rows are given away. */

@@ -39,6 +39,18 @@ sift_down(struct world *world)
     }
 }
 
+void
+queue_put(struct world *world, struct event *event)
+{
+    event->order = ++world->order_last;
+    if (world->heap_count == world->heap_capacity) {
+        world->heap_capacity = world->heap_capacity == 0 ? 256 : world->heap_capacity * 2;
+        world->heap = mem_grow(world->heap, world->heap_capacity, sizeof(struct event *));
+    }
+    world->heap[world->heap_count++] = event;
+    sift_up(world, world->heap_count - 1);
+}
+
 struct event *
 queue_add(struct world *world, uint64_t after_ms, event_fn *run, unsigned node)
 {
@@ -49,15 +61,25 @@ queue_add(struct world *world, uint64_t after_ms, event_fn *run, unsigned node)
         event = mem_alloc(sizeof *event);
     memset(event, 0, sizeof *event);
     event->at_ms = world->now_ms + after_ms;
-    event->order = ++world->order_last;
     event->run = run;
     event->node = node;
-    if (world->heap_count == world->heap_capacity) {
-        world->heap_capacity = world->heap_capacity == 0 ? 256 : world->heap_capacity * 2;
-        world->heap = mem_grow(world->heap, world->heap_capacity, sizeof(struct event *));
-    }
-    world->heap[world->heap_count++] = event;
-    sift_up(world, world->heap_count - 1);
+    queue_put(world, event);
+    return event;
+}
+
+struct event *
+queue_daemon(struct world *world, uint64_t after_ms, event_fn *run, unsigned node)
+{
+    struct event *event = queue_add(world, after_ms, run, node);
+    event->actor = ACTOR_DAEMON;
+    return event;
+}
+
+struct event *
+queue_database(struct world *world, uint64_t after_ms, event_fn *run, unsigned node)
+{
+    struct event *event = queue_add(world, after_ms, run, node);
+    event->actor = ACTOR_DATABASE;
     return event;
 }
 

@@ -22,10 +22,8 @@ static void
 serve_state(struct world *world, unsigned node, const struct ticket *ticket)
 {
     struct message message = { .facts = daemon_facts(world, node) };
-    if (world->nodes[node].daemon.node.database)
-        agree(world, node, ticket, &message);
-    else
-        refuse(world, node, ticket, "the database does not answer");
+    takeover_tell(world, node, &message.facts);
+    agree(world, node, ticket, &message);
 }
 
 static void
@@ -47,9 +45,8 @@ captured(struct world *world, unsigned node, struct op *op)
     struct daemon *daemon = &world->nodes[node].daemon;
     struct epoch epoch = code_epoch(world, op->message.epoch);
     bool granted = op->message.reply == REPLY_OK;
-    bool newly = op->message.flag;
     net_reply(world, node, &op->ticket, op->message.reply, &op->message);
-    if (!granted || !newly)
+    if (!granted)
         return;
     if (promo_is_running(&daemon->promo))
         daemon_post_promo(world, node,
@@ -159,7 +156,8 @@ serve_prepare(struct world *world, unsigned node, unsigned from, const struct ti
         refuse(world, node, ticket, "a newer schema");
         return;
     }
-    job_prepare(world, node, from, world->now_ms + world->config.promo_limits.prepare_ms, ticket);
+    job_prepare(world, node, from, host_now_ms(world, node) + world->config.promo_limits.prepare_ms,
+                ticket);
 }
 
 static void
@@ -167,9 +165,43 @@ serve_follow(struct world *world, unsigned node, unsigned from, const struct tic
              const struct message *message)
 {
     struct node_facts facts = facts_of(world, from, &message->facts);
+    struct daemon *daemon = &world->nodes[node].daemon;
+    struct acquaintance *peer = &daemon->watch.peers[from];
     agree(world, node, ticket, NULL);
-    world->nodes[node].daemon.heard |= 1u << from;
+    daemon->heard |= 1u << from;
+    peer->heard = true;
+    peer->heard_ms = host_now_ms(world, node);
+    peer->facts = facts;
     daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
+    takeover_told(world, node, from, message->facts.state);
+}
+
+static void
+answer_released(struct world *world, unsigned node, struct ticket *ticket, bool ok)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    struct message message = { .flag = ok,
+                               .epoch = code_from(world, &daemon->lease.memory.cleared) };
+    net_reply(world, node, ticket, REPLY_OK, &message);
+}
+
+void
+serve_released(struct world *world, unsigned node)
+{
+    answer_released(world, node, &world->nodes[node].daemon.released_for, true);
+}
+
+/* Who takes over may act at once when the lease was given back, too. */
+void
+serve_given_up(struct world *world, unsigned node, struct ticket *ticket, bool ok)
+{
+    struct daemon *daemon = &world->nodes[node].daemon;
+    if (ok)
+        lease_stopped(world, node);
+    if (!ok || daemon->lease.state != LEASE_STATE_RELEASING || daemon->released_for.open)
+        answer_released(world, node, ticket, ok);
+    else
+        daemon->released_for = *ticket;
 }
 
 static void
@@ -183,7 +215,8 @@ serve_release(struct world *world, unsigned node, const struct ticket *ticket,
         return;
     }
     daemon->may_act = false;
-    agree(world, node, ticket, NULL);
+    lease_close(world, node);
+    acting_release(world, node, ASKER_DEACTIVATE, ticket);
 }
 
 void
@@ -192,8 +225,16 @@ serve(struct world *world, unsigned node, unsigned from, const struct ticket *ti
 {
     switch (message->call) {
     case CALL_STATE:
+        if (message->flag)
+            takeover_suspected(world, node, message->facts.primary);
+        serve_state(world, node, ticket);
+        break;
     case CALL_ASK:
         serve_state(world, node, ticket);
+        break;
+    case CALL_CONFIRM:
+        agree(world, node, ticket,
+              &(struct message){ .flag = lease_give_word(world, node, from, message) });
         break;
     case CALL_PREPARE:
         serve_prepare(world, node, from, ticket);

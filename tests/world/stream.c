@@ -17,6 +17,13 @@ is_cut(const struct world *world, unsigned from, unsigned to)
     return (world->cut[from][to] & WORLD_REPLICATION) != 0;
 }
 
+static bool
+sends(const struct world *world, unsigned publisher)
+{
+    const struct world_node *node = &world->nodes[publisher];
+    return !node->db.stopped && host_answers(world, publisher);
+}
+
 static void on_try(struct world *world, struct event *event);
 
 static void
@@ -26,7 +33,7 @@ try_after(struct world *world, unsigned subscriber, unsigned publisher, uint64_t
     if (sub->trying)
         return;
     sub->trying = true;
-    struct event *event = queue_add(world, after_ms, on_try, subscriber);
+    struct event *event = queue_database(world, after_ms, on_try, subscriber);
     event->peer = publisher;
 }
 
@@ -56,7 +63,7 @@ waits_for_line(struct world *world, struct event *event, unsigned subscriber, un
         try_after(world, subscriber, publisher, WORLD_RECONNECT_MS);
         return true;
     }
-    struct event *again = queue_add(world, 100, event->run, event->node);
+    struct event *again = queue_database(world, 100, event->run, event->node);
     again->peer = event->peer;
     again->id = event->id;
     again->message.revision = event->message.revision;
@@ -83,8 +90,8 @@ static void
 acknowledge(struct world *world, unsigned subscriber, unsigned publisher)
 {
     struct sub *sub = sub_of(world, subscriber, publisher);
-    struct event *event =
-        queue_add(world, some_ms(world, world->config.delay_ms), on_acknowledgement, publisher);
+    struct event *event = queue_database(world, some_ms(world, world->config.delay_ms),
+                                         on_acknowledgement, publisher);
     event->peer = subscriber;
     event->id = sub->connection;
     event->message.revision = sub->origin;
@@ -109,7 +116,7 @@ on_rows(struct world *world, struct event *event)
         enum gate gate = db_take(world, subscriber, row, 0);
         if (gate == GATE_LOCKED) {
             sub->sending = true;
-            struct event *again = queue_add(world, 5, on_rows, subscriber);
+            struct event *again = queue_database(world, 5, on_rows, subscriber);
             again->peer = publisher;
             again->id = event->id;
             again->message.revision = event->message.revision;
@@ -133,11 +140,11 @@ send_rows(struct world *world, unsigned subscriber, unsigned publisher)
 {
     struct sub *sub = sub_of(world, subscriber, publisher);
     size_t count = world->nodes[publisher].db.stream.count;
-    if (!sub->connected || sub->sending || sub->origin >= count)
+    if (!sub->connected || sub->sending || sub->origin >= count || !sends(world, publisher))
         return;
     sub->sending = true;
     struct event *event =
-        queue_add(world, some_ms(world, world->config.delay_ms), on_rows, subscriber);
+        queue_database(world, some_ms(world, world->config.delay_ms), on_rows, subscriber);
     event->peer = publisher;
     event->id = sub->connection;
     event->message.revision = count;
@@ -174,8 +181,9 @@ on_try(struct world *world, struct event *event)
     sub->trying = false;
     if (!sub->exists || sub->connected || !world->nodes[subscriber].db.up)
         return;
-    if (!world->nodes[publisher].db.up || !slot->exists || slot->active ||
-        is_cut(world, publisher, subscriber) || is_cut(world, subscriber, publisher)) {
+    if (!world->nodes[publisher].db.up || !sends(world, publisher) || !slot->exists ||
+        slot->active || is_cut(world, publisher, subscriber) ||
+        is_cut(world, subscriber, publisher)) {
         try_after(world, subscriber, publisher, 4 * WORLD_RECONNECT_MS);
         return;
     }

@@ -23,6 +23,14 @@ record_add(struct world *world, const struct quorum_record *record)
     return (uint32_t)world->record_count;
 }
 
+uint32_t
+note_add(struct world *world, const struct note *note)
+{
+    world->notes = mem_grow(world->notes, world->note_count + 1, sizeof *world->notes);
+    world->notes[world->note_count++] = *note;
+    return (uint32_t)world->note_count;
+}
+
 /* The set whose names are in force, or false when they are none of the record's. */
 static bool
 set_in_force(const struct world *world, unsigned node, const struct quorum_record *record,
@@ -99,12 +107,16 @@ void
 upkeep(struct world *world, unsigned node)
 {
     struct daemon *daemon = &world->nodes[node].daemon;
+    if (world->config.records && daemon->node.database)
+        takeover_compare(world, node);
     if (daemon->node.state == NODE_PRIMARY && daemon->node.database)
         advance_sync(world, node);
     if (daemon->node.state != NODE_STANDBY || !daemon->node.database)
         return;
     unsigned primary = world_node(world, daemon->node.following);
     daemon->streaming = primary != WORLD_NONE && world->nodes[node].db.subs[primary].connected;
+    if (daemon->streaming)
+        daemon->watch.streaming_ms = host_now_ms(world, node);
     daemon_post_node(world, node,
                      &(struct node_event){ .kind = NODE_EV_STREAM, .ok = daemon->streaming });
 }

@@ -37,10 +37,18 @@ point_position(const struct world *world, const struct point *point)
 {
     struct position position = { .epoch = code_epoch(world, point->epoch),
                                  .revision = point->revision };
-    if (point->revision > 0)
-        (void)snprintf(position.hash, sizeof position.hash, "%016llx",
-                       (unsigned long long)point->hash);
+    for (unsigned i = 0; point->revision > 0 && i < 16; i++)
+        position.hash[i] = "0123456789abcdef"[point->hash >> (60 - 4 * i) & 15];
     return position;
+}
+
+static uint64_t
+hash_from(const char *text)
+{
+    uint64_t hash = 0;
+    for (; *text != '\0'; text++)
+        hash = hash << 4 | (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
+    return hash;
 }
 
 struct point
@@ -48,7 +56,7 @@ point_from(const struct world *world, const struct position *position)
 {
     return (struct point){ .epoch = code_from(world, &position->epoch),
                            .revision = position->revision,
-                           .hash = strtoull(position->hash, NULL, 16) };
+                           .hash = hash_from(position->hash) };
 }
 
 bool
@@ -90,6 +98,15 @@ world_config_story(void)
     return (struct world_config){
         .k = 1,
         .poll_ms = 1000,
+        .timeout_ms = 1000,
+        .lease = { .ttl_ms = 5000, .renew_ms = 1000 },
+        .takeover = { .within_site = TAKEOVER_AUTOMATIC,
+                      .across_sites = TAKEOVER_MANUAL,
+                      .delay_ms = 500,
+                      .cooldown_ms = 60000,
+                      .per_hour_max = 2,
+                      .fresh_ms = 3000,
+                      .digest_ms = 120000 },
         .hold_ms = 5000,
         .lock_ms = 2000,
         .delay_ms = 2,
@@ -114,6 +131,15 @@ world_config_storm(uint64_t seed)
         .k = 1,
         .seed = seed,
         .poll_ms = 400,
+        .timeout_ms = 400,
+        .lease = { .ttl_ms = 2000, .renew_ms = 400 },
+        .takeover = { .within_site = TAKEOVER_AUTOMATIC,
+                      .across_sites = TAKEOVER_AUTOMATIC,
+                      .delay_ms = 100,
+                      .cooldown_ms = 2000,
+                      .per_hour_max = 60,
+                      .fresh_ms = 1200,
+                      .digest_ms = 8000 },
         .hold_ms = 2000,
         .lock_ms = 400,
         .delay_ms = 8,
@@ -137,7 +163,7 @@ static void
 add_row(struct world *world, unsigned node, const struct row *row)
 {
     struct database *db = &world->nodes[node].db;
-    rows_add(&db->log, row);
+    log_add(db, row);
     rows_add(&db->stream, row);
 }
 
@@ -159,16 +185,29 @@ found_cluster(struct world *world)
         .revision = 2, .epoch = epoch, .kind = ROW_RECORD, .record = record_add(world, &record)
     };
     second.hash = row_hash(first.hash, &second);
+    struct row third = { .revision = 3, .epoch = epoch, .kind = ROW_NOTE };
+    if (world->config.arbiter_count > 0)
+        third.note = note_add(world, &(struct note){ .kind = NOTE_ARBITER });
+    third.hash = row_hash(second.hash, &third);
     for (unsigned i = 0; i < world->count; i++) {
         struct database *db = &world->nodes[i].db;
         add_row(world, i, &first);
         add_row(world, i, &second);
+        if (third.note != 0)
+            add_row(world, i, &third);
         db->promised = epoch;
         db->record = second.record;
         db->names_k = record.now.count < 2 ? 0 : record.now.k;
         db->names_mask = set_mask(world, &record.now) & ~(1u << i);
     }
     world->nodes[0].db.epoch = epoch;
+    for (unsigned i = 0; i < world->config.arbiter_count; i++) {
+        world->arbiters[i].kind = world->config.arbiters[i];
+        host_init(world, WORLD_NODES_MAX + i);
+    }
+    if (world->config.arbiter_count > 0)
+        arbiter_found(world, 0, epoch);
+    world->outside.active = WORLD_NONE;
 }
 
 static bool
@@ -187,11 +226,21 @@ world_new(const struct world_config *config)
     struct world *world = mem_zero(1, sizeof *world);
     world->config = *config;
     world->count = config->count;
+    for (unsigned i = 0; i < world->count; i++) {
+        if (config->priorities[i] == 0)
+            world->config.priorities[i] = 50;
+    }
     rng_init(&world->rng, config->seed);
     for (unsigned i = 0; i < world->count; i++) {
         ASSERT(i == 0 || strcmp(config->names[i - 1], config->names[i]) < 0);
         ASSERT(str_copy(world->nodes[i].name, NODE_NAME_SIZE, config->names[i]));
         world->nodes[i].schema = 1;
+        size_t length = strlen(config->names[i]);
+        const char *dash = strrchr(config->names[i], '-');
+        memcpy(world->nodes[i].site, config->names[i],
+               dash == NULL ? length : (size_t)(dash - config->names[i]));
+        world->nodes[i].use_alternate = i % 2 != 0;
+        host_init(world, i);
     }
     found_cluster(world);
     for (unsigned i = 0; i < world->count; i++) {
@@ -219,12 +268,17 @@ world_free(struct world *world)
                 free(queues[q]->ops[(queues[q]->first + j) % WORLD_OPS_MAX].message.rows.list);
         }
         free(db->log.list);
+        free(db->telling);
         free(db->stream.list);
         free(db->aside.list);
     }
+    for (unsigned i = 0; i < WORLD_HOSTS_MAX; i++)
+        host_done(world, i);
     queue_done(world);
     check_done(world);
+    arbiters_done(world);
     free(world->records);
+    free(world->notes);
     free(world->writes);
     free(world);
 }
@@ -267,7 +321,11 @@ world_step(struct world *world)
     if (event == NULL)
         return false;
     world->now_ms = event->at_ms;
+    if (host_defers(world, event))
+        return true;
     world->event_count++;
+    if (event->actor == ACTOR_DAEMON && world->nodes[event->node].daemon.up)
+        lease_turn(world, event->node);
     event->run(world, event);
     queue_release(world, event);
     return world->violation[0] == '\0';
@@ -301,6 +359,42 @@ world_violation(const struct world *world)
 
 /* ------------------------------------------------------------------ commands */
 
+void
+world_servers(struct world *world, unsigned node, bool silent)
+{
+    world->nodes[node].servers_silent = silent;
+}
+
+void
+world_outside_cut(struct world *world, unsigned node, bool cut)
+{
+    world->nodes[node].outside_cut = cut;
+}
+
+void
+world_use_alternate(struct world *world, unsigned node, bool use)
+{
+    world->nodes[node].use_alternate = use;
+    if (world->nodes[node].daemon.up)
+        acting_changed(world, node);
+}
+
+bool
+world_pause(struct world *world, unsigned node, uint64_t for_ms)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    if (!daemon->up || daemon->stopped || daemon->node.state != NODE_PRIMARY)
+        return false;
+    struct note note = { .kind = NOTE_PAUSE,
+                         .wall_ms = host_wall_ms(world, node) + (int64_t)for_ms };
+    say(world, WORLD_SAY_WORLD, "%5llu %s is told that nobody takes over for %llu ms", stamp(world),
+        world->nodes[node].name, (unsigned long long)for_ms);
+    db_write(world, node,
+             &(struct write){
+                 .source = WRITE_NOTE, .life = daemon->life, .note = note_add(world, &note) });
+    return true;
+}
+
 bool
 world_promote(struct world *world, unsigned node, const struct world_order *order)
 {
@@ -323,8 +417,8 @@ world_promote(struct world *world, unsigned node, const struct world_order *orde
     return daemon_begin(world, node, &full);
 }
 
-static const char *
-parts_name(enum world_part parts)
+const char *
+part_name(enum world_part parts)
 {
     return parts == WORLD_DAEMON ? "daemon" : parts == WORLD_DATABASE ? "database" : "both";
 }
@@ -333,7 +427,7 @@ void
 world_crash(struct world *world, unsigned node, enum world_part parts)
 {
     say(world, WORLD_SAY_WORLD, "%5llu %s crashes: %s", stamp(world), world->nodes[node].name,
-        parts_name(parts));
+        part_name(parts));
     if (parts & WORLD_DAEMON)
         daemon_crash(world, node);
     if (parts & WORLD_DATABASE)
@@ -344,7 +438,11 @@ void
 world_start(struct world *world, unsigned node, enum world_part parts)
 {
     say(world, WORLD_SAY_WORLD, "%5llu %s starts: %s", stamp(world), world->nodes[node].name,
-        parts_name(parts));
+        part_name(parts));
+    if (world->hosts[node].down) {
+        world_power(world, node, true);
+        return;
+    }
     if (parts & WORLD_DATABASE)
         db_start(world, node);
     if (parts & WORLD_DAEMON)
@@ -368,7 +466,7 @@ world_forget(struct world *world, unsigned node, uint64_t rows)
     rows = rows < db->log.count ? rows : db->log.count;
     say(world, WORLD_SAY_WORLD, "%5llu %s loses %llu rows", stamp(world), world->nodes[node].name,
         (unsigned long long)rows);
-    db->log.count -= (size_t)rows;
+    log_cut(db, db->log.count - (size_t)rows);
     db->stream.count -= (size_t)rows; /* a settled database has written no others */
     db->record = db_record_of(db, db->log.count);
     for (unsigned i = 0; i < world->count; i++) {
@@ -388,6 +486,7 @@ world_heal(struct world *world)
 {
     memset(world->cut, 0, sizeof world->cut);
     world->loss_percent = 0;
+    world->double_percent = 0;
     for (unsigned i = 0; i < world->count; i++) {
         for (unsigned j = 0; j < world->count; j++)
             world->nodes[i].db.subs[j].held = false;
@@ -398,6 +497,12 @@ void
 world_set_loss(struct world *world, unsigned percent)
 {
     world->loss_percent = percent;
+}
+
+void
+world_set_double(struct world *world, unsigned percent)
+{
+    world->double_percent = percent;
 }
 
 void
@@ -452,6 +557,27 @@ world_promo_state(const struct world *world, unsigned node)
     return world->nodes[node].daemon.promo.state;
 }
 
+enum lease_state
+world_lease_state(const struct world *world, unsigned node)
+{
+    return world->nodes[node].daemon.lease.state;
+}
+
+struct world_counts
+world_counts(const struct world *world)
+{
+    struct world_counts counts = world->counts;
+    counts.effects = world->outside.accepted;
+    counts.refused = world->outside.refused;
+    return counts;
+}
+
+unsigned
+world_arbiter_in_use(const struct world *world, unsigned node)
+{
+    return world->nodes[node].daemon.arbiter;
+}
+
 bool
 world_is_up(const struct world *world, unsigned node, enum world_part part)
 {
@@ -493,6 +619,39 @@ world_primary(const struct world *world)
     return primary;
 }
 
+/* What the outside is to be like: the primary acts, and nobody else. */
+static const char *
+outside_fault(const struct world *world, unsigned node, unsigned primary)
+{
+    const struct world_node *it = &world->nodes[node];
+    if (!world->config.connectors)
+        return NULL;
+    if (node == primary && !it->daemon.acting.may_act)
+        return "is primary, and may not act";
+    if (node == primary && (world->outside.active != node || !it->receiver_active))
+        return "is primary, and does not act";
+    if (node != primary && it->receiver_active)
+        return "acts, and is not primary";
+    return acting_is_settled(world, node) ? NULL : "has not ended what it does on the outside";
+}
+
+static const char *
+lease_fault(const struct world *world, unsigned node, unsigned primary)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    const struct lease *lease = &daemon->lease;
+    uint64_t epoch = code_from(world, &daemon->node.own.epoch);
+    if (node != primary)
+        return lease->state == LEASE_STATE_IDLE || lease->state == LEASE_STATE_NONE
+                   ? NULL
+                   : "is not primary, and has to do with the lease";
+    if (daemon->arbiter == WORLD_NONE)
+        return lease->state == LEASE_STATE_NONE ? NULL : "has no arbiter, and a lease";
+    if (lease->state != LEASE_STATE_HELD || arbiter_holds(world, daemon->arbiter) != epoch)
+        return "is primary, and has not the lease";
+    return NULL;
+}
+
 static bool
 node_rests(const struct world *world, unsigned node, unsigned primary, struct buf *why)
 {
@@ -505,7 +664,7 @@ node_rests(const struct world *world, unsigned node, unsigned primary, struct bu
         fault = "is down";
     else if (promo_is_running(&it->daemon.promo))
         fault = "runs a promotion";
-    else if (node == primary && (!db_writable(&it->db) || it->daemon.writer != WRITER_IS_OPEN))
+    else if (node == primary && (!db_writable(world, node) || it->daemon.writer != WRITER_IS_OPEN))
         fault = "is primary, but its database takes no writes";
     else if (node != primary && it->daemon.node.state != NODE_STANDBY)
         fault = node_state_name(it->daemon.node.state);
@@ -515,8 +674,13 @@ node_rests(const struct world *world, unsigned node, unsigned primary, struct bu
         fault = "does not receive";
     else if (own.revision != head.revision || own.hash != head.hash || it->db.waiter.active)
         fault = "has another log";
+    if (fault == NULL)
+        fault = lease_fault(world, node, primary);
+    if (fault == NULL)
+        fault = outside_fault(world, node, primary);
     if (fault != NULL && why != NULL)
-        buf_printf(why, "%s %s (%s)", it->name, fault, it->daemon.node.reason);
+        buf_printf(why, "%s %s (%s; lease %s: %s)", it->name, fault, it->daemon.node.reason,
+                   lease_state_name(it->daemon.lease.state), it->daemon.lease.reason);
     return fault == NULL;
 }
 
@@ -563,8 +727,10 @@ world_show(struct world *world, struct buf *into)
             buf_printf(into, " follows %s", it->daemon.node.following);
         if (db->aside.count > 0)
             buf_printf(into, " set aside %zu", db->aside.count);
-        if (it->daemon.up && it->daemon.may_act)
+        if (it->daemon.up && it->daemon.acting.may_act)
             buf_add_text(into, " acts");
+        if (world->config.arbiter_count > 0)
+            buf_printf(into, " lease %s", lease_state_name(it->daemon.lease.state));
         buf_add_text(into, "\n");
     }
 }

@@ -20,12 +20,15 @@
 #include <stdint.h>
 
 #include "controller/base/buf.h"
+#include "sites/lease.h"
 #include "sites/node.h"
 #include "sites/promo.h"
 #include "sites/quorum.h"
+#include "sites/takeover.h"
 
-#define WORLD_NODES_MAX 7
-#define WORLD_NONE      UINT_MAX
+#define WORLD_NODES_MAX    7
+#define WORLD_ARBITERS_MAX 3
+#define WORLD_NONE         UINT_MAX
 
 /* Parts of a node, to crash and start. */
 enum world_part { WORLD_DAEMON = 1, WORLD_DATABASE = 2, WORLD_BOTH = 3 };
@@ -33,7 +36,17 @@ enum world_part { WORLD_DAEMON = 1, WORLD_DATABASE = 2, WORLD_BOTH = 3 };
 /* What a cut separates: the daemons (HTTPS), the databases (replication), or both. */
 enum world_line { WORLD_HTTPS = 1, WORLD_REPLICATION = 2, WORLD_LINES = 3 };
 
-enum world_topic { WORLD_SAY_NODE, WORLD_SAY_PROMO, WORLD_SAY_WRITE, WORLD_SAY_WORLD };
+enum world_topic {
+    WORLD_SAY_NODE,
+    WORLD_SAY_PROMO,
+    WORLD_SAY_WRITE,
+    WORLD_SAY_WORLD,
+    WORLD_SAY_LEASE,
+    WORLD_SAY_ACT,
+    WORLD_TOPICS
+};
+
+enum world_arbiter { WORLD_ARBITER_NONE, WORLD_ARBITER_WITNESS, WORLD_ARBITER_ETCD };
 
 struct world_config {
     const char *names[WORLD_NODES_MAX]; /* ascending by bytes; borrowed while the world lives */
@@ -41,11 +54,22 @@ struct world_config {
     unsigned k;
     unsigned voters; /* bit of each voter; 0: all */
     uint64_t seed;
-    bool settled;      /* begins at rest: the first node is primary of epoch 1 and all follow it */
-    uint64_t poll_ms;  /* between two looks at the peers */
-    uint64_t hold_ms;  /* a held write is given up after this */
-    uint64_t lock_ms;  /* lock_timeout of the database's functions */
-    uint64_t delay_ms; /* of one message, at most 4 times that by chance */
+    bool settled;       /* begins at rest: the first node is primary of epoch 1 and all follow it */
+    uint64_t poll_ms;   /* between two looks at the peers */
+    uint64_t hold_ms;   /* a held write is given up after this */
+    uint64_t lock_ms;   /* lock_timeout of the database's functions */
+    uint64_t delay_ms;  /* of one message, at most 4 times that by chance */
+    unsigned drift_ppm; /* a host's clock goes at most so much too fast or too slow */
+    bool keeper;        /* a daemon that was killed is started again */
+    bool managed;       /* the database is started by its daemon, and dies with it */
+    bool connectors;    /* each node acts on the outside when it may */
+    bool records;       /* promotions are recorded in the log, and Baton takes over by itself */
+    enum world_arbiter arbiters[WORLD_ARBITERS_MAX];
+    size_t arbiter_count;              /* the first is in use from the start; 0: a person decides */
+    struct lease_config lease;         /* but for 'arbiter' */
+    struct takeover_settings takeover; /* but for 'priority' ... */
+    unsigned priorities[WORLD_NODES_MAX]; /* ... which each node has for itself */
+    uint64_t timeout_ms;                  /* of one look at a peer */
     struct node_limits node_limits;
     struct promo_limits promo_limits;
 };
@@ -85,6 +109,19 @@ struct world_order {
 bool world_promote(struct world *world, unsigned node, const struct world_order *order);
 void world_crash(struct world *world, unsigned node, enum world_part parts);
 void world_start(struct world *world, unsigned node, enum world_part parts);
+/* SIGKILL of its daemon. */
+void world_kill(struct world *world, unsigned node);
+/* SIGSTOP, SIGCONT. */
+void world_stop(struct world *world, unsigned node, enum world_part parts);
+void world_continue(struct world *world, unsigned node, enum world_part parts);
+/* The machine sleeps: its clock goes on, its timers do not, and nobody answers there. */
+void world_suspend(struct world *world, unsigned node);
+void world_resume(struct world *world, unsigned node);
+/* Without power nobody answers, not even that nothing listens. */
+void world_power(struct world *world, unsigned node, bool on);
+/* A million is right. */
+void world_set_rate(struct world *world, unsigned node, unsigned rate_ppm);
+void world_step_wall(struct world *world, unsigned node, int64_t by_ms);
 /* A crashed node is to start with the next schema. */
 void world_upgrade(struct world *world, unsigned node);
 /* An old copy of its data is put back while its database is down: the last 'rows' are gone. */
@@ -94,12 +131,38 @@ void world_cut(struct world *world, unsigned from, unsigned to, enum world_line 
 void world_heal(struct world *world);
 /* Of each message, in percent. Replication is a stream: it is delayed instead. */
 void world_set_loss(struct world *world, unsigned percent);
+/* A question between two daemons that comes twice, in percent. */
+void world_set_double(struct world *world, unsigned percent);
 /* Rows from 'publisher' to 'subscriber' wait while 'held'. */
 void world_hold_stream(struct world *world, unsigned publisher, unsigned subscriber, bool held);
 /* A client's write to the daemon of 'node', or past it, into its database. Returns its number. */
 uint64_t world_write(struct world *world, unsigned node, bool direct);
 /* The sync set that the primary is to come to. */
 void world_want(struct world *world, unsigned k, unsigned voters);
+
+/* The servers that the node would use answer, or do not; nothing that it does arrives. */
+void world_servers(struct world *world, unsigned node, bool silent);
+void world_outside_cut(struct world *world, unsigned node, bool cut);
+void world_use_alternate(struct world *world, unsigned node, bool use);
+/* No takeover by itself for so long; asked of 'node', which must be primary. */
+bool world_pause(struct world *world, unsigned node, uint64_t for_ms);
+
+/* ---- arbiters, by number from 0 ---- */
+
+/* Chosen by a person, at the primary; WORLD_NONE: none. False: it is not primary, or at it. */
+bool world_choose_arbiter(struct world *world, unsigned node, unsigned arbiter, bool adopt);
+void world_arbiter_cut(struct world *world, unsigned at, unsigned node, bool ask, bool answer);
+void world_arbiter_power(struct world *world, unsigned at, bool on);
+void world_arbiter_stop(struct world *world, unsigned at, bool stopped);
+/* The lease ends before its time. */
+void world_arbiter_revoke(struct world *world, unsigned at);
+void world_arbiter_step(struct world *world, unsigned at, int64_t by_ms);
+void world_arbiter_wipe(struct world *world, unsigned at);
+void world_arbiter_backup(struct world *world, unsigned at);
+void world_arbiter_restore(struct world *world, unsigned at);
+bool world_arbiter_is_well(const struct world *world, unsigned at);
+/* That the last row of the primary's log chose; WORLD_NONE: none. */
+unsigned world_arbiter_in_use(const struct world *world, unsigned node);
 
 /* ---- questions ---- */
 
@@ -114,6 +177,14 @@ bool world_is_up(const struct world *world, unsigned node, enum world_part part)
 size_t world_set_aside(const struct world *world, unsigned node);
 size_t world_epoch_count(const struct world *world); /* opened so far */
 size_t world_acknowledged_count(const struct world *world);
+struct world_counts {
+    uint64_t takeovers; /* begun by Baton */
+    uint64_t grants;    /* permissions to act that began, not those that were renewed */
+    uint64_t effects;   /* that the outside took */
+    uint64_t refused;   /* that it refused as too old */
+};
+struct world_counts world_counts(const struct world *world);
+enum lease_state world_lease_state(const struct world *world, unsigned node);
 /* "acknowledged", "unknown", "refused" or "waiting". */
 const char *world_write_outcome(const struct world *world, uint64_t write);
 /* One primary, all others follow it with the same log, nothing waits, nothing is lost. 'why' gets
