@@ -304,7 +304,7 @@ on_granted(struct lease *lease, struct lease_step_context *context)
         lease->clean = reply->known && reply->record.clean &&
                        epoch_compare(&lease->prior, &lease->before) >= 0;
         lease->wait_ms = now_ms + lease_max_u64(lease_max_u64(lease->ttl_ms, lease->config.ttl_ms),
-                                                lease->at_ms == 0 ? 0 : lease->at.lease_ms);
+                                                lease->longest_ms);
     }
     if (now_ms >= lease_others_end_ms(lease))
         return enter_held(lease, context);

@@ -57,7 +57,7 @@
     X(ACQUIRE) /* 'epoch': later than the record's, which has run out or was released; or the      \
                   record's own, run out or not */                                                  \
     X(RENEW)   /* 'epoch' is the record's and has not run out */                                   \
-    X(RELEASE) /* 'epoch' is the record's: nothing acts under it any more */
+    X(RELEASE) /* 'epoch' is the record's, by this 'grant': nothing acts under it any more */
 
 enum lease_op {
 #define X(name) LEASE_OP_##name,
@@ -219,6 +219,8 @@ struct lease {
     uint64_t deadline_ms;   /* WAITING, HELD, FAILSAFE; else 0 */
     bool stopped;           /* nothing of ours acts */
     bool again;             /* to ACQUIRE, not to RENEW: it ran out, or the arbiter is another */
+    struct epoch given_up;  /* the latest that a RELEASE was asked for: one that is late counts for
+                               a later grant, when the arbiter was put back before it */
     uint64_t grant;         /* the last of 'epoch'; 0: not known */
     struct epoch prior;     /* the latest below 'epoch' that the record showed since the WANT */
     struct lease_record at; /* WANTED: what was read ... */
@@ -244,8 +246,11 @@ struct lease {
     bool known; /* 'record', by a question sent at 'record_ms' */
     struct lease_record record;
     uint64_t record_ms;
-    uint64_t over_ms;    /* since when 'record' is known to be over; 0: it is not */
-    uint64_t unclear_ms; /* since when nothing may be concluded from it; 0: something may */
+    uint64_t longest_ms; /* lease_ms that it showed; a shorter one, which may be that of a copy,
+                            counts when it was shown for so long */
+    uint64_t longest_seen_ms; /* when it was shown last */
+    uint64_t over_ms;         /* since when 'record' is known to be over; 0: it is not */
+    uint64_t unclear_ms;      /* since when nothing may be concluded from it; 0: something may */
     bool empty;
     bool restored;
     char trouble[LEASE_TEXT_SIZE]; /* why it is unclear; "" when it is not */

@@ -69,6 +69,8 @@ ask_arbiter(struct lease *lease, struct lease_step_context *context)
     effect->epoch = lease->epoch;
     if (op == LEASE_OP_RELEASE && lease->state == LEASE_STATE_WANTED)
         effect->epoch = lease->at.epoch;
+    if (op == LEASE_OP_RELEASE)
+        lease->given_up = effect->epoch;
     if (op == LEASE_OP_RENEW || op == LEASE_OP_RELEASE)
         effect->grant = epoch_equal(&effect->epoch, &lease->epoch) ? lease->grant : lease->at.grant;
     effect->lease_ms = lease->asked_ttl_ms;

@@ -62,8 +62,11 @@ lease_is_granted(const struct lease *lease, const struct epoch *epoch, uint64_t 
 bool
 lease_needs_later_epoch(const struct lease *lease)
 {
-    return lease->epoch.number != 0 && lease->known && lease->record.released &&
-           epoch_equal(&lease->record.epoch, &lease->epoch);
+    if (lease->epoch.number == 0)
+        return false;
+    return epoch_equal(&lease->given_up, &lease->epoch) ||
+           (lease->known && lease->record.released &&
+            epoch_equal(&lease->record.epoch, &lease->epoch));
 }
 
 bool
@@ -113,6 +116,12 @@ note_record(struct lease *lease, struct lease_step_context *context,
     lease->known = true;
     lease->record = reply->record;
     lease->record_ms = reply->sent_ms;
+    uint64_t now_ms = context->event->now_ms;
+    if (reply->record.lease_ms >= lease->longest_ms ||
+        now_ms - lease->longest_seen_ms >= lease->longest_ms)
+        lease->longest_ms = reply->record.lease_ms;
+    if (reply->record.lease_ms == lease->longest_ms)
+        lease->longest_seen_ms = now_ms;
     if (epoch_compare(&reply->record.epoch, &lease->memory.seen) > 0) {
         lease->memory.seen = reply->record.epoch;
         context->memory_changed = true;
@@ -177,6 +186,8 @@ lease_take_reply(struct lease *lease, struct lease_step_context *context,
 bool
 lease_could_acquire(const struct lease *lease, const struct lease_record *record)
 {
+    if (epoch_equal(&lease->given_up, &lease->epoch))
+        return false;
     if (epoch_equal(&record->epoch, &lease->epoch))
         return !record->released;
     return is_over(record);

@@ -319,7 +319,8 @@ static void
 granted_after_a_longer_lease(struct bench *bench)
 {
     granted(bench);
-    bench->lease.at.lease_ms = 20000;
+    bench->lease.longest_ms = 20000;
+    bench->lease.longest_seen_ms = NOW - 1000;
 }
 
 static void
@@ -561,6 +562,12 @@ due_while_empty(struct bench *bench)
     due(bench);
     bench->lease.empty = true;
     bench->lease.unclear_ms = NOW - 10;
+}
+
+static void
+near_the_end(struct bench *bench)
+{
+    bench->lease.deadline_ms = NOW + 100;
 }
 
 static void

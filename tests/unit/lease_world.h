@@ -21,6 +21,17 @@
 #define EVENTS_MAX 4096
 #define RATE_PPM   47000 /* so much faster or slower than real time, at most: a tenth between two */
 
+/* What a world is fond of; each seed has some of them. */
+#define MODE_SLOW    (1u << 0) /* messages of one node take long */
+#define MODE_HASTY   (1u << 1) /* leases end early at the arbiter */
+#define MODE_EAGER   (1u << 2) /* promotions */
+#define MODE_ROWS    (1u << 3) /* the settings change */
+#define MODE_RESTORE (1u << 4) /* arbiters are put back from copies */
+#define MODE_CRASH   (1u << 5)
+#define MODE_CUT     (1u << 6) /* from the arbiters */
+#define MODE_ISLAND  (1u << 7) /* who may act is cut off, and another one promoted */
+#define MODE_COUNT   8
+
 static const char *const names[NODES] = { "a-1", "b-1", "c-1" };
 
 /* A row of the shared log that says which arbiter there is, and its times. */
@@ -39,6 +50,7 @@ struct record {
     uint64_t end_ms; /* the arbiter's clock */
     bool released;
     bool clean;
+    uint64_t grant;
     struct epoch suspect;
 };
 
@@ -61,6 +73,7 @@ struct node {
     uint64_t stalled_us; /* does nothing before */
     struct lease lease;
     bool primary;
+    bool acked; /* its first row is */
     struct epoch following;
     struct epoch taking; /* a promotion runs */
     unsigned captured;   /* bit of each node */
@@ -85,6 +98,7 @@ enum kind {
     EV_CAPTURE,
     EV_CAPTURED,
     EV_FOLLOW,
+    EV_FOLLOWED,
     EV_PROVED,
     EV_STOPPED,
     EV_CLOSE,
@@ -112,6 +126,7 @@ struct event {
     uint32_t serial;
     uint64_t arbiter;
     uint64_t lease_ms;
+    uint64_t grant;
     struct epoch known;
     struct lease_reply reply;
     struct lease_memory memory;
@@ -125,6 +140,8 @@ struct world {
     struct arbiter arbiters[ARBITERS];
     struct event heap[EVENTS_MAX];
     size_t count;
+    unsigned mode;
+    unsigned slow; /* node; MODE_SLOW */
     bool calm;
     bool cut[NODES][NODES];
     bool cut_off[NODES]; /* from the arbiters */
@@ -201,11 +218,12 @@ take(struct world *world)
     return first;
 }
 
-/* Milliseconds that something takes: mostly few, now and then very many. */
+/* What something takes at a node: mostly little, now and then very much. */
 static uint64_t
-some_us(struct world *world, uint64_t usual_ms)
+some_us(struct world *world, unsigned at, uint64_t usual_ms)
 {
-    uint64_t most_ms = usual_ms;
+    bool slow = !world->calm && (world->mode & MODE_SLOW) != 0 && world->slow == at;
+    uint64_t most_ms = slow ? 40 * usual_ms : usual_ms;
     if (!world->calm && rng_chance(&world->rng, 5))
         most_ms = 8000;
     return 100 + rng_below(&world->rng, most_ms * 1000);
@@ -228,11 +246,12 @@ send(struct world *world, unsigned from, struct event event)
     event.from = from;
     if (world->cut[from][event.node] || (!world->calm && rng_chance(&world->rng, 5)))
         return;
-    event.at_us = world->now_us + some_us(world, 20);
+    event.at_us =
+        world->now_us + some_us(world, rng_chance(&world->rng, 50) ? from : event.node, 20);
     put(world, &event);
     if (!world->calm && rng_chance(&world->rng, 3)) {
         event.order = world->order++;
-        event.at_us += some_us(world, 500);
+        event.at_us += some_us(world, from, 500);
         put(world, &event);
     }
 }
@@ -280,11 +299,12 @@ static void
 ask(struct world *world, unsigned at, const struct lease_effect *effect)
 {
     const struct node *node = &world->nodes[at];
-    struct event event = make(world, EV_ASK, at, some_us(world, 20));
+    struct event event = make(world, EV_ASK, at, some_us(world, at, 20));
     event.op = effect->op;
     event.epoch = effect->epoch;
     event.serial = effect->serial;
     event.lease_ms = effect->lease_ms;
+    event.grant = effect->grant;
     event.known = effect->memory.seen;
     event.arbiter = node->lease.config.arbiter;
     event.asked_ms = local_ms(world, at);
@@ -327,7 +347,7 @@ carry_out(struct world *world, unsigned at, const struct lease_effect *effect)
             node->busy = true;
             node->until_ms = effect->at_ms;
         } else {
-            event = make(world, EV_STOPPED, at, some_us(world, 200));
+            event = make(world, EV_STOPPED, at, some_us(world, at, 200));
             event.epoch = effect->epoch;
             put(world, &event);
         }
@@ -335,11 +355,11 @@ carry_out(struct world *world, unsigned at, const struct lease_effect *effect)
     case LEASE_DO_FENCE:
         ASSERT(!node->permitted); /* what acts is stopped first */
         node->primary = false;
-        event = make(world, EV_CLOSE, at, some_us(world, 20));
+        event = make(world, EV_CLOSE, at, some_us(world, at, 20));
         put(world, &event);
         break;
     case LEASE_DO_NOTE:
-        event = make(world, EV_NOTE, at, some_us(world, 50));
+        event = make(world, EV_NOTE, at, some_us(world, at, 50));
         event.memory = effect->memory;
         put(world, &event);
         break;
@@ -413,13 +433,22 @@ crash(struct world *world, unsigned at)
     struct node *node = &world->nodes[at];
     if (!node->up)
         return;
+    struct event released = make(world, EV_ASK, at, some_us(world, at, 20));
+    if (node->permitted && node->lease.grant != 0 && rng_chance(&world->rng, 50)) {
+        released.op = LEASE_OP_RELEASE; /* by its keeper, which outlives it */
+        released.epoch = node->lease.epoch;
+        released.grant = node->lease.grant;
+        released.arbiter = node->lease.config.arbiter;
+        released.known = node->lease.memory.seen;
+        put(world, &released);
+    }
     node->up = false;
     node->life++;
     node->primary = node->permitted = node->busy = false;
     node->taking = (struct epoch){ 0 };
     node->following = (struct epoch){ 0 };
     node->wanted = (struct row){ 0 };
-    struct event event = make(world, EV_START, at, some_us(world, 3000));
+    struct event event = make(world, EV_START, at, rng_below(&world->rng, 3000000));
     put(world, &event);
 }
 
@@ -436,6 +465,7 @@ grant(struct record *record, const struct event *event, uint64_t now_ms)
 {
     bool alive = !record->released && now_ms < record->end_ms;
     int order = epoch_compare(&event->epoch, &record->epoch);
+    bool ours = event->grant == 0 || event->grant == record->grant;
     if (epoch_compare(&record->epoch, &event->known) < 0 &&
         epoch_compare(&record->suspect, &event->known) < 0)
         record->suspect = event->known;
@@ -446,17 +476,19 @@ grant(struct record *record, const struct event *event, uint64_t now_ms)
     if (order < 0)
         return LEASE_RESULT_STALE;
     if (event->op == LEASE_OP_RELEASE) {
-        if (order > 0)
+        if (order > 0 || !ours)
             return LEASE_RESULT_EXPIRED;
         record->released = true;
         return LEASE_RESULT_DONE;
     }
-    if (event->op == LEASE_OP_RENEW && (order > 0 || !alive))
+    if (event->op == LEASE_OP_RENEW && (order > 0 || !alive || !ours))
         return LEASE_RESULT_EXPIRED;
     if (order > 0 && alive)
         return LEASE_RESULT_TAKEN;
     if (order > 0)
         record->clean = record->released;
+    if (event->op == LEASE_OP_ACQUIRE)
+        record->grant++;
     record->epoch = event->epoch;
     record->released = false;
     record->lease_ms = event->lease_ms;
@@ -472,10 +504,11 @@ on_ask(struct world *world, const struct event *event)
     uint64_t now_ms = arbiter_ms(world, arbiter);
     if (!arbiter->up)
         return;
-    struct event answer = make(world, EV_REPLY, event->node, some_us(world, 20));
+    struct event answer = make(world, EV_REPLY, event->node, some_us(world, event->node, 20));
     answer.life = event->life;
     answer.reply = (struct lease_reply){ .serial = event->serial, .sent_ms = event->asked_ms };
     answer.reply.result = record->exists ? grant(record, event, now_ms) : LEASE_RESULT_EMPTY;
+    bool hasty = !world->calm && (world->mode & MODE_HASTY) != 0 && rng_chance(&world->rng, 20);
     if (record->exists) {
         bool alive = !record->released && now_ms < record->end_ms;
         answer.reply.known = true;
@@ -484,13 +517,18 @@ on_ask(struct world *world, const struct event *event)
                                    .lease_ms = record->lease_ms,
                                    .remaining_ms = alive ? record->end_ms - now_ms : 0,
                                    .released = record->released,
-                                   .clean = record->clean };
+                                   .clean = record->clean,
+                                   .grant = record->grant };
     }
+    if ((world->mode & MODE_RESTORE) != 0 && event->op == LEASE_OP_RELEASE)
+        arbiter->backup = *record;
+    if (hasty && answer.reply.result == LEASE_RESULT_GRANTED)
+        record->end_ms = now_ms + rng_below(&world->rng, 300);
     if (!world->cut_off[event->node] && (world->calm || !rng_chance(&world->rng, 4)))
         put(world, &answer);
     if (!world->calm && rng_chance(&world->rng, 2)) { /* the question comes a second time */
         struct event again = *event;
-        again.at_us = world->now_us + some_us(world, 2000);
+        again.at_us = world->now_us + some_us(world, event->node, 2000);
         again.order = world->order++;
         put(world, &again);
     }
@@ -502,7 +540,10 @@ create(struct world *world, uint64_t which, const struct epoch *floor, uint64_t 
     struct arbiter *arbiter = &world->arbiters[which - 1];
     struct record *record = &arbiter->record;
     struct epoch epoch = record->exists ? *epoch_max(&record->epoch, floor) : *floor;
-    *record =
-        (struct record){ .exists = true, .epoch = epoch, .lease_ms = lease_ms, .clean = true };
+    *record = (struct record){ .exists = true,
+                               .epoch = epoch,
+                               .lease_ms = lease_ms,
+                               .clean = true,
+                               .grant = record->grant + 1 };
     record->end_ms = arbiter_ms(world, arbiter) + lease_ms;
 }

@@ -178,6 +178,8 @@ static const struct lease_case cases[] = {
     CASE(HELD, PROVED, NULL, HELD, "ALARM+900"),
     CASE(HELD, TICK, NULL, HELD, "ALARM+900"),
     CASE(HELD, TICK, due, HELD, "RENEW ALARM+1000"),
+    CASE(HELD, TICK, due_while_empty, HELD, "READ REPORT ALARM+800"),
+    CASE(HELD, TICK, near_the_end, HELD, "ALARM+100"),
     CASE(HELD, TICK, due_on_hold, HELD, "ALARM+800"),
     CASE(HELD, TICK, due_once_more, HELD, "ACQUIRE ALARM+1000"),
     CASE(HELD, TICK, unanswered, HELD, "ASK_MEMBERS ALARM+50"),
@@ -517,6 +519,81 @@ test_what_was_released_needs_a_later_epoch(void **state)
                         "epoch 2/b-1 was released: only a later one can be granted");
 }
 
+/* A RELEASE that was asked may be carried out late: the epoch is over, whatever the record says. */
+static void
+test_what_is_being_released_needs_a_later_epoch(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct lease_effects effects;
+    begin(&bench, LEASE_STATE_RELEASING, LEASE_EV_STOPPED);
+    bench.lease.ask_ms = NOW;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    bench.event.kind = LEASE_EV_WANT;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_true(lease_needs_later_epoch(&bench.lease));
+    uint32_t serial = bench.lease.serial;
+    read_what_ran_out(&bench);
+    bench.lease.serial = bench.reply.serial = serial;
+    bench.reply.record.epoch = ours();
+    bench.event.kind = LEASE_EV_REPLY;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.state, LEASE_STATE_WANTED);
+    assert_false(bench.lease.asking);
+}
+
+static uint64_t
+waits_after_ms(uint64_t shown_ms)
+{
+    struct bench bench;
+    struct lease_effects effects;
+    begin(&bench, LEASE_STATE_WANTED, LEASE_EV_REPLY);
+    read_a_lease(&bench);
+    bench.reply.record.lease_ms = 20000;
+    bench.event.now_ms = NOW - shown_ms;
+    bench.reply.sent_ms = NOW - shown_ms - 10;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    granted(&bench);
+    bench.event.now_ms = NOW;
+    bench.reply.record.lease_ms = TTL;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.state, LEASE_STATE_WAITING);
+    return bench.lease.wait_ms - NOW;
+}
+
+/* An arbiter that was put back shows how long an earlier lease was, not the one that is held. */
+static void
+test_a_longer_lease_that_was_shown_is_waited_for(void **state)
+{
+    (void)state;
+    assert_int_equal(waits_after_ms(1000), 20000);
+    assert_int_equal(waits_after_ms(19999), 20000);
+    assert_int_equal(waits_after_ms(20000), TTL); /* it has run out, or would have been renewed */
+}
+
+/* The members' word holds as long as the lease that was granted last, not as one that is set. */
+static void
+test_the_members_word_is_as_long_as_the_last_grant(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct lease_effects effects;
+    begin(&bench, LEASE_STATE_HELD, LEASE_EV_REPLY);
+    renewed(&bench);
+    bench.lease.config.ttl_ms = bench.lease.asked_ttl_ms = 8000;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.deadline_ms, NOW - 100 + 7200);
+    bench.lease.config.ttl_ms = 20000;
+    bench.lease.unclear_ms = NOW - 10;
+    bench.event.kind = LEASE_EV_CONFIRM;
+    bench.event.now_ms = bench.event.asked_ms = NOW + 1000;
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    bench.event.node = "c-1";
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.state, LEASE_STATE_FAILSAFE);
+    assert_int_equal(bench.lease.deadline_ms, NOW + 1000 + 7200);
+}
+
 static void
 test_who_may_change_the_arbiter(void **state)
 {
@@ -557,6 +634,9 @@ main(void)
         cmocka_unit_test(test_a_question_names_its_grant),
         cmocka_unit_test(test_members_that_stay_keep_what_they_confirmed),
         cmocka_unit_test(test_what_was_released_needs_a_later_epoch),
+        cmocka_unit_test(test_what_is_being_released_needs_a_later_epoch),
+        cmocka_unit_test(test_a_longer_lease_that_was_shown_is_waited_for),
+        cmocka_unit_test(test_the_members_word_is_as_long_as_the_last_grant),
         cmocka_unit_test(test_who_may_change_the_arbiter),
         cmocka_unit_test(test_names),
     };

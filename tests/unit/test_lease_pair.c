@@ -94,18 +94,32 @@ on_captured(struct world *world, const struct event *event)
     node->opened = node->taking;
     node->taking = (struct epoch){ 0 };
     node->primary = true;
+    node->acked = false;
     node->row = node->newest;
+    node->row.epoch = node->opened; /* the first row, which others have to have */
+    node->row.revision = ++world->revision;
     configure(world, event->node, &node->row);
-    step(world, event->node,
-         (struct lease_event){
-             .kind = LEASE_EV_WANT, .epoch = node->opened, .before = node->before });
     for (unsigned i = 0; i < NODES; i++) {
         struct event follow = make(world, EV_FOLLOW, i, 0);
         follow.epoch = node->opened;
         follow.row = node->row;
+        follow.serial = node->life;
         if (i != event->node)
             send(world, event->node, follow);
     }
+}
+
+/* The first row is acknowledged: then the lease is asked for. */
+static void
+on_followed(struct world *world, const struct event *event)
+{
+    struct node *node = &world->nodes[event->node];
+    if (!node->primary || node->acked || !epoch_equal(&node->opened, &event->epoch))
+        return;
+    node->acked = true;
+    step(world, event->node,
+         (struct lease_event){
+             .kind = LEASE_EV_WANT, .epoch = node->opened, .before = node->before });
 }
 
 /* Attached: it promises what it follows, if it has not, and takes what the log says. */
@@ -126,6 +140,10 @@ on_follow(struct world *world, const struct event *event)
     node->wanted = (struct row){ 0 };
     node->row = event->row;
     configure(world, event->node, &node->row);
+    struct event answer = make(world, EV_FOLLOWED, event->from, 0);
+    answer.life = event->serial;
+    answer.epoch = event->epoch;
+    send(world, event->node, answer);
 }
 
 /* A holder that was fenced and that one more node confirms goes on, when it is granted. */
@@ -148,11 +166,12 @@ resume(struct world *world, unsigned at)
     step(world, at,
          (struct lease_event){ .kind = LEASE_EV_WANT, .epoch = node->opened, .before = before });
     node->primary = lease_is_granted(&node->lease, &node->opened, local_ms(world, at));
+    node->acked = true;
     if (lease_needs_later_epoch(&node->lease)) {
         promote(world, at); /* a renewal */
         return;
     }
-    struct event event = make(world, EV_RESUME, at, some_us(world, 500));
+    struct event event = make(world, EV_RESUME, at, some_us(world, at, 500));
     if (!node->primary)
         put(world, &event);
 }
@@ -198,18 +217,19 @@ change_row(struct world *world, unsigned at)
 {
     static const uint64_t ttls[] = { 2000, 5000, 8000 };
     struct node *node = &world->nodes[at];
-    if (!is_awake(world, at) || !node->primary || node->wanted.revision != 0)
+    if (!is_awake(world, at) || !node->primary || !node->acked || node->wanted.revision != 0)
         return;
     struct row row = node->row;
     row.epoch = node->opened;
     row.revision = ++world->revision;
-    row.ttl_ms = ttls[rng_below(&world->rng, ARRAY_COUNT(ttls))];
-    row.renew_ms = row.ttl_ms / 5;
     if (rng_chance(&world->rng, 50) &&
         lease_may_change_arbiter(&node->lease, local_ms(world, at))) {
         row.arbiter = 1 + rng_below(&world->rng, ARBITERS);
         create(world, row.arbiter, &node->opened, row.ttl_ms);
         step(world, at, (struct lease_event){ .kind = LEASE_EV_HOLD });
+    } else {
+        row.ttl_ms = ttls[rng_below(&world->rng, ARRAY_COUNT(ttls))];
+        row.renew_ms = row.ttl_ms / 5;
     }
     bool same = row.arbiter == node->row.arbiter;
     node->wanted = row;
@@ -258,10 +278,10 @@ on_row_acked(struct world *world, const struct event *event)
 /* ------------------------------------------------------------------ what breaks */
 
 static void
-break_arbiter(struct world *world)
+break_arbiter(struct world *world, unsigned how)
 {
     struct arbiter *arbiter = &world->arbiters[rng_below(&world->rng, ARBITERS)];
-    switch (rng_below(&world->rng, 7)) {
+    switch (how) {
     case 0:
         arbiter->up = !arbiter->up;
         break;
@@ -276,7 +296,8 @@ break_arbiter(struct world *world)
         arbiter->backup = arbiter->record;
         break;
     case 4:
-        if (arbiter->backup.exists && rng_chance(&world->rng, 30))
+        if (arbiter->backup.exists &&
+            rng_chance(&world->rng, (world->mode & MODE_RESTORE) != 0 ? 100 : 30))
             arbiter->record = arbiter->backup;
         break;
     case 5:
@@ -290,11 +311,89 @@ break_arbiter(struct world *world)
 }
 
 static void
+cut_something(struct world *world, unsigned at)
+{
+    unsigned other = (unsigned)rng_below(&world->rng, NODES);
+    if (rng_chance(&world->rng, 50))
+        world->cut_off[at] = true;
+    else
+        world->cut[at][other] = at != other;
+}
+
+static void
+heal(struct world *world)
+{
+    memset(world->cut, 0, sizeof world->cut);
+    memset(world->cut_off, 0, sizeof world->cut_off);
+}
+
+static void
+close_one(struct world *world, unsigned at)
+{
+    struct event event = make(world, EV_CLOSE, at, 100);
+    put(world, &event);
+    event = make(world, EV_RESUME, at, rng_below(&world->rng, 3000000));
+    put(world, &event);
+}
+
+/* Who may act goes on alone, mostly with the arbiter, and the others choose another. */
+static void
+isolate_holder(struct world *world)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        if (!world->nodes[i].permitted)
+            continue;
+        unsigned other = (i + 1 + (unsigned)rng_below(&world->rng, NODES - 1)) % NODES;
+        if ((world->mode & MODE_ROWS) != 0)
+            change_row(world, i); /* which arrives there, and its acknowledgement does not */
+        if ((world->mode & MODE_RESTORE) != 0)
+            break_arbiter(world, 4);
+        if (rng_chance(&world->rng, 30))
+            world->nodes[i].stalled_us = world->now_us + rng_below(&world->rng, 12000000);
+        for (unsigned j = 0; j < NODES; j++)
+            world->cut[i][j] = world->cut[j][i] = i != j;
+        world->cut_off[i] = rng_chance(&world->rng, 30);
+        world->cut_off[other] = false;
+        promote(world, other);
+    }
+}
+
+/* What this world is fond of; false: nothing of that now. */
+static bool
+break_as_liked(struct world *world, unsigned at)
+{
+    unsigned mode = 1u << rng_below(&world->rng, MODE_COUNT);
+    switch (world->mode & mode) {
+    case MODE_EAGER:
+        promote(world, at);
+        return true;
+    case MODE_ROWS:
+        change_row(world, at);
+        return true;
+    case MODE_RESTORE:
+        break_arbiter(world, 3 + (unsigned)rng_below(&world->rng, 2));
+        return true;
+    case MODE_CRASH:
+        crash(world, at);
+        return true;
+    case MODE_CUT:
+        world->cut_off[at] = true;
+        return true;
+    case MODE_ISLAND:
+        isolate_holder(world);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
 break_something(struct world *world)
 {
     unsigned at = (unsigned)rng_below(&world->rng, NODES);
-    unsigned other = (unsigned)rng_below(&world->rng, NODES);
-    switch (rng_below(&world->rng, 14)) {
+    if (break_as_liked(world, at))
+        return;
+    switch (rng_below(&world->rng, 12)) {
     case 0:
         crash(world, at);
         break;
@@ -302,15 +401,12 @@ break_something(struct world *world)
         world->nodes[at].stalled_us = world->now_us + rng_below(&world->rng, 12000000);
         break;
     case 2:
-        world->cut[at][other] = at != other;
-        break;
     case 3:
-    case 4:
-        memset(world->cut, 0, sizeof world->cut);
-        memset(world->cut_off, 0, sizeof world->cut_off);
+        cut_something(world, at);
         break;
+    case 4:
     case 5:
-        world->cut_off[at] = true;
+        heal(world);
         break;
     case 6:
         resume(world, at);
@@ -320,13 +416,11 @@ break_something(struct world *world)
         break;
     case 8:
     case 9:
-        break_arbiter(world);
+        break_arbiter(world, (unsigned)rng_below(&world->rng, 7));
         break;
-    case 10: { /* the primary gives up by itself */
-        struct event event = make(world, EV_CLOSE, at, 100);
-        put(world, &event);
+    case 10:
+        close_one(world, at);
         break;
-    }
     default:
         promote(world, at);
         break;
@@ -339,7 +433,7 @@ chaos(struct world *world)
     if (world->calm)
         return;
     break_something(world);
-    struct event event = make(world, EV_CHAOS, 0, some_us(world, 1500));
+    struct event event = make(world, EV_CHAOS, 0, rng_below(&world->rng, 2500000));
     put(world, &event);
 }
 
@@ -385,6 +479,9 @@ run_event(struct world *world, const struct event *event)
         break;
     case EV_FOLLOW:
         on_follow(world, event);
+        break;
+    case EV_FOLLOWED:
+        on_followed(world, event);
         break;
     case EV_STOPPED:
         on_stopped(world, event);
@@ -435,14 +532,23 @@ advance(struct world *world)
     check(world);
 }
 
+static uint64_t
+some_rate(struct world *world)
+{
+    return 1000000 - RATE_PPM + rng_below(&world->rng, 3) * RATE_PPM;
+}
+
 static void
 begin(struct world *world, uint64_t seed)
 {
     memset(world, 0, sizeof *world);
     rng_init(&world->rng, seed);
+    for (unsigned i = 0; i < MODE_COUNT; i++)
+        world->mode |= rng_chance(&world->rng, 40) ? 1u << i : 0;
+    world->slow = (unsigned)rng_below(&world->rng, NODES);
     world->now_us = 1000000;
     for (unsigned i = 0; i < ARBITERS; i++) {
-        world->arbiters[i].rate_ppm = 1000000 - RATE_PPM + rng_below(&world->rng, 2ULL * RATE_PPM);
+        world->arbiters[i].rate_ppm = some_rate(world);
         world->arbiters[i].up = true;
     }
     struct epoch first = epoch_make(1, names[0]);
@@ -453,7 +559,7 @@ begin(struct world *world, uint64_t seed)
     create(world, 1, &first, 5000);
     for (unsigned i = 0; i < NODES; i++) {
         struct node *node = &world->nodes[i];
-        node->rate_ppm = 1000000 - RATE_PPM + rng_below(&world->rng, 2ULL * RATE_PPM);
+        node->rate_ppm = some_rate(world);
         node->offset_us = rng_below(&world->rng, 1000000000);
         node->promised = first;
         node->row = row;
@@ -461,7 +567,7 @@ begin(struct world *world, uint64_t seed)
         node->following = first;
     }
     world->nodes[0].opened = first;
-    world->nodes[0].primary = true;
+    world->nodes[0].primary = world->nodes[0].acked = true;
     step(world, 0, (struct lease_event){ .kind = LEASE_EV_WANT, .epoch = first });
     struct event event = make(world, EV_CHAOS, 0, 1000000);
     put(world, &event);
@@ -483,8 +589,7 @@ calm_down(struct world *world)
         .arbiter = 1, .ttl_ms = 5000, .renew_ms = 1000, .revision = ++world->revision
     };
     world->calm = true;
-    memset(world->cut, 0, sizeof world->cut);
-    memset(world->cut_off, 0, sizeof world->cut_off);
+    heal(world);
     run_until(world, world->now_us + CALM_US / 4); /* what the storm has left under way */
     struct epoch newest = { 0 };
     for (unsigned i = 0; i < NODES; i++) {

@@ -1,0 +1,207 @@
+"""Breaks lease, takeover and budget on purpose, one rule at a time, and demands that the tests of this folder see it.
+
+    mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
+
+A mutant is a change of a shipped source (sites/), made in a copy, which is compiled, linked with the tests and run.
+One that no longer applies, or that nothing catches, fails. Those by which two may act (I9) have to be found by what
+happens by chance (test_lease_pair), within N seeds; with --quick the cases of test_lease or few seeds will do.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMPILER = os.environ.get("CC", "cc")
+FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", '-DBATON_VERSION="0"', "-O1", "-w"]
+LIBRARIES = ["-lcmocka", "-ljson-c", "-lsystemd"]
+BY_CHANCE, QUICK_SEEDS = "test_lease_pair", "1500"
+WORKERS = 2
+
+LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
+TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
+
+# name: (file, what stands there exactly once, what takes its place)
+TWO_ACT = {
+    "a lease counts from its answer": (
+        KNOWN, "lease_end_of(context->event->reply->sent_ms, lease->ttl_ms)",
+        "lease_end_of(context->event->now_ms, lease->ttl_ms)"),
+    "no guard before the end": (KNOWN, "sent_ms + ttl_ms - guard_ms", "sent_ms + ttl_ms"),
+    "who wakes too late goes on": (
+        LEASE, "    if (expired)\n        run_rule(lease, &context, LEASE_EV_EXPIRE);\n", ""),
+    "an unclear answer is a renewal": (
+        KNOWN, "    case LEASE_RESULT_UNCLEAR:\n        lease_note_unclear(lease, context, reply->text);\n        return true;\n",
+        "    case LEASE_RESULT_UNCLEAR:\n        *ret_result = LEASE_RESULT_GRANTED;\n        break;\n"),
+    "nobody is waited for": (KNOWN, "    return lease_max_u64(over ? 0 : lease->wait_ms, lease->sworn_ms);", "    return 0;"),
+    "a word is not kept": (
+        KNOWN, "lease_max_u64(over ? 0 : lease->wait_ms, lease->sworn_ms)", "(over ? 0 : lease->wait_ms)"),
+    "any proof counts": (KNOWN, "epoch_equal(&lease->last, &lease->proved)", "lease->proved.number != 0"),
+    "the record's own time does not count": (
+        LEASE, "lease_max_u64(lease->ttl_ms, lease->config.ttl_ms),\n                                                lease->longest_ms)",
+        "lease->ttl_ms, lease->config.ttl_ms)"),
+    "what was shown before is forgotten": (KNOWN, "now_ms - lease->longest_seen_ms >= lease->longest_ms", "true"),
+    "released while it acts": (ASK, "        return lease->stopped;", "        return true;"),
+    "who never acted releases": (
+        LEASE, "    return rest(lease); /* not released, if it was granted: who acted before may still act */",
+        "    lease->repeat_ms = context->event->now_ms + lease->ttl_ms;\n    lease->ask_ms = context->event->now_ms;\n"
+        "    lease->deadline_ms = 0;\n    lease->asking = false;\n    return LEASE_STATE_RELEASING;"),
+    "failsafe with a member missing": (
+        KNOWN, "    for (size_t i = 0; i < lease->member_count; i++)\n        oldest_ms =",
+        "    for (size_t i = 0; i < lease->member_count; i++)\n        if (lease->members[i].asked_ms != 0)\n        oldest_ms ="),
+    "failsafe by a word for an earlier epoch": (
+        LEASE, "    if (!epoch_equal(&event->epoch, &lease->epoch))\n        return lease->state; /* an answer",
+        "    if (false)\n        return lease->state; /* an answer"),
+    "a refusal is a word": (LEASE, "event->ok ? lease_max_u64(member->asked_ms, event->asked_ms) : 0",
+                            "lease_max_u64(member->asked_ms, event->asked_ms)"),
+    "words outlive the epoch": (LEASE, "        lease->members[i].asked_ms = 0;", "        (void)i;"),
+    "an arbiter that is being changed is asked": (ASK, "lease->config.arbiter == 0 || lease->hold", "lease->config.arbiter == 0"),
+}
+LEASE_MUTANTS = {
+    "failsafe counts from the answer": (
+        LEASE, "lease_max_u64(member->asked_ms, event->asked_ms)", "event->now_ms"),
+    "what was released is granted again": (KNOWN, "        return !record->released;", "        return true;"),
+    "a start is no word": (LEASE, "    if (!lease->configured) /*", "    if (false) /*"),
+    "a shorter lease counts later": (LEASE, "    if (lease->deadline_ms > shorter_ms) {", "    if (false) {"),
+    "any release counts": (LEASE, "epoch_compare(&lease->prior, &lease->before) >= 0", "true"),
+    "the fence comes before the stop": (
+        LEASE, "    forbid(lease, context);\n    lease_emit(context, LEASE_DO_FENCE)->epoch = lease->epoch;\n",
+        "    lease_emit(context, LEASE_DO_FENCE)->epoch = lease->epoch;\n    forbid(lease, context);\n"),
+    "an answer to an earlier question counts": (
+        KNOWN, "!lease->asking || reply->serial != lease->serial", "!lease->asking"),
+    "a grant brings back what was lost": (
+        LEASE, "{ LEASE_STATE_LOST, LEASE_EV_REPLY, on_nothing, TO(LOST) }",
+        "{ LEASE_STATE_LOST, LEASE_EV_REPLY, on_granted, TO(LOST) | TO(HELD) }"),
+    "an arbiter that forgot is believed": (
+        KNOWN, "reply->known && epoch_compare(&reply->record.epoch, &lease->memory.seen) < 0", "false"),
+    "an empty arbiter is asked for a lease": (ASK, "lease->empty || lease->restored", "lease->restored"),
+    "an old reading names the last one": (KNOWN, "now_ms - lease->at_ms <= LEASE_READ_MS &&", "true &&"),
+    "who follows another wants its lease": (
+        LEASE, "{ LEASE_STATE_WANTED, LEASE_EV_WORD, on_word_wanting,", "{ LEASE_STATE_WANTED, LEASE_EV_WORD, on_word,"),
+    "nothing is configured, and all is allowed": (
+        LEASE, ".state = LEASE_STATE_IDLE, .hold = true, .stopped = true", ".state = LEASE_STATE_NONE, .stopped = true"),
+    "a shorter renewal for ever": (KNOWN, "    lease->ttl_ms = lease->asked_ttl_ms;\n", ""),
+    "permission outlives the deadline": (KNOWN, "(!lease_has_deadline(lease->state) || now_ms < lease->deadline_ms)", "true"),
+    "what a RELEASE may still take away is granted": (
+        KNOWN, "    if (epoch_equal(&lease->given_up, &lease->epoch))\n        return false;\n", ""),
+    "a question names no grant": (
+        ASK, "epoch_equal(&effect->epoch, &lease->epoch) ? lease->grant : lease->at.grant;", "0;"),
+    "no lease is noted": (ASK, "    if (context->memory_changed)\n", "    if (false)\n"),
+    "no alarm rings at the deadline": (ASK, "        wake_at(&next_ms, lease->deadline_ms);", "        (void)next_ms;"),
+}
+TAKEOVER_MUTANTS = {
+    "silence is a proof": (TAKEOVER, "        return EYES_SILENT;\n    case TAKEOVER_PATH_REFUSED:", "        return EYES_GONE;\n    case TAKEOVER_PATH_REFUSED:"),
+    "its database is not looked at": (TAKEOVER, "sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT", "EYES_GONE"),
+    "the others are not asked": (TAKEOVER, "seen.others == 0 || seen.answering > 0", "true"),
+    "who meets the primary is overheard": (TAKEOVER, "    if (seen.acts != NULL)\n", "    if (false)\n"),
+    "the first sign is enough": (TAKEOVER, "if (view->now_ms >= since_ms + hold_ms)", "if (true)"),
+    "the last to see it gone does not count": (TAKEOVER, "    observed->since_ms = later(observed->since_ms, since_ms);", "    observed->since_ms = since_ms;"),
+    "a lease that was read long ago is over": (TAKEOVER, "!lease->restored && ago(view, lease->record_ms) <= view->settings.fresh_ms", "!lease->restored"),
+    "a restored record is believed": (TAKEOVER, "    else if (lease->restored)\n", "    else if (false)\n"),
+    "no arbiter is as good": (TAKEOVER, "        if (arbiter)\n            pass(judge, \"%s is automatic\", key);", "        if (true)\n            pass(judge, \"%s is automatic\", key);"),
+    "unguarded beside an arbiter": (TAKEOVER, "        if (arbiter)\n            fail(judge, \"%s is unguarded", "        if (false)\n            fail(judge, \"%s is unguarded"),
+    "a restart at the wrong site": (TAKEOVER, "strcmp(view->own.site, view->primary_site) == 0 ? view->settings.within_site", "true ? view->settings.within_site"),
+    "priority 0 takes over": (TAKEOVER, "    if (judge->view->settings.priority == 0)\n", "    if (false)\n"),
+    "who is no voter takes over (I13)": (TAKEOVER, "    if (quorum_is_voter(judge->view->record, judge->view->own.name))", "    if (true)"),
+    "who received nothing takes over (I13)": (TAKEOVER, "    else if (view->streamed_ms + view->settings.fresh_ms < view->primary_ms)", "    else if (false)"),
+    "another history takes over (I13)": (TAKEOVER, "    case TAKEOVER_DIGEST_DIFFERENT:\n        fail(", "    case TAKEOVER_DIGEST_DIFFERENT:\n        pass("),
+    "an old comparison counts (I13)": (TAKEOVER, "    if (age_ms > view->settings.digest_ms)", "    if (false)"),
+    "connectors do not matter": (TAKEOVER, "    if (judge->view->connectors_ready)", "    if (true)"),
+    "no quorum is needed": (TAKEOVER, "    if (has_quorum(view)) {", "    if (true) {"),
+    "the dead primary makes the quorum": (TAKEOVER, "        bool asked =\n            !is_primary(view, &view->peers[i]) ||", "        bool asked = true ||"),
+    "two promote at once": (TAKEOVER, "peer->facts.state == NODE_CANDIDATE", "false"),
+    "a pause does not hold": (TAKEOVER, "    if (view->paused_until_ms <= view->now_ms)", "    if (true)"),
+    "no cool-down": (TAKEOVER, "view->recent_ago_ms[0] >= view->settings.cooldown_ms", "true"),
+    "once too often within the hour": (TAKEOVER, "    if (count < view->settings.per_hour_max) {", "    if (count <= view->settings.per_hour_max) {"),
+    "the worst goes first": (TAKEOVER, "return a.priority > b.priority;", "return a.priority < b.priority;"),
+    "who cannot is waited for": (TAKEOVER, "is_primary(view, peer) || !peer->able ||", "is_primary(view, peer) ||"),
+    "nobody waits for a better one": (TAKEOVER, "    uint64_t extra_ms = rank * later(", "    uint64_t extra_ms = 0 * later("),
+    "a failed rule is not heeded": (TAKEOVER, "            ret->decision = TAKEOVER_NEVER;\n", ""),
+    "loss is accepted unasked": (TAKEOVER, "    } else if (is_unguarded(view)) {\n", "    } else if (true) {\n"),
+}
+BUDGET_MUTANTS = {
+    "one lease too few": (BUDGET, "        add(path, BUDGET_ACT, input->lease.ttl_ms, \"lease.ttl_ms\",", "        add(path, BUDGET_ACT, 0, \"lease.ttl_ms\","),
+    "the order costs nothing": (BUDGET, "(input->member_count - 2) * step_ms", "0"),
+    "a slow look hides behind the lease": (BUDGET, "    else if (silent_ms + delay_ms > over_ms)", "    else if (false)"),
+    "what a person decides has a bound": (BUDGET, "    if (!ret->automatic)\n        return;\n", ""),
+    "rto_ms refuses nothing": (BUDGET, "budget->paths[which].until_ms[BUDGET_ACT] > budget->rto_ms", "false"),
+}
+SETTING_MUTANTS = {
+    "one renewal is enough": (BOUNDS, "(ttl_ms - lease_guard_ms(ttl_ms)) / 2", "(ttl_ms - lease_guard_ms(ttl_ms))"),
+}
+
+
+def command(*parts):
+    subprocess.run([COMPILER, *(str(part) for part in parts)], check=True)
+
+
+def compile_one(source, target):
+    """A broken source finds its headers in ROOT: they are not what is broken."""
+    command(*FLAGS, f'-DSOURCE_DIR="{ROOT}"', "-I", ROOT, "-I/usr/include/json-c", "-c", source, "-o", target)
+
+
+def build(folder, names):
+    """Unbroken, once: each source and its object."""
+    objects = {str(name): folder / (str(name).replace("/", "_") + ".o") for name in names}
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(lambda name: compile_one(ROOT / name, objects[name]), objects))
+    return objects
+
+
+def said(run):
+    line = re.search(r"seed.*|case .*|assert.*|.*[a-z]: error.*", run.stderr + run.stdout)
+    return line.group(0)[:100] if line else f"ends with {run.returncode}"
+
+
+def caught_by(objects, folder, change, tests, seeds):
+    """The first test that fails, and why; None: each of them passes."""
+    name, old, new = change
+    text = (ROOT / name).read_text()
+    if text.count(old) != 1:
+        return f"DOES NOT APPLY: {name} has this {text.count(old)} times: {old!r}"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text(text.replace(old, new))
+    compile_one(folder / name, folder / "broken.o")
+    for test in tests:
+        parts = [folder / "broken.o" if source == name else path for source, path in objects.items()
+                 if not source.startswith("tests/") or source == f"tests/unit/{test}.c"]
+        command(*parts, *LIBRARIES, "-o", folder / test)
+        run = subprocess.run([folder / test, *(["1", seeds] if test == BY_CHANCE else [])], capture_output=True, text=True,
+                             errors="replace")
+        if run.returncode != 0:
+            return f"{test}: {said(run)}"
+    return None
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--seeds", default="30000")
+    arguments.add_argument("names", nargs="*")
+    arguments = arguments.parse_args()
+    seeds = QUICK_SEEDS if arguments.quick else arguments.seeds
+    groups = [(TWO_ACT, ["test_lease", BY_CHANCE] if arguments.quick else [BY_CHANCE]),
+              (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
+              (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"])]
+    rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
+            if not arguments.names or any(wanted in name for wanted in arguments.names)]
+    with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:
+        folder = pathlib.Path(name)
+        tests = sorted({test for _, _, tests in rows for test in tests})
+        sources = [path.relative_to(ROOT) for path in (*ROOT.glob("controller/base/*.c"), *ROOT.glob("sites/*.c"))]
+        objects = build(folder, [*map(str, sources), *(f"tests/unit/{test}.c" for test in tests)])
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(lambda number: caught_by(objects, folder / str(number), *rows[number][1:], seeds),
+                                  range(len(rows))))
+    for (mutant, _, _), caught in zip(rows, found):
+        print(f"{mutant:46} {caught or 'NOTHING CAUGHT IT'}")
+    failed = sum(caught is None or caught.startswith("DOES NOT") for caught in found)
+    print(f"{len(rows)} mutants, {failed} not caught")
+    return 1 if failed or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
