@@ -268,6 +268,8 @@ void driver_promo_finished(struct driver *driver);
 
 /* ---- driver_sync.c ---- */
 
+/* The members' roles in our database, when they are not those of before. */
+void driver_sync_roles(struct driver *driver);
 void driver_upkeep(struct driver *driver);
 /* The record, a setting of durability or the members have changed: look at once. */
 void driver_sync_changed(struct driver *driver);

@@ -256,7 +256,9 @@ serve_attach(struct serve *serve)
         serve_fault(serve, ERR_CONFLICT, "not_primary", driver->node.reason);
         return;
     }
-    (void)pq_query(driver->core->attach, sql_slots, 0, NULL, on_slots_seen, serve);
+    /* It has perhaps just joined: on this connection its role is made before the slots are seen. */
+    driver_sync_roles(driver);
+    (void)pq_query(driver->core->ctl, sql_slots, 0, NULL, on_slots_seen, serve);
 }
 
 /* ------------------------------------------------------------------ prepare: a standing way back

@@ -53,8 +53,8 @@ on_roles_synced(void *data, const PGresult *result, const struct err *err, bool 
         driver->roles_count = 0; /* again at the next upkeep */
 }
 
-static void
-sync_roles(struct driver *driver)
+void
+driver_sync_roles(struct driver *driver)
 {
     CLEANUP(buf_done) struct buf names = { 0 };
     const struct home *home = driver->core->home;
@@ -488,7 +488,7 @@ driver_upkeep(struct driver *driver)
         return;
     driver->upkeep_count++;
     driver_refresh_limits(driver);
-    sync_roles(driver);
+    driver_sync_roles(driver);
     compare_digests(driver);
     (void)pq_query(driver->core->ctl, sql_position, 0, NULL, on_own_row, driver);
     if (driver->upkeep_count % SYNC_SETASIDE_EVERY == 1)

@@ -338,8 +338,10 @@ class Cluster:
     def three(self):
         """The usual cluster: two nodes in the east, one in the west."""
         self.init("east-1", "east")
-        self.join("east-2", "east")
-        self.join("west-1", "west")
+        for name, site in (("east-2", "east"), ("west-1", "west")):
+            tries = self.join(name, site).log.read_text().count(" node.attach ")
+            if tries:
+                raise Failed("%s: the first attach failed: the primary was not ready for it" % name)
         self.settled()
         return self
 
