@@ -60,12 +60,17 @@ set_alarm(struct driver *driver, ev_timer *timer, uint64_t at_ms)
 
 /* ------------------------------------------------------------------ effects of the node */
 
+static void start_attach(struct driver *driver);
+
 static void
 on_fenced(void *data, const PGresult *result, const struct err *err, bool warned)
 {
     struct driver *driver = data;
     enum node_state state = driver->node.state;
     (void)result, (void)warned;
+    driver->fences--;
+    if (driver->fences == 0 && driver->attach_waits && driver->running)
+        start_attach(driver);
     if (err != NULL)
         log_warn("node.fence", "reason=\"%s\"", err->text);
     else if (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY)
@@ -75,6 +80,7 @@ on_fenced(void *data, const PGresult *result, const struct err *err, bool warned
 void
 driver_fence_database(struct driver *driver)
 {
+    driver->fences++;
     (void)pq_query(driver->core->ctl, sql_fence, 0, NULL, on_fenced, driver);
 }
 
@@ -167,9 +173,30 @@ on_attached(void *data, const struct position *position, uint64_t setaside, cons
 }
 
 static void
-do_attach(struct driver *driver, const struct node_effect *effect)
+start_attach(struct driver *driver)
 {
     char *paths[3];
+    char login[CERT_NAME_SIZE];
+    const struct home *home = driver->core->home;
+    driver->attach_waits = false;
+    if (driver->node.state != NODE_REJOINING)
+        return;
+    home_database_tls(home, paths);
+    struct repl_attach_tls tls = { .ca = paths[0],
+                                   .certificate = paths[1],
+                                   .key = paths[2],
+                                   .login = cert_login(home->node, home->generation, login) };
+    driver->attach = repl_attach_start(&driver->port, home->node, driver->node.following,
+                                       &driver->node.following_epoch, &tls, on_attached, driver);
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
+        free(paths[i]);
+}
+
+/* A fence that is under way ends whoever has the lock of our row or waits for it (local.seize()),
+ * and would end what is set aside and pulled as well. */
+static void
+do_attach(struct driver *driver, const struct node_effect *effect)
+{
     repl_attach_cancel(take_ptr(&driver->attach));
     /* what is held here belongs to the new primary: it goes back to who asked, and on from there */
     if (writer_mode(driver->core->writer) != WRITER_CLOSED) {
@@ -178,17 +205,9 @@ do_attach(struct driver *driver, const struct node_effect *effect)
                                   (unsigned long long)effect->epoch.number);
         writer_close(driver->core->writer, reason);
     }
-    home_database_tls(driver->core->home, paths);
-    char login[CERT_NAME_SIZE];
-    const struct home *home = driver->core->home;
-    struct repl_attach_tls tls = { .ca = paths[0],
-                                   .certificate = paths[1],
-                                   .key = paths[2],
-                                   .login = cert_login(home->node, home->generation, login) };
-    driver->attach = repl_attach_start(&driver->port, home->node, effect->node, &effect->epoch,
-                                       &tls, on_attached, driver);
-    for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
-        free(paths[i]);
+    driver->attach_waits = true;
+    if (driver->fences == 0)
+        start_attach(driver);
 }
 
 void

@@ -115,6 +115,8 @@ struct driver {
 
     struct repl_port port;
     struct repl_attach *attach;  /* REJOINING */
+    bool attach_waits;           /* to begin, until no fence is under way */
+    unsigned fences;             /* of our database, under way */
     struct repl_attach *prepare; /* the standing subscription of a switchover being made */
     struct serve *preparing;     /* whose request waits for it */
     struct repl_attach *pull;    /* a promotion catches up */

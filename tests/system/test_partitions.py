@@ -116,6 +116,7 @@ def test_a_primary_that_is_cut_off_acknowledges_nothing_and_comes_back(apart):
     """The others get a new primary meanwhile. What the old one wrote alone is set aside, by itself."""
     old = apart.primary()
     new, third = others(apart, old)
+    began = len(old.log.read_text())
     with Writers(apart, [old], "app/cut") as here, Writers(apart, [new, third], "app/rest") as there:
         flows(here)
         flows(there)
@@ -131,6 +132,8 @@ def test_a_primary_that_is_cut_off_acknowledges_nothing_and_comes_back(apart):
             assert old.put("app/alone", "mine again").status != 200
             assert here.count() == count, "acknowledged while cut off from all"
         until("it follows", lambda: old.state() == "STANDBY", 60)
+        # its own fence ends who holds its row, and must not meet what it pulls
+        assert "canceling statement" not in old.log.read_text()[began:]
         nothing_is_lost(apart, here, there)
     assert apart.primary() is new and third.state() == "STANDBY"
     assert [node.get("app/alone") for node in apart.nodes.values()] == ["ours"] * 3
