@@ -266,6 +266,10 @@ on_order(struct promo *promo, struct step_context *context)
     for (size_t i = 0; i < promo->member_count; i++) {
         if (promo->members[i].self)
             continue;
+        if (promo->order.takeover && strcmp(promo->members[i].name, promo->order.gone) == 0) {
+            promo->members[i].lost = true;
+            continue;
+        }
         promo->members[i].asked = true;
         (void)emit(context, PROMO_DO_ASK, promo->members[i].name);
     }

@@ -140,10 +140,12 @@ struct promo_order {
     enum promo_mode mode; /* FAILOVER and SWITCHOVER are told apart here by who answers */
     bool dry_run;         /* end after the checks */
     bool accept_data_loss;
-    bool takeover;         /* Baton's own: nothing to do when a primary answers */
-    unsigned overrides;    /* bit 1u << enum promo_check */
-    bool history_differs;  /* the primary's head hash is not in our log (I13) */
-    bool connectors_ready; /* the latent servers of this node answer */
+    bool takeover;             /* Baton's own: nothing to do when a primary answers */
+    char gone[NODE_NAME_SIZE]; /* takeover: who was found not to answer, and is not asked again what
+                                  it is; for its promise it is. "": nobody */
+    unsigned overrides;        /* bit 1u << enum promo_check */
+    bool history_differs;      /* the primary's head hash is not in our log (I13) */
+    bool connectors_ready;     /* the latent servers of this node answer */
     char connectors_text[PROMO_TEXT_SIZE];
     char time[QUORUM_TIME_SIZE]; /* of the order, for the record */
 };

@@ -374,6 +374,10 @@ begin(struct driver *driver)
                                  .takeover = true,
                                  .accept_data_loss = driver->takeover.accept_data_loss };
     order.connectors_ready = acting_ready(driver->core->acting, order.connectors_text);
+    const struct driver_peer *primary = driver_peer(driver, driver->primary);
+    if (primary != NULL && (primary->https.kind == TAKEOVER_PATH_SILENT ||
+                            primary->https.kind == TAKEOVER_PATH_REFUSED))
+        memcpy(order.gone, driver->primary, sizeof order.gone);
     driver->takeover_ms = clock_now_ms() + TAKEOVER_AGAIN_MS;
     driver_new_id(driver);
     log_info("takeover.start", "from=%s reason=\"%s\"", driver->primary,

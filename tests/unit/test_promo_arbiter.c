@@ -183,6 +183,38 @@ test_a_strict_primary_never_goes_on_alone(void **state)
     assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_OK);
 }
 
+/* A host that is silent would be waited for, for as long as a call may take. */
+static void
+test_a_takeover_does_not_wait_for_who_is_gone(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct quorum_record record = { .now = set_of(1, "abc"), .noted = 4 };
+    struct promo_order order = order_of(0, false);
+    struct node_facts facts = facts_of("c", NODE_STANDBY);
+    bool captures = false;
+    order.takeover = true;
+    assert_true(str_copy(order.gone, sizeof order.gone, "a"));
+    begin(&bench, &record, &order);
+    assert_string_equal(effect_of(&bench, PROMO_DO_ASK)->node, "c");
+    step(&bench,
+         (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &facts });
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    for (size_t i = 0; i < bench.effects.count; i++)
+        captures = captures || (bench.effects.list[i].kind == PROMO_DO_CAPTURE &&
+                                strcmp(bench.effects.list[i].node, "a") == 0);
+    assert_true(captures); /* its promise would be a proof */
+    captured(&bench, "b", &record);
+    captured(&bench, "c", NULL);
+    assert_int_equal(bench.promo.state, PROMO_STATE_ARMING); /* and it is not waited for */
+
+    order.takeover = false; /* a person's order trusts nobody's eyes */
+    begin(&bench, &record, &order);
+    step(&bench,
+         (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &facts });
+    assert_int_equal(bench.promo.state, PROMO_STATE_ASKING);
+}
+
 static void
 test_the_arbiter_is_asked_and_promises(void **state)
 {
@@ -565,6 +597,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_strict_primary_never_goes_on_alone),
+        cmocka_unit_test(test_a_takeover_does_not_wait_for_who_is_gone),
         cmocka_unit_test(test_the_arbiter_is_asked_and_promises),
         cmocka_unit_test(test_a_note_that_excludes_us_stops),
         cmocka_unit_test(test_a_note_of_before_stops_nobody),
