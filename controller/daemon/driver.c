@@ -91,6 +91,7 @@ run_node(struct driver *driver, struct driver_queued *queued)
                  node_state_name(driver->node.state), driver->node.reason);
         driver_touch(driver);
     }
+    driver_takeover_state(driver, queued->node.kind);
     for (size_t i = 0; i < effects.count; i++)
         driver_do_node(driver, &effects.list[i]);
     /* promised to another, or following one: there is nothing to hold, or to ask for, any more */

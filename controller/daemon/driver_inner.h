@@ -154,9 +154,10 @@ struct driver {
     uint64_t claims_ms;            /* since when we are primary; 0: not */
     struct takeover_path postgres; /* of the primary's database, as we see it */
     struct knock *knocks[2];       /* at its HTTPS and at its database; NULL: none under way */
-    bool suspects;                 /* the primary does not answer: everybody is asked often */
-    uint64_t suspects_ms;          /* since when */
-    uint64_t takeover_ms;          /* not before; 0: at any time */
+    bool stood_by;        /* was a standby, with no primacy and no loss of the database since */
+    bool suspects;        /* the primary does not answer: everybody is asked often */
+    uint64_t suspects_ms; /* since when */
+    uint64_t takeover_ms; /* not before; 0: at any time */
     ev_timer suspicion;
 
     struct quorum_set names; /* synchronous_standby_names that was read back for this epoch */
@@ -351,6 +352,8 @@ void driver_takeover_heard(struct driver *driver, struct driver_peer *peer, cons
 void driver_takeover_suspect(struct driver *driver, const char *name);
 /* Decides anew, and begins when the decision is to begin. */
 void driver_takeover_look(struct driver *driver);
+/* The node's state, after an event of that kind. */
+void driver_takeover_state(struct driver *driver, enum node_event_kind after);
 /* "takeover" of the state that members tell each other; the caller's. */
 struct json_object *driver_takeover_json(struct driver *driver);
 /* Reads that of a peer; what is missing is not known. */

@@ -402,6 +402,26 @@ look_at(struct driver *driver, uint64_t until_ms)
 }
 
 void
+driver_takeover_state(struct driver *driver, enum node_event_kind after)
+{
+    if (driver->node.state == NODE_STANDBY)
+        driver->stood_by = true;
+    else if (is_primary_state(driver->node.state) || after == NODE_EV_LOST ||
+             after == NODE_EV_START)
+        driver->stood_by = false;
+}
+
+/* Who has promised to a candidate that did not open is no standby until somebody does: such a one
+ * may be the candidate itself, or the last one that is left. */
+static bool
+may_begin(const struct driver *driver)
+{
+    return !promo_is_running(&driver->promo) &&
+           (driver->node.state == NODE_STANDBY ||
+            (driver->node.state == NODE_FENCED && driver->stood_by));
+}
+
+void
 driver_takeover_look(struct driver *driver)
 {
     struct takeover_peer peers[NODE_MEMBERS_MAX];
@@ -438,7 +458,7 @@ driver_takeover_look(struct driver *driver)
     view_pause(driver, &view);
     view_recent(driver, &view);
     takeover_decide(&view, &driver->takeover);
-    if (promo_is_running(&driver->promo) || driver->node.state != NODE_STANDBY)
+    if (!may_begin(driver))
         return;
     if (driver->takeover.decision == TAKEOVER_START && view.now_ms >= driver->takeover_ms)
         begin(driver);

@@ -266,6 +266,32 @@ def test_it_takes_over_when_everything_of_the_primary_is_killed(world):
     assert world.nobody_acted_twice()
 
 
+def test_one_that_failed_is_tried_again(world):
+    """Its promises bind the members to it, and nobody follows anybody until it, or another, succeeds."""
+    cluster = world.cluster
+    west, old = cluster.west_1, cluster.primary()
+    new = cluster.east_1 if old is cluster.east_2 else cluster.east_2
+    until("its neighbour is ready", lambda: ready(new))
+    with Writers(cluster, [new], "app/again") as writers:
+        until("writes flow", lambda: writers.count() > 10)
+        stopped = west.pids("database")
+        size = new.log.stat().st_size
+        west.signal("database", signal.SIGSTOP, stopped)  # the daemon answers, and cannot promise
+        old.kill()
+        until("it fails", lambda: b"promo.finished" in new.log.read_bytes()[size:] and
+              b"state=failed" in new.log.read_bytes()[size:], 60)
+        west.signal("database", signal.SIGCONT, stopped)
+        before = writers.count()
+        taken_over_by(world, new)
+        until("writes flow again", lambda: writers.count() > before + 10, 60)
+        old.start()
+        until("it follows", lambda: old.state() == "STANDBY", 60)
+    at_rest(world, old.name)
+    for node in cluster.nodes.values():
+        assert writers.lost(node) == []
+    assert world.nobody_acted_twice()
+
+
 def test_a_daemon_that_dies_comes_back_by_itself(world):
     """Its keeper starts it again, sooner than anybody may take over."""
     cluster = world.cluster
