@@ -269,6 +269,7 @@ on_post(void *data, const struct fetch_reply *reply, const struct err *err)
             err->code == ERR_UNAVAILABLE || err->code == ERR_THROTTLED || err->code == ERR_PROTOCOL;
         if (!not_done)
             cause.code = ERR_UNKNOWN_OUTCOME;
+        driver_doubts(post->intake->core->driver, post->primary);
         fail_post(post, &cause, not_done);
     }
     end_post(post);

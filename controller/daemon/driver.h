@@ -60,6 +60,8 @@ struct driver_primary {
     bool self;
 };
 struct driver_primary driver_primary(const struct driver *driver);
+/* A request to the member was broken off: whether it is still there is asked at once. */
+void driver_doubts(struct driver *driver, const char *node);
 /* members.mode: may one more node join? 'ret_lost': the member whose place it takes; "" for none.
  * Errors as of pair_admit(). */
 MUST_CHECK enum err_code driver_admit(const struct driver *driver, char ret_lost[NODE_NAME_SIZE],

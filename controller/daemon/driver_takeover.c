@@ -1,7 +1,7 @@
 /*
  * Taking over by itself: gathers what sites/takeover decides by, and begins the promotion when it
- * says so. A member that has no answer of the primary asks everybody ten times a second, and says
- * whom it misses, so that the others look at once.
+ * says so. A member that has no answer of the primary asks everybody ten times a second, and more
+ * often at first; and it says whom it misses, so that the others look at once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,9 @@
 #include "controller/daemon/driver_inner.h"
 #include "controller/loop/knock.h"
 
-#define TAKEOVER_LOOK_MS    100   /* between two looks while the primary is missing */
+#define TAKEOVER_FIRST_MS   20    /* between two looks when the primary begins to be missing */
+#define TAKEOVER_SOON_MS    500   /* so long; then */
+#define TAKEOVER_LOOK_MS    100   /* between two */
 #define TAKEOVER_HASTE_MS   60000 /* so long; then at the usual pace */
 #define TAKEOVER_AGAIN_MS   1000  /* after a takeover that failed */
 #define TAKEOVER_HTTPS_PORT 7443
@@ -72,7 +74,7 @@ set_pace(struct driver *driver, bool suspects)
     if (suspects) {
         log_info("takeover.suspects", "primary=%s", driver->primary);
         driver->counters.suspicions++;
-        ev_timer_set(&driver->suspicion, 0.0, TAKEOVER_LOOK_MS / 1000.0);
+        ev_timer_set(&driver->suspicion, 0.0, TAKEOVER_FIRST_MS / 1000.0);
         ev_timer_start(loop, &driver->suspicion);
     } else {
         ev_timer_stop(loop, &driver->suspicion);
@@ -184,15 +186,26 @@ driver_takeover_suspect(struct driver *driver, const char *name)
         driver_poll_peers(driver);
 }
 
+void
+driver_doubts(struct driver *driver, const char *node)
+{
+    driver_takeover_suspect(driver, node);
+}
+
 static void
 on_suspicion(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct driver *driver = timer->data;
-    (void)loop, (void)revents;
+    uint64_t for_ms = clock_now_ms() - driver->suspects_ms;
+    (void)revents;
     if (is_primary_state(driver->node.state))
         set_pace(driver, false);
-    else if (clock_now_ms() - driver->suspects_ms < TAKEOVER_HASTE_MS)
+    else if (for_ms < TAKEOVER_HASTE_MS)
         driver_poll_peers(driver);
+    if (driver->suspects && for_ms >= TAKEOVER_SOON_MS && timer->repeat > 0.0) {
+        timer->repeat = TAKEOVER_LOOK_MS / 1000.0;
+        ev_timer_again(loop, timer);
+    }
     driver_takeover_look(driver);
 }
 
@@ -391,14 +404,16 @@ begin(struct driver *driver)
 static void
 look_at(struct driver *driver, uint64_t until_ms)
 {
+    struct ev_loop *loop = driver->core->loop;
     uint64_t now_ms = clock_now_ms();
-    if (driver->suspects) /* ten times a second as it is */
+    double in_s = until_ms > now_ms ? (double)(until_ms - now_ms + 1) / 1000.0 : 0.001;
+    double repeat_s = driver->suspects ? driver->suspicion.repeat : 0.0;
+    ev_now_update(loop);
+    if (driver->suspects && in_s >= ev_timer_remaining(loop, &driver->suspicion))
         return;
-    ev_timer_stop(driver->core->loop, &driver->suspicion);
-    ev_now_update(driver->core->loop);
-    ev_timer_set(&driver->suspicion,
-                 until_ms > now_ms ? (double)(until_ms - now_ms + 1) / 1000.0 : 0.001, 0.0);
-    ev_timer_start(driver->core->loop, &driver->suspicion);
+    ev_timer_stop(loop, &driver->suspicion);
+    ev_timer_set(&driver->suspicion, in_s, repeat_s);
+    ev_timer_start(loop, &driver->suspicion);
 }
 
 void
