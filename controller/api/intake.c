@@ -296,24 +296,33 @@ give_up_post(struct post *post, const struct driver_primary *primary)
     end_post(post);
 }
 
+/* One at a time: who hears of it may change the list. */
+static struct post *
+find_late(struct intake *intake, const struct driver_primary *primary)
+{
+    uint64_t now_ms = clock_now_ms();
+    list_each (at, &intake->posts) {
+        struct post *post = CONTAINER_OF(at, struct post, node);
+        if (primary->name[0] == '\0' || is_for(post, primary))
+            post->moved_ms = 0;
+        else if (post->moved_ms == 0)
+            post->moved_ms = now_ms;
+        if (post->moved_ms != 0 &&
+            (now_ms - post->moved_ms >= INTAKE_MOVED_MS ||
+             driver_is_gone(intake->core->driver, post->primary, INTAKE_GONE_MS)))
+            return post;
+    }
+    return NULL;
+}
+
 static void
 on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct intake *intake = CONTAINER_OF(timer, struct intake, look);
     struct driver_primary primary = driver_primary(intake->core->driver);
-    uint64_t now_ms = clock_now_ms();
-    struct post *late = NULL;
+    struct post *late;
     (void)loop, (void)events;
-    list_each (at, &intake->posts) {
-        struct post *post = CONTAINER_OF(at, struct post, node);
-        if (primary.name[0] == '\0' || is_for(post, &primary))
-            post->moved_ms = 0;
-        else if (post->moved_ms == 0)
-            post->moved_ms = now_ms;
-        else if (now_ms - post->moved_ms >= INTAKE_MOVED_MS)
-            late = post;
-    }
-    if (late != NULL) /* the next one at the next look */
+    while ((late = find_late(intake, &primary)) != NULL)
         give_up_post(late, &primary);
 }
 

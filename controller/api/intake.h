@@ -28,8 +28,9 @@
 #define INTAKE_TICK_MS        5
 #define INTAKE_RETRY_MS       50 /* after a try that failed, unless the primary changes first */
 #define INTAKE_POST_MARGIN_MS 2000
-#define INTAKE_LOOK_MS        100  /* whether who was asked is still primary */
-#define INTAKE_MOVED_MS       1000 /* so long he may still answer when another is */
+#define INTAKE_LOOK_MS        50   /* whether who was asked is still primary */
+#define INTAKE_MOVED_MS       1000 /* so long he may still answer when another is, */
+#define INTAKE_GONE_MS        300  /* unless he has answered nothing for so long */
 
 struct core;
 struct fetch_client;

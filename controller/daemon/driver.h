@@ -60,6 +60,8 @@ struct driver_primary {
     bool self;
 };
 struct driver_primary driver_primary(const struct driver *driver);
+/* Whether the member has answered nothing here for so long: silent, or refused. */
+bool driver_is_gone(const struct driver *driver, const char *node, uint64_t for_ms);
 /* A request to the member was broken off: whether it is still there is asked at once. */
 void driver_doubts(struct driver *driver, const char *node);
 /* members.mode: may one more node join? 'ret_lost': the member whose place it takes; "" for none.

@@ -186,6 +186,18 @@ driver_takeover_suspect(struct driver *driver, const char *name)
         driver_poll_peers(driver);
 }
 
+bool
+driver_is_gone(const struct driver *driver, const char *node, uint64_t for_ms)
+{
+    for (size_t i = 0; i < driver->peer_count; i++) {
+        const struct takeover_path *path = &driver->peers[i].https;
+        if (strcmp(driver->peers[i].name, node) == 0)
+            return (path->kind == TAKEOVER_PATH_SILENT || path->kind == TAKEOVER_PATH_REFUSED) &&
+                   clock_now_ms() - path->since_ms >= for_ms;
+    }
+    return false;
+}
+
 void
 driver_doubts(struct driver *driver, const char *node)
 {
