@@ -144,8 +144,8 @@ def come_back(node, primary, undo):
     heads = Sql(primary)
     client = Client(node, timeout=5)
     ask = client.bytes_of("GET", "/v1/status")
-    start = now_ms()
     undo()
+    start = now_ms()
 
     def has_returned():
         code, body = client.ask(ask)
