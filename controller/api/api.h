@@ -9,8 +9,9 @@
  *   A2  A secret (user/NAME, token/ID) leaves through no route.
  *   A3  Each request is answered exactly once; the database and peers may answer after the client
  *       has gone.
- *   A4  Who wrote through this node and then reads here sees the write (fresh.h). What watches the
- *       node itself never waits: health, status, metrics, the doctor, and the members.
+ *   A4  Who wrote through this node and then reads here sees the write (fresh.h), and so does who
+ *       reads at the primary, wherever it was written. What watches the node itself never waits:
+ *       health, status, metrics, the doctor, and the members.
  */
 #pragma once
 

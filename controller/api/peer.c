@@ -73,6 +73,7 @@ on_group(void *data, const struct writer_result *result, const struct err *err)
     struct json_object *answer = json_object_new_object();
     json_add_bool(answer, "ok", err == NULL);
     if (err == NULL) {
+        fresh_note(group->write->call->api->fresh, result); /* A4 */
         json_add_u64(answer, "epoch", result->epoch);
         json_add_string(answer, "holder", result->holder);
         json_add_u64(answer, "txn", result->first);

@@ -43,6 +43,14 @@ def test_a_node_shows_what_was_written_through_it(three):
     until("it is there", lambda: late.get("app/own") == "too late")
 
 
+def test_the_primary_shows_what_was_written_anywhere(three):
+    primary = three.primary()
+    others = [node for node in three.nodes.values() if node is not primary]
+    for number in range(40):
+        assert others[number % 2].put("app/anywhere", number).status == 200
+        assert primary.get("app/anywhere") == number
+
+
 def test_if_match_lets_one_of_two_writers_win(three):
     node = three.east_2
     first = node.put("app/match", 1, headers={"If-Match": '"0"'})
