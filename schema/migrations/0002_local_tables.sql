@@ -1,14 +1,19 @@
 -- What belongs to this node alone. Nothing of schema local is ever published.
 -- A pair (epoch, holder) is compared as a pair: number first, then the holder's bytes.
 
+-- Names are domains and no CHECK of the table: a CHECK is parsed and run by every statement that updates
+-- the row, and every write does; a domain only where a name is given.
+create domain local.node_name as text collate "C" check (value ~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$');
+create domain local.site_name as text collate "C" check (value ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$');
+
 -- One row, made by local.node_init(). Its row lock orders everything: a local write, an applied row,
 -- a freeze, a capture and an opening all take it first, so commit order is revision order, and what
 -- waited for the lock sees what the one before decided. Where the log ends is told by the log itself.
 create table local.node (
     one boolean primary key default true check (one),
     cluster_id uuid not null,
-    name text collate "C" not null check (name ~ '^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$'),
-    site text collate "C" not null check (site ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    name local.node_name not null,
+    site local.site_name not null,
     -- the right to write: all of it must hold, see local.writable()
     is_primary boolean not null default false,
     frozen boolean not null default false,
@@ -29,7 +34,8 @@ create table local.node (
     check (not frozen or is_primary)
 );
 
-create trigger node_identity before update on local.node for each row
+create trigger node_identity before update of cluster_id, name, promised, promised_holder, epoch, epoch_holder
+on local.node for each row
 when (new.cluster_id <> old.cluster_id or new.name <> old.name
     or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)
     or (new.epoch, new.epoch_holder) < (old.epoch, old.epoch_holder))
@@ -63,11 +69,26 @@ create table local.key_rule (
 );
 
 -- Where one rule decides for all keys that begin with 'lead', as for app/: most keys are of such a family.
-create view local.key_family as
-select r.lead, r.scope from local.key_rule r
-where r.pattern in (r.lead || '**', r.lead || '%') and not exists (select from local.key_rule o
-    where o.pattern <> r.pattern and (starts_with(o.lead, r.lead)
-        or starts_with(r.lead, o.lead) and o.pattern <> o.lead));
+-- Made from the rules whenever they change.
+create table local.key_family (
+    lead text collate "C" primary key,
+    scope text not null
+);
+
+create function local.key_families() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    delete from local.key_family;
+    insert into local.key_family
+    select r.lead, r.scope from local.key_rule r
+    where r.pattern in (r.lead || '**', r.lead || '%') and not exists (select from local.key_rule o
+        where o.pattern <> r.pattern and (starts_with(o.lead, r.lead)
+            or starts_with(r.lead, o.lead) and o.pattern <> o.lead));
+    return null;
+end
+$$;
+create trigger key_families after insert or update or delete on local.key_rule for each statement
+execute function local.key_families();
 
 create table local.setting (
     key text collate "C" primary key,

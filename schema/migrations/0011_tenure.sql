@@ -19,12 +19,16 @@ insert into local.tenure default values;
 
 -- A clock that was set back would make the lease longer: then there is none, until the next renewal.
 create function local.tenure_holds() returns boolean
-language sql stable as $$
-    select coalesce(pg_catalog.bool_and(t.until is null
-        or (pg_catalog.clock_timestamp() operator(pg_catalog.<) t.until
-            and pg_catalog.clock_timestamp() operator(pg_catalog.>)
-            (t.since operator(pg_catalog.-) interval '500 ms'))),
-        true) from local.tenure t
+language plpgsql stable as $$
+declare
+    ends timestamptz;
+    since timestamptz;
+begin
+    select t.until, t.since into ends, since from local.tenure t;
+    return ends is null or (pg_catalog.clock_timestamp() operator(pg_catalog.<) ends
+        and pg_catalog.clock_timestamp() operator(pg_catalog.>)
+        (since operator(pg_catalog.-) interval '500 ms'));
+end
 $$;
 
 create or replace function local.writable(n local.node) returns boolean
