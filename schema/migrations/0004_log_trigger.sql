@@ -163,7 +163,7 @@ $$;
 
 -- The lock is taken and the writer or sender is right: notes for local.config_make() where the config
 -- stands, and wakes the listeners, once for each transaction.
-create function local.log_begin(revision bigint) returns void
+create function local.log_begin(revision bigint) returns text
 language plpgsql as $$
 declare
     mark text;
@@ -171,25 +171,27 @@ begin
     if not local.log_begun() then
         mark := set_config('baton.log_config', pg_current_xact_id() || ' ' || revision, true);
         if current_setting('baton.catchup', true) is distinct from '1' then
-            perform pg_notify('baton_log', (revision + 1)::text);
+            mark := pg_notify('baton_log', (revision + 1)::text);
         end if;
     end if;
+    return null;
 end
 $$;
 
 -- Functions that others may call begin with this: whatever the caller left there is not from a row.
-create function local.log_forget() returns void
+create function local.log_forget() returns text
 language plpgsql as $$
 declare
     mark text;
 begin
     mark := set_config('baton.log_head', '', true);
     mark := set_config('baton.log_config', '', true);
+    return null;
 end
 $$;
 
 -- What a row that others wrote must fulfil as the first of its transaction or epoch; raises. 'n' is locked.
-create function local.check_sender(n local.node, head local.log_point, new_row shared.log) returns void
+create function local.check_sender(n local.node, head local.log_point, new_row shared.log) returns text
 language plpgsql as $$
 begin
     if n.is_primary then
@@ -206,6 +208,7 @@ begin
         perform local.fail('BT002', 'stale_epoch', format('revision %s has epoch %s/%s, the row before %s/%s',
             new_row.revision, new_row.epoch, new_row.holder, head.epoch, head.holder), 'detach from this sender');
     end if;
+    return null;
 end
 $$;
 
@@ -246,9 +249,11 @@ declare
     n local.node;
     head local.log_point;
     starts boolean; -- does an epoch start with this row?
+    mark text;
 begin
-    if replicated then
-        -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often.
+    if replicated and current_setting('baton.log_last', true) is distinct from (new_row.revision - 1)::text then
+        -- The usual duplicate costs no lock: with subscriptions in all directions each row comes often. A
+        -- session that brought the row before will mostly be the first to bring this one, too.
         select l.revision into head.revision from shared.log l order by l.revision desc limit 1;
         if new_row.revision <= head.revision then
             select * into n from local.node;
@@ -277,7 +282,8 @@ begin
         perform local.log_duplicate(n, new_row.revision, new_row.epoch, new_row.holder, new_row.hash);
         return null;
     else
-        perform local.check_sender(n, head, new_row);
+        mark := local.check_sender(n, head, new_row);
+        mark := set_config('baton.log_last', new_row.revision::text, false);
         starts := (new_row.epoch, new_row.holder) > (head.epoch, head.holder);
         head.epoch := new_row.epoch;
         head.holder := new_row.holder;
@@ -286,7 +292,7 @@ begin
         perform local.fail('BT001', 'gap', format('gap: have revision %s, got %s', head.revision, new_row.revision),
             'pull the rows between');
     end if;
-    perform local.log_begin(head.revision);
+    mark := local.log_begin(head.revision);
     if starts then
         insert into local.epoch_start (epoch, holder, revision) values (head.epoch, head.holder, head.revision + 1);
         -- A row of an epoch proves that it was granted: promise it, so that no lower one gets our vote.
@@ -362,22 +368,12 @@ $$;
 create trigger log_insert before insert on shared.log for each row execute function local.log_insert();
 alter table shared.log enable always trigger log_insert;
 
--- Brings shared.config to the head of the log: each key as its newest row has it. The gate tells where the
--- config stands; the row of local.node is locked, so nobody else moves it or the log. By the statement
--- and not by the row, which would cost twice as much: after a statement, where there are statements; an
--- apply worker has none, so it does it when its transaction ends.
-create function local.config_make() returns trigger
+-- Brings shared.config to the head of the log, from where it stands: each key as its newest row has it.
+-- The settings are for plans by the index, however small the log was when they were made; they cost as
+-- much as one row does, which needs none of them.
+create function local.config_bring(have bigint, gone boolean) returns text
 language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
-declare
-    xact constant text := pg_current_xact_id_if_assigned() || ' ';
-    head constant text := xact || split_part(current_setting('baton.log_head', true), ' ', 2);
-    mark text := current_setting('baton.log_config', true);
-    have bigint;
 begin
-    if starts_with(mark, xact) is not true or mark = head then
-        return null; -- nothing came into the log
-    end if;
-    have := substr(mark, length(xact) + 1);
     insert into shared.config as c (site, key, value, revision, epoch, author, at)
     select t.site, t.key, t.value, t.revision, t.epoch, t.author, t.at
     from (select distinct on (l.key, l.site) l.* from shared.log l where l.revision > have
@@ -385,10 +381,41 @@ begin
     where t.value is not null
     on conflict (key, site) do update set value = excluded.value, revision = excluded.revision,
         epoch = excluded.epoch, author = excluded.author, at = excluded.at;
-    if starts_with(current_setting('baton.log_gone', true), xact) then
+    if gone then
         delete from shared.config c using (select distinct on (l.key, l.site) l.key, l.site, l.value
             from shared.log l where l.revision > have order by l.key, l.site, l.revision desc) t
         where t.value is null and c.key = t.key and c.site = t.site;
+    end if;
+    return null;
+end
+$$;
+
+-- When the rows of a transaction are in. The gate tells where the config stands; the row of local.node is
+-- locked, so nobody else moves it or the log. By the statement and not by the row, which would cost
+-- twice as much: after a statement, where there are statements; an apply worker has none, so it does it
+-- when its transaction ends.
+create function local.config_make() returns trigger
+language plpgsql as $$
+declare
+    xact constant text := pg_current_xact_id_if_assigned() || ' ';
+    head constant text := xact || split_part(current_setting('baton.log_head', true), ' ', 2);
+    mark text := current_setting('baton.log_config', true);
+    have bigint;
+    gone boolean;
+begin
+    if starts_with(mark, xact) is not true or mark = head then
+        return null; -- nothing came into the log
+    end if;
+    have := substr(mark, length(xact) + 1);
+    gone := starts_with(current_setting('baton.log_gone', true), xact);
+    if head = xact || (have + 1) and gone is not true then
+        insert into shared.config as c (site, key, value, revision, epoch, author, at)
+        select l.site, l.key, l.value, l.revision, l.epoch, l.author, l.at
+        from shared.log l where l.revision > have order by l.revision limit 1
+        on conflict (key, site) do update set value = excluded.value, revision = excluded.revision,
+            epoch = excluded.epoch, author = excluded.author, at = excluded.at;
+    else
+        mark := local.config_bring(have, gone);
     end if;
     mark := set_config('baton.log_config', head, true);
     return null;

@@ -103,7 +103,7 @@ declare
     vals jsonb[] := '{}';
     items jsonb[] := '{}';
 begin
-    perform local.log_forget();
+    mark := local.log_forget();
     update local.node set changed_by = pg_current_xact_id() returning * into n; -- takes the lock
     if not local.writable(n) or n.name is null then
         perform local.fail_fenced(n);
@@ -113,7 +113,7 @@ begin
         head := row(n.log_base, n.log_base_epoch, n.log_base_holder, n.log_base_hash);
     end if;
     if (head.epoch, head.holder) = (n.epoch, n.epoch_holder) then -- else its first row must say so
-        perform local.log_begin(head.revision);
+        mark := local.log_begin(head.revision);
         mark := set_config('baton.log_head', local.log_mark(pg_current_xact_id()::text, head.revision, head.epoch,
             head.holder) || encode(head.hash, 'hex'), true);
     end if;

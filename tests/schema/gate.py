@@ -349,7 +349,7 @@ MUTANTS = {
     "promise may fall": (immutable, {
         "    or (new.promised, new.promised_holder) < (old.promised, old.promised_holder)\n": "\n"}),
     "left-over config believed": (forged_head, {"    mark := set_config('baton.log_config', '', true);\n": ""}),
-    "left-over head believed": (forged_head, {"perform local.log_forget();": ""}),
+    "left-over head believed": (forged_head, {"mark := local.log_forget();": "", "perform local.log_forget();": ""}),
     "further rows unchecked": (rows_of_one_transaction, {HASH: HASH.replace("elsif", "elsif head.revision is not null and")}),
     "no epoch row": (epoch_row_first, {FIRST_ROW: FIRST_ROW.replace("if", "if false and")}),
 }
