@@ -170,6 +170,14 @@ find_ahead(const struct node *node, uint64_t now_ms)
     return NULL;
 }
 
+/* Who does not count may have been captured all the same, with --accept-data-loss. The arbiter
+ * knows of that; without one only the members themselves do. */
+static bool
+must_hear_all(const struct node *node)
+{
+    return !node->leased && node->record.since[0] != '\0';
+}
+
 /* May we, who hold the newest epoch that anybody shows, go on under it? (I11) */
 static bool
 own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
@@ -186,6 +194,8 @@ own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
             return false;
         names[count++] = peer->name;
     }
+    if (must_hear_all(node) && count < node->peer_count)
+        return false;
     return quorum_confirmed(&node->record, node->self, names, count);
 }
 

@@ -175,6 +175,39 @@ confirmed_and_granted(struct bench *bench)
     node_note_lease(&bench->node, true, &bench->node.own.epoch);
 }
 
+/* Nobody but this node counts. */
+static void
+alone(struct bench *bench)
+{
+    quorum_remove(&bench->node.record.now, "a-1");
+    quorum_remove(&bench->node.record.now, "c-1");
+    bench->node.record.now.k = 0;
+    assert_true(str_copy(bench->node.record.since, sizeof bench->node.record.since, "2026"));
+}
+
+static void
+alone_and_granted(struct bench *bench)
+{
+    alone(bench);
+    node_note_lease(&bench->node, true, &bench->node.own.epoch);
+}
+
+static void
+alone_and_one_confirms(struct bench *bench)
+{
+    confirmed(bench);
+    alone(bench);
+}
+
+static void
+alone_and_all_confirm(struct bench *bench)
+{
+    struct node_facts facts = make_facts("a-1", NODE_FENCED, 0, 1, 1);
+    confirmed(bench);
+    hear(bench, &facts);
+    alone(bench);
+}
+
 static void
 confirmed_a_while_ago(struct bench *bench)
 {
@@ -383,6 +416,10 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_LAPSED, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_not_granted, NODE_FENCED, "WANT:1/b-1" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_and_granted, NODE_FENCED, "RESUME" },
+    { NODE_FENCED, NODE_EV_TICK, alone_and_granted, NODE_FENCED, "RESUME" },
+    { NODE_FENCED, NODE_EV_TICK, alone, NODE_FENCED, "" }, /* no arbiter any more */
+    { NODE_FENCED, NODE_EV_TICK, alone_and_one_confirms, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_TICK, alone_and_all_confirm, NODE_FENCED, "RESUME" },
 
     { NODE_REJOINING, NODE_EV_START, NULL, NODE_FENCED, "" },
     { NODE_REJOINING, NODE_EV_START, later_primary, NODE_REJOINING, "ATTACH:2/a-1" },
