@@ -139,13 +139,23 @@ $$;
 -- the role and the slot beside it.
 create function local.standbys()
 returns table (name text, role text, slot text, address inet, state text, sync_state text,
-    lag_bytes bigint, reply_age_ms bigint)
+    lag_bytes bigint, reply_age_ms bigint, flushed bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select r.application_name, r.usename::text, s.slot_name::text, r.client_addr, r.state, r.sync_state,
         pg_wal_lsn_diff(pg_current_wal_lsn(), r.flush_lsn)::bigint,
-        (extract(epoch from clock_timestamp() - r.reply_time) * 1000)::bigint
+        (extract(epoch from clock_timestamp() - r.reply_time) * 1000)::bigint,
+        pg_wal_lsn_diff(r.flush_lsn, '0/0')::bigint
     from pg_stat_replication r left join pg_replication_slots s on s.active_pid = r.pid
     order by r.application_name, r.pid
+$$;
+
+-- How long the COMMIT that waits longest for standbys has been under way, 0 for none, and how far our own
+-- log is flushed: whoever has that much acknowledges what was committed before this was asked.
+create function local.commit_waits(out waited_ms bigint, out flushed bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select coalesce(max(greatest(ceil(extract(epoch from clock_timestamp() - a.state_change) * 1000), 1)), 0)::bigint,
+        pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint
+    from pg_stat_activity a where a.wait_event = 'SyncRep' and a.datname = current_database()
 $$;
 
 -- One login role for each member and none else. 'west-1.2' is the second node of that name: the role of
@@ -209,4 +219,4 @@ $$;
 
 grant execute on function local.slot_make(text), local.slot_drop(text), local.slots(),
     local.sub_attach(text, text, text, boolean), local.sub_detach(text), local.subs(), local.standbys(),
-    local.peer_role_sync(text[]), local.tls_install(text, text, text) to baton;
+    local.commit_waits(), local.peer_role_sync(text[]), local.tls_install(text, text, text) to baton;

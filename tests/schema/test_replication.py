@@ -478,6 +478,27 @@ def test_standbys_tell_role_and_slot_beside_the_name(three):
     first.set("app/x", 1)
     second.wait_applied(2)
     wait_until("no lag", lambda: first.run("standbys")[0]["lag_bytes"] == 0)
+    (now,) = first.run("commit_waits")
+    assert now["waited_ms"] == 0
+    wait_until("it has all of that", lambda: first.run("standbys")[0]["flushed"] >= now["flushed"])
+
+
+def test_a_commit_that_waits_is_seen(three, trio):
+    """Also when it is a person's, and for as long as it waits."""
+    first, second, _ = three
+    first.open(1)
+    second.attach(first)
+    trio[0].sync([second.name])
+    second.own('alter subscription "%s" disable' % sub_name(first))
+    wait_until("nobody receives", lambda: first.run("standbys") == [])
+    with Writers(1, lambda: first) as writers:
+        wait_until("it waits", lambda: first.run("commit_waits")[0]["waited_ms"] > 100)
+        early = first.run("commit_waits")[0]["waited_ms"]
+        wait_until("longer", lambda: first.run("commit_waits")[0]["waited_ms"] > early + 100)
+        enable(second, first)
+        writers.more(1)
+        writers.ended.set()
+    wait_until("no more", lambda: first.run("commit_waits")[0]["waited_ms"] == 0)
 
 
 def test_config_has_the_newest_row_of_each_key(three):
