@@ -591,8 +591,8 @@ test_a_note_without_sense_excludes_everybody(void **state)
         "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3\",\"revision\":1}",
         "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\"}",
         "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\",\"revision\":1,\"since\":5}",
-        "{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\",\"revision\":1,\"since\":"
-        "\"a time that is longer than any that we write\"}",
+        ("{\"k\":0,\"voters\":[\"a\"],\"epoch\":\"3/a\",\"revision\":1,\"since\":"
+         "\"a time that is longer than any that we write\"}"),
     };
     (void)state;
     struct quorum_record record = { .now = make_set(0, 1), .noted = 1 };
