@@ -317,9 +317,7 @@ choice_faults(const struct setting_row *row, struct json_object *value, struct f
         return;
     }
     const char *word = json_object_get_string(value);
-    if (row->id == SETTING_DURABILITY && strcmp(word, "available") == 0)
-        fault_add(faults, "", "'available' is not in this version; choose one of %s", row->choices);
-    else if (!shape_is_choice(row->choices, word))
+    if (!shape_is_choice(row->choices, word))
         fault_add(faults, "", "'%s' is not one of %s", fault_clip(clip, word), row->choices);
 }
 
@@ -497,21 +495,24 @@ setting_use_alternate(const char *connector, const struct setting_source *source
 #define STRICT_STANDBY_COUNT_MIN 2
 
 struct setting_durability
-setting_durability_effective(const char *chosen, unsigned k, unsigned standby_count)
+setting_durability_effective(const char *chosen, unsigned k, unsigned standby_count,
+                             bool has_arbiter)
 {
     struct setting_durability durability = { .derived = chosen == NULL };
     if (chosen == NULL)
         durability.strict = standby_count >= STRICT_STANDBY_COUNT_MIN;
     else
-        durability.strict = strcmp(chosen, "strict") == 0;
+        durability.strict = strcmp(chosen, "async") != 0;
+    durability.available =
+        chosen == NULL ? durability.strict && has_arbiter : strcmp(chosen, "available") == 0;
     durability.k = durability.strict ? k : 0;
     return durability;
 }
 
 struct setting_durability
-setting_durability(const struct setting_source *source, unsigned standby_count)
+setting_durability(const struct setting_source *source, unsigned standby_count, bool has_arbiter)
 {
     return setting_durability_effective(setting_text(SETTING_DURABILITY, source),
                                         (unsigned)setting_u64(SETTING_SYNC_K, source),
-                                        standby_count);
+                                        standby_count, has_arbiter);
 }

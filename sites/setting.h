@@ -32,9 +32,11 @@
  */
 /*    id, name, type, unit, min, max, default, scope, reload, text */
 #define SETTING_TABLE(X)                                                                           \
-    X(DURABILITY, "durability", CHOICE, "strict|async", 0, 0, NULL, CLUSTER, LIVE,                 \
-      "strict: a write is acknowledged when sync.k members have it; async: when the primary has "  \
-      "it. Not set: strict from two standbys on, async below")                                     \
+    X(DURABILITY, "durability", CHOICE, "strict|available|async", 0, 0, NULL, CLUSTER, LIVE,       \
+      "strict: a write is acknowledged when sync.k members have it; available: the same, but "     \
+      "after sync.wait_ms the arbiter is told, and writes go on with fewer; async: when the "      \
+      "primary has it. Not set: from two standbys on available with an arbiter and strict "        \
+      "without, async below")                                                                      \
     X(SYNC_K, "sync.k", INTEGER, "members", 1, 8, "1", CLUSTER, LIVE,                              \
       "how many members beside the primary must have a write when durability is strict")           \
     X(SYNC_COMMIT_WAIT_MS, "sync.commit_wait_ms", INTEGER, "ms", 100, 600000, "10000", CLUSTER,    \
@@ -295,13 +297,15 @@ void setting_bound_faults(const struct setting_source *source, struct fault_list
 /* ---- durability ---- */
 
 struct setting_durability {
-    bool strict;
-    unsigned k;   /* acknowledgements that a write waits for; 0 when not strict */
-    bool derived; /* not set by anybody */
+    bool strict;    /* acknowledgements are waited for */
+    bool available; /* until sync.wait_ms, where the arbiter can be told; never without strict */
+    unsigned k;     /* acknowledgements that a write waits for; 0 when not strict */
+    bool derived;   /* not set by anybody */
 };
 
-/* 'chosen' is "strict", "async", or NULL for not set: strict from two standbys on. */
+/* 'chosen' is "strict", "available", "async", or NULL for not set: from two standbys on strict, or
+ * available where there is an arbiter. */
 struct setting_durability setting_durability_effective(const char *chosen, unsigned k,
-                                                       unsigned standby_count);
+                                                       unsigned standby_count, bool has_arbiter);
 struct setting_durability setting_durability(const struct setting_source *source,
-                                             unsigned standby_count);
+                                             unsigned standby_count, bool has_arbiter);

@@ -287,6 +287,11 @@ judge_sync(struct judge *judge)
 {
     if (quorum_is_voter(judge->view->record, judge->view->own.name))
         pass(judge, "this node is in the recorded sync set");
+    else if (judge->view->record->since[0] != '\0')
+        fail(judge,
+             "the primary goes on without this node since %s: what was acknowledged is not "
+             "here",
+             judge->view->record->since);
     else
         fail(judge, "this node is not in the recorded sync set: what was acknowledged may not be "
                     "here");

@@ -111,7 +111,7 @@ struct takeover_view {
 
     const struct takeover_peer *peers; /* borrowed; all other members; the primary is passed over */
     size_t peer_count;
-    const struct quorum_record *record; /* borrowed */
+    const struct quorum_record *record; /* borrowed; in force, with what the arbiter was told */
     const struct lease *lease;          /* borrowed */
     bool connectors_ready;
     const char *connectors_text; /* borrowed */

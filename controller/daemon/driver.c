@@ -77,7 +77,7 @@ run_node(struct driver *driver, struct driver_queued *queued)
     struct err err;
     enum node_state before = driver->node.state;
     struct quorum_record record;
-    driver_record(driver, &record);
+    driver_record_in_force(driver, &record);
     queued->node.record = &record;
     queued->node.now_ms = clock_now_ms();
     if (node_step(&driver->node, &queued->node, &effects, &err) != ERR_NONE) {
@@ -272,6 +272,15 @@ driver_record(const struct driver *driver, struct quorum_record *ret)
         (void)!quorum_add(&ret->now, driver->peers[i].name, NULL);
 }
 
+void
+driver_record_in_force(const struct driver *driver, struct quorum_record *ret)
+{
+    const struct node_facts *own = &driver->node.own;
+    struct quorum_record log;
+    driver_record(driver, &log);
+    *ret = quorum_in_force(&log, driver_note(driver), epoch_max(&own->epoch, &own->applied.epoch));
+}
+
 static void
 on_start_position(void *data, const PGresult *result, const struct err *err, bool warned)
 {
@@ -368,8 +377,8 @@ on_row(struct tail_listener *listener, const struct tail_row *row)
     if (str_starts(row->key, "node/"))
         driver_read_members(driver);
     if (strcmp(row->key, "sync/set") == 0 || strcmp(row->key, "durability") == 0 ||
-        strcmp(row->key, "sync.k") == 0)
-        driver_sync_changed(driver);
+        str_starts(row->key, "sync."))
+        driver_set_changed(driver);
     if (strcmp(row->key, "arbiter") == 0 || str_starts(row->key, "lease."))
         driver_lease_configure(driver);
 }
@@ -570,6 +579,7 @@ driver_start(struct driver *driver)
 {
     driver->running = true;
     driver_lease_start(driver);
+    driver_set_start(driver);
     driver_takeover_start(driver);
     tail_listen(driver->core->tail, &driver->tail);
     driver_read_members(driver);
@@ -618,6 +628,7 @@ driver_stop(struct driver *driver)
     driver_serve_stop(driver);
     stop_tasks(driver);
     driver_lease_stop(driver);
+    driver_set_stop(driver);
     driver_takeover_stop(driver);
     tail_unlisten(&driver->tail);
     ev_timer_stop(driver->core->loop, &driver->poll);

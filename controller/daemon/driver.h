@@ -131,8 +131,9 @@ struct driver_counters {
     uint64_t arbiter_replies[LEASE_OP_COUNT][LEASE_RESULT_COUNT];
     uint64_t arbiter_us; /* that they took together */
     uint64_t leases_lost;
-    uint64_t suspicions; /* times that the primary had no answer */
-    uint64_t takeovers;  /* begun here */
+    uint64_t suspicions;   /* times that the primary had no answer */
+    uint64_t takeovers;    /* begun here */
+    uint64_t degradations; /* times that the arbiter was told that fewer acknowledgements count */
 };
 const struct driver_counters *driver_counters(const struct driver *driver);
 

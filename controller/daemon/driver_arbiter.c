@@ -166,6 +166,11 @@ start_change(struct change *change, struct json_object *value, bool adopt, struc
     struct arbiter_config config = { 0 };
     if (driver->changes_arbiter)
         return err_set(err, ERR_CONFLICT, "arbiter_changes", "the arbiter is being changed");
+    if (driver_set_is_telling(driver)) {
+        (void)err_set(err, ERR_CONFLICT, "arbiter_changes",
+                      "the arbiter is just being told that fewer acknowledgements count");
+        return err_mend(err, "try again in a moment");
+    }
     enum err_code code = arbiter_config_read(value, &config, err);
     if (code != ERR_NONE)
         return code;
@@ -181,7 +186,11 @@ start_change(struct change *change, struct json_object *value, bool adopt, struc
         return ERR_NONE;
     }
     const struct setting_source *source = cache_settings(driver->core->cache);
+    struct quorum_note note = driver_set_note(driver);
+    CLEANUP(freep) char *text = quorum_note_text(&note);
     struct arbiter_ask ask = { .op = ARBITER_OP_CREATE,
+                               .number = note.number,
+                               .note = text,
                                .epoch = driver->node.own.epoch,
                                .lease_ms = (uint32_t)setting_u64(SETTING_LEASE_TTL_MS, source),
                                .deadline_ms = CHANGE_CREATE_MS,

@@ -7,7 +7,8 @@
  *   driver_serve.c     answers the other members
  *   driver_order.c     orders of people, and the record of a promotion
  *   driver_note.c      what the arbiter is told and asked beside the lease
- *   driver_sync.c      the sync set, member roles, idle slots, pruning
+ *   driver_set.c       the sync set: who acknowledges, and what follows when too few do
+ *   driver_sync.c      once a second: member roles, idle slots, digests, pruning
  *   driver_lease.c     carries out effects of lease
  *   driver_bar.c       names to the witness who was removed
  *   driver_arbiter.c   changes and tests the arbiter
@@ -30,6 +31,7 @@
 #include "controller/loop/fetch.h"
 #include "replication/repl_arm.h"
 #include "replication/repl_attach.h"
+#include "sites/degrade.h"
 #include "sites/lease.h"
 #include "sites/takeover.h"
 
@@ -169,8 +171,18 @@ struct driver {
     struct quorum_note note;
     uint64_t note_ms; /* when it was told last */
     struct epoch arbiter_promised;
+    struct arbiter_call *note_call; /* that tells it one, under way, or NULL */
     struct driver_inquiry *inquiry; /* owned; of the promotion, under way, or NULL */
-    bool sync_busy;
+    bool set_writing;               /* a row of the sync set is being written ... */
+    uint64_t writing_arbiter;       /* ... that names this arbiter */
+    struct quorum_set acking;       /* members that have all we had flushed a while ago */
+    uint64_t waited_ms;             /* the COMMIT that waits longest for them; 0: none */
+    uint64_t flushed;               /* how far our log was flushed, in bytes ... */
+    uint64_t flushed_ms;            /* ... then; 0: not known */
+    uint64_t mark;                  /* the same at the look before */
+    bool mark_known;
+    char obstacle[DEGRADE_TEXT_SIZE]; /* why they go on waiting; "": they need not */
+    ev_timer set_again;
     uint64_t upkeep_count;
     size_t roles_count; /* members and this one when the roles were made; 0 for never */
     unsigned stray_seconds;
@@ -207,6 +219,8 @@ void driver_emit(struct driver *driver, const char *kind, struct json_object *do
 /* The record of the sync set in our log: from the cache; all members and k = 0 when none is there.
  */
 void driver_record(const struct driver *driver, struct quorum_record *ret);
+/* That, or the arbiter's note where it is later. */
+void driver_record_in_force(const struct driver *driver, struct quorum_record *ret);
 struct node_facts driver_own_facts(const struct driver *driver);
 /* Of a capture: the promise that the new one took the place of. */
 MUST_CHECK bool driver_read_before(const PGresult *result, struct epoch *ret_before);
@@ -274,11 +288,22 @@ void driver_promo_finished(struct driver *driver);
 /* The members' roles in our database, when they are not those of before. */
 void driver_sync_roles(struct driver *driver);
 void driver_upkeep(struct driver *driver);
-/* The record, a setting of durability or the members have changed: look at once. */
-void driver_sync_changed(struct driver *driver);
 /* A COMMIT waits for longer than usual. 'data' is the driver. */
 void driver_wake_standbys(void *data);
 void driver_load_key_rules(struct driver *driver);
+
+/* ---- driver_set.c ---- */
+
+void driver_set_start(struct driver *driver);
+void driver_set_stop(struct driver *driver);
+/* Of a primary: asks our database who receives and who waits, and takes the next step. */
+void driver_set_look(struct driver *driver);
+/* The record, a setting of durability or the members have changed: look at once. */
+void driver_set_changed(struct driver *driver);
+/* What an arbiter that is chosen now has to know. */
+struct quorum_note driver_set_note(const struct driver *driver);
+/* A note is on its way to the arbiter, or was told and is not yet in our log. */
+bool driver_set_is_telling(const struct driver *driver);
 
 /* ---- driver_lease.c ---- */
 
@@ -321,6 +346,9 @@ struct json_object *driver_lease_news(const struct driver *driver);
 void driver_note_heard(struct driver *driver, const struct arbiter_reply *reply);
 /* What it was told last by a primary, as far as is known here; NULL: nothing is known. */
 const struct quorum_note *driver_note(const struct driver *driver);
+/* Tells it ours; 'done' once, unless it is closed before. NULL: there is nobody to tell. */
+struct arbiter_call *driver_note_tell(struct driver *driver, const struct quorum_note *note,
+                                      arbiter_done_fn *done);
 /* A promotion asks it; the answer is an event of the promotion. */
 void driver_note_inquire(struct driver *driver, const struct promo_effect *effect);
 /* Another arbiter, or the end: nothing is known, and nothing under way any more. */

@@ -44,6 +44,20 @@ driver_note(const struct driver *driver)
     return driver->note_known ? &driver->note : NULL;
 }
 
+struct arbiter_call *
+driver_note_tell(struct driver *driver, const struct quorum_note *note, arbiter_done_fn *done)
+{
+    CLEANUP(freep) char *text = quorum_note_text(note);
+    struct arbiter_ask ask = { .op = ARBITER_OP_NOTE,
+                               .epoch = driver->node.own.epoch,
+                               .known = driver->lease.memory.seen,
+                               .grant = driver->lease.grant,
+                               .number = note->number,
+                               .note = text,
+                               .deadline_ms = (uint32_t)driver->lease.config.renew_ms };
+    return driver->arbiter == NULL ? NULL : arbiter_start(driver->arbiter, &ask, done, driver);
+}
+
 /* ------------------------------------------------------------------ a candidate asks */
 
 struct driver_inquiry {
@@ -141,6 +155,7 @@ void
 driver_note_stop(struct driver *driver)
 {
     end_inquiry(driver);
+    arbiter_cancel(take_ptr(&driver->note_call));
     driver->note = (struct quorum_note){ 0 };
     driver->note_known = false;
     driver->note_ms = 0;

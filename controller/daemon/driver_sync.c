@@ -107,142 +107,6 @@ on_slots(void *data, const PGresult *result, const struct err *err, bool warned)
     }
 }
 
-/* ------------------------------------------------------------------ the sync set, on the primary
- */
-
-static bool
-standby_streams(const struct driver *driver, const char *node)
-{
-    for (size_t i = 0; driver->standbys != NULL && i < json_object_array_length(driver->standbys);
-         i++) {
-        struct json_object *row = json_object_array_get_idx(driver->standbys, i);
-        const char *name;
-        const char *state;
-        if (json_get_string(row, "name", &name) && strcmp(name, node) == 0 &&
-            json_get_string(row, "state", &state) && strcmp(state, "streaming") == 0)
-            return true;
-    }
-    return false;
-}
-
-/* A member counts for acknowledgements once it has streamed; then it stays until it is removed:
- * its absence makes writes wait (strict) rather than the promise weaker. */
-static struct quorum_set
-wanted_set(const struct driver *driver, const struct quorum_record *record)
-{
-    const struct setting_source *source = cache_settings(driver->core->cache);
-    struct setting_durability durability = setting_durability(source, (unsigned)driver->peer_count);
-    struct quorum_set wanted = { 0 };
-    unsigned streaming = 0;
-    (void)!quorum_add(&wanted, driver->core->home->node, NULL);
-    for (size_t i = 0; i < driver->peer_count; i++) {
-        const char *name = driver->peers[i].name;
-        bool streams = standby_streams(driver, name);
-        streaming += streams;
-        if (streams || !durability.strict || (record->now.k > 0 && quorum_has(&record->now, name)))
-            (void)!quorum_add(&wanted, name, NULL);
-    }
-    unsigned others = (unsigned)wanted.count - 1;
-    wanted.k = durability.strict ? durability.k : 0;
-    if (record->now.k == 0 && streaming < (durability.derived ? 2 : wanted.k))
-        wanted.k = 0; /* not yet: those who would have to acknowledge are not there */
-    if (wanted.k > others)
-        wanted.k = others;
-    if (wanted.k == 0) {
-        for (size_t i = 0; i < driver->peer_count; i++)
-            (void)!quorum_add(&wanted, driver->peers[i].name, NULL);
-    }
-    return wanted;
-}
-
-static void
-on_set_recorded(void *data, const struct writer_result *result, const struct err *err)
-{
-    struct driver *driver = data;
-    driver->sync_busy = false;
-    if (err != NULL)
-        log_warn("sync.record", "reason=\"%s\"", err->text);
-    else if (result->revision > driver->acked_revision)
-        driver->acked_revision = result->revision;
-    if (err == NULL && driver->running)
-        tail_poke(driver->core->tail); /* the next step follows when the cache has the row */
-}
-
-static void advance_sync(struct driver *driver);
-
-static void
-on_names_set(void *data, const struct err *err)
-{
-    struct driver *driver = data;
-    driver->arm = NULL;
-    driver->sync_busy = false;
-    driver->names_known = err == NULL;
-    if (err != NULL)
-        log_warn("sync.names", "reason=\"%s\"", err->text);
-    else if (driver->running && driver->node.state == NODE_PRIMARY)
-        advance_sync(driver);
-}
-
-static void
-advance_sync(struct driver *driver)
-{
-    struct quorum_record record;
-    struct quorum_record next;
-    struct quorum_set set;
-    struct err err;
-    if (driver->sync_busy || !driver->names_known || promo_is_running(&driver->promo))
-        return;
-    driver_record(driver, &record);
-    struct quorum_set wanted = wanted_set(driver, &record);
-    const struct cache_entry *entry = cache_get(driver->core->cache, "sync/set", "");
-    bool acknowledged = entry == NULL || entry->revision <= driver->acked_revision;
-    switch (quorum_next(&record, acknowledged, &driver->names, &wanted, &next, &set)) {
-    case QUORUM_STEP_NONE:
-        return;
-    case QUORUM_STEP_RECORD: {
-        struct json_object *group = writer_group(
-            "baton", next.joint ? "the sync set changes: both count" : "the sync set has changed");
-        writer_group_put(group, "sync/set", "", quorum_to_json(&next), WRITER_ANY_REVISION);
-        driver->sync_busy = writer_submit(driver->core->writer, group, WRITER_PATIENT,
-                                          on_set_recorded, driver, NULL, &err) == ERR_NONE;
-        log_info("sync.set", "joint=%d k=%u voters=%zu", next.joint, next.now.k, next.now.count);
-        return;
-    }
-    case QUORUM_STEP_NAMES:
-        driver->names = set;
-        driver->sync_busy = true;
-        repl_arm_cancel(take_ptr(&driver->arm));
-        driver->arm = repl_arm_start(&driver->port, driver->core->home->node, NULL, 0, false,
-                                     &driver->names, &driver->server_names, on_names_set, driver);
-        return;
-    }
-}
-
-static void
-on_standbys(void *data, const PGresult *result, const struct err *err, bool warned)
-{
-    struct driver *driver = data;
-    (void)warned;
-    if (err != NULL || !driver->running)
-        return;
-    struct json_object *rows = json_object_new_array();
-    for (int row = 0; row < PQntuples(result); row++) {
-        struct json_object *standby = json_object_new_object();
-        const char *lag = pq_text(result, row, "lag_bytes");
-        uint64_t bytes;
-        json_add_string(standby, "name", pq_text(result, row, "name"));
-        json_add_string(standby, "state", pq_text(result, row, "state"));
-        json_add_string(standby, "sync_state", pq_text(result, row, "sync_state"));
-        if (lag != NULL && str_to_u64(lag, 0, INT64_MAX, &bytes))
-            json_add_u64(standby, "lag_bytes", bytes);
-        (void)json_object_array_add(rows, standby);
-    }
-    json_putp(&driver->standbys);
-    driver->standbys = rows;
-    if (driver->node.state == NODE_PRIMARY)
-        advance_sync(driver);
-}
-
 /* What a standby says while it catches up counts for no COMMIT that waits, and when it has caught
  * up it says nothing more until there is something new: a COMMIT that nobody follows could wait
  * until the next one. So there is something new. */
@@ -453,13 +317,6 @@ keep_names(struct driver *driver)
                                  &driver->names, &driver->server_names, on_names_kept, driver);
 }
 
-void
-driver_sync_changed(struct driver *driver)
-{
-    if (driver->node.state == NODE_PRIMARY && pq_state(driver->core->ctl) == PQ_READY)
-        (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
-}
-
 /* A server that is stopped, or whose disk hangs, keeps its connections: nothing ends them. Seconds
  * are counted, not measured: those in which we slept ourselves say nothing about it. */
 static bool
@@ -494,7 +351,7 @@ driver_upkeep(struct driver *driver)
     if (driver->upkeep_count % SYNC_SETASIDE_EVERY == 1)
         (void)pq_query(driver->core->ctl, sql_setaside_list, 0, NULL, on_setaside, driver);
     if (state == NODE_PRIMARY || state == NODE_CLOSED)
-        (void)pq_query(driver->core->ctl, sql_standbys, 0, NULL, on_standbys, driver);
+        driver_set_look(driver);
     if (state == NODE_PRIMARY && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)
         (void)pq_query(driver->core->ctl, sql_slots, 0, NULL, on_slots, driver);
     if (state == NODE_STANDBY)

@@ -477,7 +477,7 @@ driver_takeover_look(struct driver *driver)
     if (primary != NULL)
         view.sight.https = primary->https;
     view.sight.postgres = driver->postgres;
-    driver_record(driver, &record);
+    driver_record_in_force(driver, &record);
     for (size_t i = 0; i < driver->peer_count; i++)
         peers[i] = view_of_peer(driver, &driver->peers[i]);
     view_digest(driver, primary, &view);

@@ -261,13 +261,12 @@ test_check_value(void **state)
 {
     (void)state;
     expect_fault("durability", "\"strict\"", NULL);
+    expect_fault("durability", "\"available\"", NULL);
     expect_fault("durability", "\"async\"", NULL);
-    expect_fault("durability", "\"available\"",
-                 "durability: 'available' is not in this version; choose one of strict|async");
-    expect_fault("durability", "\"\"", "durability: '' is not one of strict|async");
+    expect_fault("durability", "\"\"", "durability: '' is not one of strict|available|async");
     expect_fault("durability", "\"strict|async\"",
-                 "durability: 'strict|async' is not one of strict|async");
-    expect_fault("durability", "1", "durability: must be a text, one of strict|async");
+                 "durability: 'strict|async' is not one of strict|available|async");
+    expect_fault("durability", "1", "durability: must be a text, one of strict|available|async");
     expect_fault("sync.k", "1", NULL);
     expect_fault("sync.k", "0", "sync.k: 0 members is not from 1 to 8");
     expect_fault("sync.k", "1.0", "sync.k: must be an integer (members) from 1 to 8");
@@ -489,7 +488,7 @@ test_stored_nonsense_is_never_used(void **state)
     struct setting_source east = source_of(&store, "east");
     put(&store, SETTING_LAYER_CLUSTER, "", "probe.interval_ms", "20000");
     put(&store, SETTING_LAYER_SITE, "east", "probe.interval_ms", "\"soon\"");
-    put(&store, SETTING_LAYER_CLUSTER, "", "durability", "\"available\"");
+    put(&store, SETTING_LAYER_CLUSTER, "", "durability", "\"sometimes\"");
     put(&store, SETTING_LAYER_CLUSTER, "", "connector/pam", "{\"main\":{\"url\":\"https://a\"}}");
     put(&store, SETTING_LAYER_SITE, "east", "connector/pam", "{\"main\":{}}");
     assert_int_equal(setting_u64(SETTING_PROBE_INTERVAL_MS, &east), 10000);
@@ -530,26 +529,35 @@ test_durability(void **state)
         unsigned standbys;
         bool strict;
         unsigned waits_for;
+        bool arbiter;
+        bool available;
     } cases[] = {
-        { NULL, 1, 0, false, 0 },    { NULL, 1, 1, false, 0 },    { NULL, 1, 2, true, 1 },
-        { NULL, 1, 7, true, 1 },     { NULL, 2, 2, true, 2 },     { "strict", 1, 0, true, 1 },
-        { "strict", 1, 1, true, 1 }, { "strict", 3, 2, true, 3 }, { "async", 1, 0, false, 0 },
-        { "async", 2, 5, false, 0 },
+        { NULL, 1, 0, false, 0, false, false },      { NULL, 1, 1, false, 0, false, false },
+        { NULL, 1, 2, true, 1, false, false },       { NULL, 1, 7, true, 1, false, false },
+        { NULL, 2, 2, true, 2, false, false },       { "strict", 1, 0, true, 1, false, false },
+        { "strict", 1, 1, true, 1, false, false },   { "strict", 3, 2, true, 3, false, false },
+        { "async", 1, 0, false, 0, false, false },   { "async", 2, 5, false, 0, false, false },
+        { NULL, 1, 1, false, 0, true, false },       { NULL, 1, 2, true, 1, true, true },
+        { "strict", 1, 2, true, 1, true, false },    { "async", 1, 2, false, 0, true, false },
+        { "available", 1, 1, true, 1, true, true },  { "available", 2, 5, true, 2, true, true },
+        { "available", 1, 2, true, 1, false, true }, /* is asked for, and cannot be had */
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        struct setting_durability durability =
-            setting_durability_effective(cases[i].chosen, cases[i].k, cases[i].standbys);
+        struct setting_durability durability = setting_durability_effective(
+            cases[i].chosen, cases[i].k, cases[i].standbys, cases[i].arbiter);
+        assert_int_equal(durability.available, cases[i].available);
         assert_int_equal(durability.strict, cases[i].strict);
         assert_int_equal(durability.k, cases[i].waits_for);
         assert_int_equal(durability.derived, cases[i].chosen == NULL);
     }
     CLEANUP(store_done) struct store store = { 0 };
     struct setting_source east = source_of(&store, "east");
-    assert_true(setting_durability(&east, 2).strict);
+    assert_true(setting_durability(&east, 2, false).strict);
+    assert_true(setting_durability(&east, 2, true).available);
     put(&store, SETTING_LAYER_CLUSTER, "", "sync.k", "2");
     put(&store, SETTING_LAYER_CLUSTER, "", "durability", "\"strict\"");
-    assert_int_equal(setting_durability(&east, 1).k, 2);
-    assert_false(setting_durability(&east, 1).derived);
+    assert_int_equal(setting_durability(&east, 1, false).k, 2);
+    assert_false(setting_durability(&east, 1, false).derived);
 }
 
 int

@@ -130,6 +130,8 @@ ARRANGE(arbiter_restored, bench->lease.restored = true)
 ARRANGE(arbiter_changing, bench->lease.hold = true)
 ARRANGE(no_priority, bench->view.settings.priority = 0)
 ARRANGE(no_voter, quorum_remove(&bench->record.now, "b-1"))
+ARRANGE(excluded, quorum_remove(&bench->record.now, "b-1");
+        (void)!str_copy(bench->record.since, sizeof bench->record.since, "2026-11-22T10:00:00Z"))
 ARRANGE(never_streamed, bench->view.streamed_ms = 0)
 ARRANGE(had_stopped_streaming, bench->view.streamed_ms = bench->view.primary_ms - STALE_MS - 1)
 ARRANGE(another_history, bench->view.digest = TAKEOVER_DIGEST_DIFFERENT)
@@ -356,6 +358,10 @@ static const struct takeover_case cases[] = {
       TAKEOVER_NEVER, 0 },
     { no_voter, TAKEOVER_RULE_SYNC, FAIL,
       "this node is not in the recorded sync set: what was acknowledged may not be here",
+      TAKEOVER_NEVER, 0 },
+    { excluded, TAKEOVER_RULE_SYNC, FAIL,
+      "the primary goes on without this node since 2026-11-22T10:00:00Z: what was acknowledged is "
+      "not here",
       TAKEOVER_NEVER, 0 },
     { never_streamed, TAKEOVER_RULE_STREAMING, FAIL,
       "this node has received nothing from a-1 since it started", TAKEOVER_NEVER, 0 },
