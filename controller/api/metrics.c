@@ -232,6 +232,19 @@ add_lease(struct buf *text, struct core *core)
 }
 
 static void
+add_durability(struct buf *text, struct core *core)
+{
+    CLEANUP(json_putp) struct json_object *durability = view_durability(core);
+    const char *since;
+    GAUGE("baton_sync_acknowledgements", number_of(durability, "k", 1),
+          "Members beside the primary that must have a write, as known here.");
+    GAUGE("baton_degraded", json_get_string(durability, "degraded_since", &since) ? 1 : 0,
+          "1 while fewer acknowledgements count than were promised, as known here.");
+    COUNTER("baton_degradations_total", driver_counters(core->driver)->degradations,
+            "Times that this node, as primary, told the arbiter that fewer count.");
+}
+
+static void
 add_questions(struct buf *text, const struct driver_counters *counters)
 {
     uint64_t count = 0;
@@ -442,6 +455,7 @@ serve_metrics(struct call *call)
     add_members(&text, core);
     add_connectors(&text, core);
     add_lease(&text, core);
+    add_durability(&text, core);
     add_takeover(&text, core);
     add_alarms(&text, core);
     add_writes(&text, core);

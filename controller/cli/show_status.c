@@ -162,6 +162,8 @@ show_status_verdict(struct json_object *status)
           "the primary takes no writes now (%s)", tally.primary_state);
     judge(&verdict, TABLE_BAD, primary_known && satisfied_known && !satisfied,
           "WRITES WAIT: durability is not met");
+    judge(&verdict, TABLE_WARN, word_or(durability, "degraded_since", "")[0] != '\0',
+          "DURABILITY IS DEGRADED: the primary goes on with fewer acknowledgements");
     judge(&verdict, TABLE_BAD, tally.nodes_different > 0, "%u node%s DIFFERENT from the primary",
           tally.nodes_different, tally.nodes_different == 1 ? " is" : "s are");
     judge(&verdict, TABLE_BAD, tally.servers_bad > 0, "%u connector server%s in trouble",
@@ -249,10 +251,18 @@ show_durability(const struct table_look *look, struct json_object *status)
         return;
     }
     const char *mode = word_string(durability, "mode");
-    const char *met = !known ? "? not known whether it is met" : satisfied ? "met" : "NOT MET";
+    bool degraded = word_or(durability, "degraded_since", "")[0] != '\0';
+    const char *met = !known       ? "? not known whether it is met"
+                      : !satisfied ? "NOT MET"
+                      : degraded   ? "DEGRADED"
+                                   : "met";
     unsigned indent = LABEL_WIDTH + (unsigned)(strlen(mode) + strlen(", ") + strlen(met));
     table_text(look, TABLE_PLAIN, "durability  %s, ", mode);
-    table_text(look, !known ? TABLE_WARN : satisfied ? TABLE_GOOD : TABLE_BAD, "%s", met);
+    table_text(look,
+               !known || degraded ? TABLE_WARN
+               : satisfied        ? TABLE_GOOD
+                                  : TABLE_BAD,
+               "%s", met);
     bool fits = look->width == 0 || indent + strlen(": ") + strlen(text) <= look->width;
     if (text[0] != '\0') {
         table_text(look, TABLE_PLAIN, "%s%*s", fits ? ": " : ":\n", fits ? 0 : LABEL_WIDTH, "");

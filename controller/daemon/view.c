@@ -327,41 +327,77 @@ count_streaming(const struct core *core, const struct quorum_set *set)
     return count;
 }
 
+/* By the settings writes should go on with fewer acknowledgements, and nobody can be told. */
+static bool
+wants_arbiter(const struct core *core)
+{
+    const char *chosen = setting_text(SETTING_DURABILITY, cache_settings(core->cache));
+    return chosen != NULL && strcmp(chosen, "available") == 0 &&
+           core->driver->arbiter_kind == ARBITER_MANUAL;
+}
+
+/* For people. 'streaming' -1: not known here. */
+static char *
+durability_text(const struct core *core, const struct quorum_record *record, int streaming)
+{
+    const struct quorum_set *set = quorum_acknowledging(record);
+    const struct driver *driver = core->driver;
+    bool waits = streaming >= 0 && (unsigned)streaming < set->k;
+    const char *obstacle = waits && driver_primary(driver).self ? driver->obstacle : "";
+    const char *changes = record->joint ? "; the set changes" : "";
+    if (record->since[0] != '\0' && set->k == 0)
+        return str_printf("since %s a write is acknowledged when the primary alone has it, "
+                          "until enough others have caught up%s",
+                          record->since, changes);
+    if (record->since[0] != '\0')
+        return str_printf("since %s only %u of %zu beside the primary must have a write, "
+                          "until enough others have caught up%s",
+                          record->since, set->k, set->count - 1, changes);
+    if (set->k == 0)
+        return str_dup(
+            "a write is acknowledged when the primary alone has it; a failover may leave "
+            "writes behind, set aside on the old primary");
+    if (streaming < 0)
+        return str_printf("%u of %zu beside the primary must have a write; how many receive is not "
+                          "known here",
+                          set->k, set->count - 1);
+    bool reason = obstacle[0] != '\0';
+    return str_printf("%u of %zu beside the primary must have a write; %d receive%s%s%s%s%s%s",
+                      set->k, set->count - 1, streaming, changes, waits ? ": writes wait" : "",
+                      reason ? " (" : "", obstacle, reason ? ")" : "",
+                      wants_arbiter(core) ? "; 'available' needs an arbiter, and there is none"
+                                          : "");
+}
+
 static struct json_object *
 durability_json(const struct core *core, bool *ret_short)
 {
     struct quorum_record record;
     struct json_object *object = json_object_new_object();
     struct json_object *members = json_object_new_array();
-    driver_record(core->driver, &record);
+    driver_record_in_force(core->driver, &record);
     const struct quorum_set *set = record.joint ? &record.old : &record.now;
     int streaming = count_streaming(core, set);
     bool known =
         cache_get(core->cache, "sync/set", "") != NULL; /* a node that has only joined: no */
     for (size_t i = 0; i < set->count; i++)
         (void)json_object_array_add(members, json_object_new_string(set->voters[i]));
-    json_add_string(object, "mode", !known ? "unknown" : set->k > 0 ? "strict" : "async");
+    bool degraded = known && record.since[0] != '\0';
+    bool available = record.arbiter != 0 && (set->k > 0 || degraded);
+    json_add_string(object, "mode",
+                    !known                   ? "unknown"
+                    : available              ? "available"
+                    : set->k > 0 || degraded ? "strict"
+                                             : "async");
     json_add_u64(object, "k", set->k);
     json_add(object, "members", members);
     json_add(object, "satisfied",
              !known || streaming < 0 ? NULL
                                      : json_object_new_boolean((unsigned)streaming >= set->k));
     *ret_short = known && streaming >= 0 && (unsigned)streaming < set->k;
-    CLEANUP(freep) char *text = NULL;
-    if (!known)
-        text = str_dup("not known here");
-    else if (set->k == 0)
-        text =
-            str_dup("a write is acknowledged when the primary alone has it; a failover may leave "
-                    "writes behind, set aside on the old primary");
-    else if (streaming < 0)
-        text = str_printf("%u of %zu beside the primary must have a write; how many receive is not "
-                          "known here",
-                          set->k, set->count - 1);
-    else
-        text = str_printf("%u of %zu beside the primary must have a write; %d receive%s%s", set->k,
-                          set->count - 1, streaming, record.joint ? "; the set changes" : "",
-                          *ret_short ? ": writes wait" : "");
+    json_add_string(object, "degraded_since", degraded ? record.since : NULL);
+    CLEANUP(freep)
+    char *text = known ? durability_text(core, &record, streaming) : str_dup("not known here");
     json_add_string(object, "text", text);
     return object;
 }
@@ -465,6 +501,18 @@ add_two_primaries(const struct core *core, struct json_object *list)
     }
 }
 
+static void
+add_degraded(const struct core *core, struct json_object *list)
+{
+    struct quorum_record record;
+    driver_record_in_force(core->driver, &record);
+    if (record.since[0] != '\0')
+        view_add_alarm(list, "degraded",
+                       "since %s fewer acknowledgements count than were promised: %u of %zu beside "
+                       "the primary",
+                       record.since, record.now.k, core->driver->peer_count);
+}
+
 static struct json_object *
 alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks)
 {
@@ -490,9 +538,12 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
                            core->home->node);
     }
     add_two_primaries(core, list);
+    add_degraded(core, list);
     if (short_of_acks)
         view_add_alarm(list, "writes_wait",
-                       "too few members receive: writes wait for acknowledgement");
+                       "too few members receive: writes wait for acknowledgement%s%s",
+                       driver->obstacle[0] == '\0' || !driver_primary(driver).self ? "" : "; ",
+                       driver_primary(driver).self ? driver->obstacle : "");
     view_takeover_alarms(core, list);
     if (driver->setaside_kept > 0)
         view_add_alarm(list, "setaside",
@@ -507,6 +558,13 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
     add_disk_alarm(core, list);
     add_connector_alarms(list, connectors);
     return list;
+}
+
+struct json_object *
+view_durability(struct core *core)
+{
+    bool short_of_acks;
+    return durability_json(core, &short_of_acks);
 }
 
 struct json_object *

@@ -29,6 +29,8 @@ struct json_object *view_arbiter(struct core *core);
 struct json_object *view_takeover(struct core *core);
 /* GET /v1/pause: {"paused","until","reason","by","at","left_ms"}. */
 struct json_object *view_pause(struct core *core);
+/* Of view_status(): {"mode","k","members","satisfied","degraded_since","text"}. */
+struct json_object *view_durability(struct core *core);
 /* Alarms as {"name","text"} objects; the array is part of view_status(). */
 struct json_object *view_alarms(struct core *core);
 /* For /readyz: the node is primary with writes open, or a standby that receives. */

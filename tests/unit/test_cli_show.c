@@ -62,6 +62,8 @@ static const struct row {
     { "status_lost", "status_lost", show_status, 0, false },
     { "status_paused", "status_paused", show_status, 80, false },
     { "status_failsafe", "status_failsafe", show_status, 80, false },
+    { "status_degraded", "status_degraded", show_status, 80, false },
+    { "status_degraded", "status_degraded_color", show_status, 0, true },
     { "status_healthy", "nodes", show_nodes, 0, false },
     { "status_lost", "status_lost_color", show_status, 120, true },
     { "status_no_primary", "status_no_primary", show_status, 0, false },
