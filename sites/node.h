@@ -68,7 +68,8 @@ struct node_facts {
     X(CAPTURED) /* our row now promises 'epoch' to somebody else, durably; 'ok': a promotion of    \
                    ours to a later epoch goes on all the same */                                   \
     X(FREEZE)   /* the candidate of 'epoch' asks us to stop taking writes */                       \
-    X(THAW)     /* it backs out */                                                                 \
+    X(THAW)     /* it backs out, or is gone: nobody has to wait for it, for a capture meets us     \
+                   frozen or not */                                                                \
     X(FROZEN)   /* our database took FREEZE_DATABASE, or not ok: it still writes */                \
     X(REOPENED) /* our database took THAW_DATABASE, or not ok */                                   \
     X(BEGIN)    /* a promotion starts here */                                                      \

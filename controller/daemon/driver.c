@@ -405,7 +405,8 @@ on_poll(struct ev_loop *loop, ev_timer *timer, int revents)
     uint64_t poll_ms = cache_loaded(driver->core->cache)
                            ? setting_check_interval_ms(cache_settings(driver->core->cache))
                            : DRIVER_FAST_POLL_MS;
-    if (driver->node.state == NODE_FENCED && poll_ms > DRIVER_FAST_POLL_MS)
+    bool fast = driver->node.state == NODE_FENCED || driver->node.state == NODE_DRAINING;
+    if (fast && poll_ms > DRIVER_FAST_POLL_MS)
         poll_ms = DRIVER_FAST_POLL_MS;
     timer->repeat = (double)poll_ms / 1000.0;
     ev_timer_again(loop, timer);

@@ -270,6 +270,7 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
         break;
     case NODE_DO_FREEZE_DATABASE:
         (void)pq_query(core->ctl, sql_freeze, 0, NULL, on_frozen, driver);
+        driver_poll_soon(driver);
         break;
     case NODE_DO_THAW_DATABASE:
         (void)pq_query(core->ctl, sql_thaw, 2, pair, on_thawed_here, driver);

@@ -40,7 +40,7 @@
 #define DRIVER_TEXT_SIZE      256
 #define DRIVER_ID_SIZE        (NODE_NAME_SIZE + 20)
 #define DRIVER_WHO_SIZE       128
-#define DRIVER_FAST_POLL_MS   200 /* between looks at the peers while we are fenced */
+#define DRIVER_FAST_POLL_MS   200 /* between looks at the peers while we are fenced or frozen */
 #define DRIVER_DRAIN_POLL_MS  1
 #define DRIVER_FOLLOWER_CALLS 8
 
@@ -242,6 +242,8 @@ void driver_peer_said(struct driver_peer *peer, const struct node_facts *facts,
 struct driver_peer *driver_peer(struct driver *driver, const char *name);
 /* Reads the members from the cache, or from node.json before it is loaded. */
 void driver_read_members(struct driver *driver);
+/* Asks them so often as one who waits for them, from now on. */
+void driver_poll_soon(struct driver *driver);
 void driver_poll_peers(struct driver *driver);
 /* One request to a member below /v1/peer; 'body' NULL is a GET; 'done' once. */
 void driver_ask(struct driver *driver, const char *name, const char *path, struct json_object *body,

@@ -341,6 +341,23 @@ take_answer(struct driver_peer *peer, struct json_object *document)
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
 }
 
+/* We are frozen for a candidate: asked since then, it is not there, or runs no promotion any more.
+ * Should it live after all, it captures us as it would one that was never frozen. */
+static void
+look_at_candidate(struct driver_peer *peer, const struct err *err)
+{
+    struct driver *driver = peer->driver;
+    const struct node *node = &driver->node;
+    if (node->state != NODE_DRAINING || peer->asked_ms < node->since_ms ||
+        strcmp(node->freeze_epoch.holder, peer->name) != 0 ||
+        (err == NULL && peer->facts.state == NODE_CANDIDATE))
+        return;
+    log_warn("freeze.given_up", "candidate=%s reason=\"%s\"", peer->name,
+             err == NULL ? node_state_name(peer->facts.state) : err->text);
+    driver_post_node(driver,
+                     &(struct node_event){ .kind = NODE_EV_THAW, .epoch = node->freeze_epoch });
+}
+
 static void
 on_polled(void *data, const struct fetch_reply *reply, const struct err *err)
 {
@@ -352,12 +369,22 @@ on_polled(void *data, const struct fetch_reply *reply, const struct err *err)
         json_read(buf_text(&reply->body), reply->body.size, &document, &fault) == ERR_NONE) {
         take_answer(peer, document);
         driver_takeover_heard(peer->driver, peer, NULL);
+        look_at_candidate(peer, NULL);
         return;
     }
     (void)snprintf(peer->error, sizeof peer->error, "%.*s", DRIVER_TEXT_SIZE - 1,
                    err == NULL ? fault.text : err->text);
     driver_touch(peer->driver);
     driver_takeover_heard(peer->driver, peer, err == NULL ? &fault : err);
+    if (err != NULL)
+        look_at_candidate(peer, err);
+}
+
+void
+driver_poll_soon(struct driver *driver)
+{
+    driver->poll.repeat = DRIVER_FAST_POLL_MS / 1000.0;
+    ev_timer_again(driver->core->loop, &driver->poll);
 }
 
 void

@@ -1,4 +1,5 @@
-# The candidate dies while the primary is frozen: nobody thaws it, and it opens by itself.
+# The candidate dies while the primary is frozen: nobody thaws it, and it opens by itself once it has asked for it in
+# vain, long before the freeze would be over.
 nodes east-1 east-2 west-1
 hold east-1 west-1
 write east-1
@@ -26,11 +27,11 @@ show
       FREEZE_DATABASE
   154 west-1 promo FROZEN: FREEZING -> DRAINING
   154 west-1 crashes: both
- 5151 east-1 TICK: DRAINING -> DRAINING
+  406 east-1 THAW: DRAINING -> DRAINING
       THAW_DATABASE epoch 1/east-1
- 5152 east-1 REOPENED: DRAINING -> PRIMARY
+  407 east-1 REOPENED: DRAINING -> PRIMARY
       WRITES_OPEN
- 5157 write 2: acknowledged
+  412 write 2: acknowledged
  7100
       east-1 PRIMARY epoch 1/east-1 promised 1/east-1 log 1/east-1:5 acts
       east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:5 follows east-1

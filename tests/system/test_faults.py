@@ -323,3 +323,30 @@ def test_a_kill_at_a_step_of_a_switchover(three, step, victim):
         flows(writers, 10)
         nothing_is_lost(three, writers)
     assert three.primary() is candidate
+
+
+def test_a_frozen_primary_does_not_wait_for_a_dead_candidate(three):
+    """The candidate dies while it fetches the last row. The primary sees that it is gone, and writes on under its epoch."""
+    old = three.primary()
+    candidate, _ = others(three, old)
+    number = old.status()["primary"]["epoch"]["number"]
+    assert old.put("promote.drain_ms", 60000).status == 200
+    three.settled(k=1)
+    (pid,), = old.sql("select pid from pg_stat_replication where application_name = '%s'" % candidate.name)
+    os.kill(int(pid), signal.SIGSTOP)
+    try:
+        assert old.put("app/last", 1).status == 200  # the other one has it
+        offset, began = candidate.log.stat().st_size, old.log.stat().st_size
+        assert candidate.api("POST", "/v1/promote", {"target": candidate.name, "reason": "drill"}).status == 202
+        wait_for_step(candidate, offset, "DRAINING")
+        assert old.state() == "DRAINING"
+        candidate.kill("both", candidate.pids("both"))
+        until("it writes on", lambda: old.put("app/on", 1).status == 200)
+    finally:
+        os.kill(int(pid), signal.SIGCONT)
+    told = old.log.read_bytes()[began:].decode()
+    assert "freeze.given_up candidate=%s" % candidate.name in told and "a switchover was given up" in told
+    candidate.start()
+    three.settled(k=1)
+    assert old.status()["primary"]["epoch"]["number"] == number and three.primary() is old
+    old.cli("config", "delete", "promote.drain_ms")

@@ -292,12 +292,33 @@ daemon_look(struct world *world, unsigned node)
     struct message message = { .call = CALL_STATE,
                                .flag = watch->suspects,
                                .facts = { .primary = watch->primary } };
+    bool frozen = world->nodes[node].daemon.node.state == NODE_DRAINING;
+    /* it gives a candidate up too soon rather than late: both must be safe */
+    uint64_t timeout_ms = frozen ? world->config.timeout_ms / 8 : world->config.timeout_ms;
     for (unsigned i = 0; i < world->count; i++) {
         if (i == node || watch->peers[i].polling)
             continue;
         watch->peers[i].polling = true;
-        net_call(world, node, i, world->config.timeout_ms, &message);
+        net_call(world, node, i, timeout_ms, &message);
     }
+}
+
+/* Beside the looks of always, until it is frozen no more. */
+static void
+on_frozen_look(struct world *world, struct event *event)
+{
+    const struct daemon *daemon = &world->nodes[event->node].daemon;
+    if (!daemon->up || daemon->life != event->life || daemon->node.state != NODE_DRAINING)
+        return;
+    daemon_look(world, event->node);
+    daemon_look_frozen(world, event->node);
+}
+
+void
+daemon_look_frozen(struct world *world, unsigned node)
+{
+    queue_timer(world, world->config.poll_ms / 4 + 1, on_frozen_look, node)->life =
+        world->nodes[node].daemon.life;
 }
 
 static void

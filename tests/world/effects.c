@@ -61,6 +61,7 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
         break;
     case NODE_DO_FREEZE_DATABASE:
         db_submit(world, node, true, &(struct op){ .kind = OP_FREEZE });
+        daemon_look_frozen(world, node);
         break;
     case NODE_DO_THAW_DATABASE:
         db_submit(world, node, true,
@@ -414,6 +415,21 @@ heard(struct world *world, unsigned node, unsigned from, const struct facts *fac
     daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &full });
 }
 
+/* As look_at_candidate() of the driver. */
+static void
+look_at_candidate(struct world *world, unsigned node, const struct call *call,
+                  const struct message *answer)
+{
+    const struct node *us = &world->nodes[node].daemon.node;
+    if (us->state != NODE_DRAINING || call->asked_ms < us->since_ms ||
+        strcmp(us->freeze_epoch.holder, world->nodes[call->to].name) != 0 ||
+        answer->reply == REPLY_REFUSED ||
+        (answer->reply == REPLY_OK && answer->facts.state == NODE_CANDIDATE))
+        return;
+    daemon_post_node(world, node,
+                     &(struct node_event){ .kind = NODE_EV_THAW, .epoch = us->freeze_epoch });
+}
+
 static void
 post_answer(struct world *world, unsigned node, const struct call *call,
             const struct message *answer, enum promo_event_kind kind)
@@ -452,6 +468,7 @@ effect_call_done(struct world *world, unsigned node, const struct call *call,
         if (answer->reply == REPLY_OK)
             heard(world, node, call->to, &answer->facts);
         takeover_heard(world, node, call->to, answer);
+        look_at_candidate(world, node, call, answer);
         break;
     case CALL_CONFIRM:
         lease_confirmed(world, node, call, answer);

@@ -822,6 +822,8 @@ void daemon_post_node(struct world *world, unsigned node, const struct node_even
 void daemon_post_promo(struct world *world, unsigned node, const struct promo_event *event);
 void daemon_run_posted(struct world *world);
 void daemon_look(struct world *world, unsigned node);
+/* Soon, and again until it is frozen no more. */
+void daemon_look_frozen(struct world *world, unsigned node);
 struct facts daemon_facts(const struct world *world, unsigned node);
 struct node_facts facts_of(const struct world *world, unsigned node, const struct facts *facts);
 const struct quorum_record *daemon_record(const struct world *world, unsigned node);
