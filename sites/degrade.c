@@ -117,7 +117,7 @@ record_note(const struct degrade_view *view, struct degrade_action *ret)
 {
     ret->record = *view->record;
     if (is_told(view) && quorum_equal(view->names, &view->note->set)) {
-        ret->record.joint = false;
+        ret->record.joint = ret->record.turned = false;
         ret->record.now = view->note->set;
         memcpy(ret->record.since, view->note->since, sizeof ret->record.since);
     }

@@ -74,7 +74,7 @@ promo_lower_if_told(struct promo *promo)
     if (!promo_fewer_may_acknowledge(promo) ||
         (acks.possible >= acks.wanted && quorum_is_voter(&promo->record, promo->self)))
         return;
-    promo->record.joint = false;
+    promo->record.joint = promo->record.turned = false;
     if (promo->record.now.k > possible) {
         promo->record.now.k = possible;
         memcpy(promo->record.since, promo->order.time, sizeof promo->record.since);

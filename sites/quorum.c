@@ -67,7 +67,7 @@ quorum_equal(const struct quorum_set *a, const struct quorum_set *b)
 const struct quorum_set *
 quorum_acknowledging(const struct quorum_record *record)
 {
-    return record->joint ? &record->old : &record->now;
+    return record->joint && !record->turned ? &record->old : &record->now;
 }
 
 size_t
@@ -157,7 +157,8 @@ quorum_next(const struct quorum_record *record, bool acknowledged,
             return QUORUM_STEP_NAMES;
         }
         *ret_record = *record;
-        ret_record->joint = false;
+        ret_record->joint = !record->turned;
+        ret_record->turned = !record->turned;
         return QUORUM_STEP_RECORD;
     }
     if (!quorum_equal(names_in_force, &record->now)) {
@@ -223,16 +224,18 @@ quorum_from_json(struct json_object *value, struct quorum_record *ret, struct er
     enum err_code code = set_from_json(json_get(value, "now"), &record.now, err);
     if (code == ERR_NONE &&
         (!number_from_json(value, "arbiter", &record.arbiter) ||
+         !flag_from_json(value, "turned", &record.turned) ||
          !flag_from_json(value, "agreed", &record.agreed) ||
          !number_from_json(value, "noted", &record.noted) || !time_from_json(value, record.since)))
         code = err_set(err, ERR_PROTOCOL, "bad_sync_set",
-                       "sync/set: 'arbiter' and 'noted' are numbers, 'agreed' is a flag, 'since' a "
-                       "time");
+                       "sync/set: 'arbiter' and 'noted' are numbers, 'turned' and 'agreed' are "
+                       "flags, 'since' is a time");
     struct json_object *old = json_get(value, "old");
     if (code == ERR_NONE && old != NULL) {
         record.joint = true;
         code = set_from_json(old, &record.old, err);
     }
+    record.turned &= record.joint;
     if (code == ERR_NONE)
         *ret = record;
     return code;
@@ -256,6 +259,8 @@ quorum_to_json(const struct quorum_record *record)
     struct json_object *object = json_object_new_object();
     json_add(object, "old", record->joint ? set_to_json(&record->old) : NULL);
     json_add(object, "now", set_to_json(&record->now));
+    if (record->turned)
+        json_add_bool(object, "turned", true);
     if (record->arbiter != 0)
         json_add_u64(object, "arbiter", record->arbiter);
     if (record->agreed)

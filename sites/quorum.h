@@ -9,9 +9,17 @@
  * knows what it wrote: it has to be captured, and must not have promised anything later before
  * (else somebody may have been primary after it), or every voter.
  *
- * While the set changes, the record in the shared log names the old and the new set; then both
- * must be satisfied ("joint"). Order of a change: record joint, acknowledged by the old set; the
- * new synchronous_standby_names, read back; record the new set alone, acknowledged by the new set.
+ * While the set changes, the record in the shared log names the old and the new set; then a capture
+ * must satisfy both ("joint"). Order of a change:
+ *
+ *   joint           the old set acknowledges; then the new synchronous_standby_names, read back
+ *   joint, turned   the new set acknowledges
+ *   the new alone   the new set acknowledges
+ *
+ * and never back: who becomes primary in the middle goes on from the record that he finds. The new
+ * set counts alone only when nobody can become primary who has not seen that it acknowledges: else
+ * its record, written by a primary that was cut off, would let that one be captured alone, while
+ * the old set acknowledges for its successor.
  *
  * Where the promise may be given up (degrade.h), the arbiter hears of it first, as a note. Notes
  * are numbered, and a record says which it knows of. So who comes after finds out which of the two,
@@ -36,6 +44,7 @@ struct quorum_set {
 
 struct quorum_record {
     bool joint;            /* 'old' counts as well as 'now' */
+    bool turned;           /* joint: 'now' acknowledges, not 'old' any more */
     struct quorum_set old; /* meaningless unless joint */
     struct quorum_set now;
     uint64_t arbiter; /* that is told before fewer count: revision of its row; 0: never fewer */
@@ -63,8 +72,8 @@ void quorum_remove(struct quorum_set *set, const char *node);
 bool quorum_is_voter(const struct quorum_record *record, const char *node);
 bool quorum_equal(const struct quorum_set *a, const struct quorum_set *b);
 
-/* The set whose members acknowledge for a new primary: while the set changes, the old one, because
- * a candidate that has not seen the change counts only on that. */
+/* The set whose members acknowledge for a new primary: while the set changes, at first the old one,
+ * because a candidate that has not seen the change counts only on that. */
 const struct quorum_set *quorum_acknowledging(const struct quorum_record *record);
 
 /* How many voters a promotion must capture under this one set. */
@@ -124,8 +133,9 @@ char *quorum_note_text(const struct quorum_note *note);
 /* What makes no sense excludes everybody, later than every epoch. */
 struct quorum_note quorum_note_read(uint64_t number, const char *text);
 
-/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..},"arbiter":12,
- * "agreed":true,"noted":3,"since":TIME}; the last four are left out when 0, false or "". */
+/* JSON of the key 'sync/set': {"old":null|{"k":1,"voters":[..]},"now":{..},"turned":true,
+ * "arbiter":12,"agreed":true,"noted":3,"since":TIME}; the last five are left out when 0, false or
+ * "". */
 struct json_object;
 MUST_CHECK enum err_code quorum_from_json(struct json_object *value, struct quorum_record *ret,
                                           struct err *err);

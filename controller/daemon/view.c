@@ -376,7 +376,7 @@ durability_json(const struct core *core, bool *ret_short)
     struct json_object *object = json_object_new_object();
     struct json_object *members = json_object_new_array();
     driver_record_in_force(core->driver, &record);
-    const struct quorum_set *set = record.joint ? &record.old : &record.now;
+    const struct quorum_set *set = quorum_acknowledging(&record);
     int streaming = count_streaming(core, set);
     bool known =
         cache_get(core->cache, "sync/set", "") != NULL; /* a node that has only joined: no */

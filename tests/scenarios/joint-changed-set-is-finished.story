@@ -45,5 +45,6 @@ rest
       WRITES_OPEN
  1154 west-1 ATTACHED: REJOINING -> STANDBY
  1600 east-1 names k=0 of 0x1
- 2100 east-1 records the sync set: only k=0 of 0x1
+ 2100 east-1 records the sync set: both, acknowledged by k=0 of 0x1
+ 2600 east-1 records the sync set: only k=0 of 0x1
  6100 at rest

@@ -24,7 +24,8 @@ rest
       because: check 'sync': the sync set is changing, and west-1 is not in both, the old and the new
   900 not at rest: the sync set is not as wanted
   936 east-1 names k=1 of 0x7
- 1436 east-1 records the sync set: only k=1 of 0x7
+ 1436 east-1 records the sync set: both, acknowledged by k=1 of 0x7
+ 1936 east-1 records the sync set: only k=1 of 0x7
  2900 at rest
  2900 west-1 promo ORDER: FAILED -> ASKING
       ASK east-1

@@ -41,5 +41,6 @@ rest
       e-1 STANDBY epoch - promised 2/b-1 log 2/b-1:6 follows b-1
  9099 write 1: acknowledged
  9437 b-1 names k=1 of 0x1a
- 9937 b-1 records the sync set: only k=1 of 0x1a
+ 9937 b-1 records the sync set: both, acknowledged by k=1 of 0x1a
+10437 b-1 records the sync set: only k=1 of 0x1a
 14000 at rest

@@ -71,7 +71,7 @@ rest
   718 east-2 sets 1 rows aside, above revision 3
   761 east-2 ATTACHED: REJOINING -> STANDBY
   943 west-1 names k=1 of 0x7
- 1443 west-1 records the sync set: only k=1 of 0x7
+ 1443 west-1 records the sync set: both, acknowledged by k=1 of 0x7
  1704 east-1 HEARD: CLOSED -> REJOINING
       FENCE_DATABASE
       WRITES_HOLD
@@ -83,8 +83,9 @@ rest
  1704 east-1 FAILED: refused in REJOINING
  1717 east-1 sets 2 rows aside, above revision 3
  1760 east-1 ATTACHED: REJOINING -> STANDBY
+ 1943 west-1 records the sync set: only k=1 of 0x7
  3700
-      east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:7 follows west-1 set aside 2
-      east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:7 follows west-1 set aside 1
-      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:7 acts
+      east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:8 follows west-1 set aside 2
+      east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:8 follows west-1 set aside 1
+      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:8 acts
  3700 at rest

@@ -15,7 +15,8 @@ rest
 ----
   436 east-1 records the sync set: both, old and k=1 of 0x7
   936 east-1 names k=1 of 0x7
- 1436 east-1 records the sync set: only k=1 of 0x7
+ 1436 east-1 records the sync set: both, acknowledged by k=1 of 0x7
+ 1936 east-1 records the sync set: only k=1 of 0x7
  2000 west-1 promo ORDER: IDLE -> ASKING
       ASK east-1
       ASK east-2
@@ -46,7 +47,7 @@ rest
       ACTIVATE
       FINISHED
  5000
-      east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:6 follows west-1
-      east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:6 follows west-1
-      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:6 acts
+      east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:7 follows west-1
+      east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:7 follows west-1
+      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:7 acts
  5000 at rest

@@ -23,7 +23,8 @@ show
 ----
   437 east-1 records the sync set: both, old and k=1 of 0x7
   937 east-1 names k=1 of 0x7
- 1437 east-1 records the sync set: only k=1 of 0x7
+ 1437 east-1 records the sync set: both, acknowledged by k=1 of 0x7
+ 1937 east-1 records the sync set: only k=1 of 0x7
  3007 write 1: acknowledged
  3100 east-1 crashes: both
  3100 west-1 promo ORDER: IDLE -> ASKING
@@ -43,11 +44,11 @@ show
       FINISHED
       because: the sync set in the log asks for more members than were captured, or does not name west-1
  6100
-      east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:6
-      east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:6 follows east-1
-      north-1 FENCED epoch - promised 2/west-1 log 1/east-1:6
-      west-1 FENCED epoch - promised 2/west-1 log 1/east-1:6
-      west-2 FENCED epoch - promised 2/west-1 log 1/east-1:6
+      east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:7
+      east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:7 follows east-1
+      north-1 FENCED epoch - promised 2/west-1 log 1/east-1:7
+      west-1 FENCED epoch - promised 2/west-1 log 1/east-1:7
+      west-2 FENCED epoch - promised 2/west-1 log 1/east-1:7
  6100 north-1 promo ORDER: IDLE -> ASKING
       ASK east-1
       ASK east-2
@@ -75,8 +76,8 @@ show
       ACTIVATE
       FINISHED
  9100
-      east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:6
-      east-2 STANDBY epoch - promised 3/north-1 log 3/north-1:7 follows north-1
-      north-1 PRIMARY epoch 3/north-1 promised 3/north-1 log 3/north-1:7 acts
-      west-1 STANDBY epoch - promised 3/north-1 log 3/north-1:7 follows north-1
-      west-2 STANDBY epoch - promised 3/north-1 log 3/north-1:7 follows north-1
+      east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:7
+      east-2 STANDBY epoch - promised 3/north-1 log 3/north-1:8 follows north-1
+      north-1 PRIMARY epoch 3/north-1 promised 3/north-1 log 3/north-1:8 acts
+      west-1 STANDBY epoch - promised 3/north-1 log 3/north-1:8 follows north-1
+      west-2 STANDBY epoch - promised 3/north-1 log 3/north-1:8 follows north-1

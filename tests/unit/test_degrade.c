@@ -89,7 +89,7 @@ render(struct bench *bench, const struct degrade_action *action)
         buf_add_text(&text, "RECORD ");
         if (action->record.joint) {
             add_set(&text, &action->record.old);
-            buf_add_text(&text, "+");
+            buf_add_text(&text, action->record.turned ? ">" : "+");
         }
         add_set(&text, &action->record.now);
         buf_printf(&text, " arbiter=%u%s noted=%u%s%s", (unsigned)action->record.arbiter,
@@ -383,16 +383,23 @@ both_count_and_the_names_are_set(struct bench *bench)
 }
 
 static void
-one_of_two_counts_again(struct bench *bench)
+the_new_one_acknowledges(struct bench *bench)
 {
     both_count_and_the_names_are_set(bench);
+    bench->record.turned = true;
+}
+
+static void
+one_of_two_counts_again(struct bench *bench)
+{
+    the_new_one_acknowledges(bench);
     bench->wanted = set_of(2, "ab");
 }
 
 static void
 the_strict_way_back(struct bench *bench)
 {
-    both_count_and_the_names_are_set(bench);
+    the_new_one_acknowledges(bench);
     bench->view.arbiter = 0;
 }
 
@@ -563,7 +570,8 @@ static const struct {
     { few_again_and_told_once_more, "NOTE 6 0{a} since " SINCE },
     /* the way back */
     { both_count, "NAMES 1{ab}" },
-    { both_count_and_the_names_are_set, "RECORD 1{ab} arbiter=7 noted=5" },
+    { both_count_and_the_names_are_set, "RECORD 0{a}>1{ab} arbiter=7 noted=5 since " SINCE },
+    { the_new_one_acknowledges, "RECORD 1{ab} arbiter=7 noted=5" },
     { one_of_two_counts_again, "RECORD 1{ab} arbiter=7 noted=5 since " SINCE },
     { the_strict_way_back, "RECORD 1{ab} arbiter=0? noted=5" },
     { went_away_again, "NOTE 6 0{a} since " SINCE },

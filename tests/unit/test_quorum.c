@@ -362,7 +362,17 @@ test_a_step_is_repeated_until_it_is_acknowledged(void **state)
     assert_int_equal(quorum_next(&joint, true, &old, &now, &next, &set), QUORUM_STEP_NAMES);
     assert_true(quorum_equal(&set, &now));
     assert_int_equal(quorum_next(&joint, true, &now, &now, &next, &set), QUORUM_STEP_RECORD);
-    assert_true(!next.joint && quorum_equal(&next.now, &now));
+    assert_true(next.joint && next.turned);
+    assert_true(quorum_equal(&next.old, &old) && quorum_equal(&next.now, &now));
+    struct quorum_record turned = next;
+    assert_int_equal(quorum_next(&turned, false, &old, &old, &next, &set), QUORUM_STEP_NAMES);
+    assert_true(quorum_equal(&set, &now)); /* never back */
+    assert_int_equal(quorum_next(&turned, false, &now, &old, &next, &set), QUORUM_STEP_RECORD);
+    assert_true(next.joint && next.turned);
+    assert_int_equal(quorum_next(&turned, true, &old, &old, &next, &set), QUORUM_STEP_NAMES);
+    assert_true(quorum_equal(&set, &now));
+    assert_int_equal(quorum_next(&turned, true, &now, &old, &next, &set), QUORUM_STEP_RECORD);
+    assert_true(!next.joint && !next.turned && quorum_equal(&next.now, &now));
 }
 
 /* ------------------------------------------------------------------ sets, names, JSON */
@@ -402,7 +412,10 @@ test_a_voter_of_both_sets(void **state)
     assert_true(quorum_is_voter(&joint, "b"));
     assert_false(quorum_is_voter(&joint, "c"));
     assert_true(quorum_equal(quorum_acknowledging(&joint), &joint.old));
-    joint.joint = false;
+    joint.turned = true;
+    assert_false(quorum_is_voter(&joint, "a"));
+    assert_true(quorum_equal(quorum_acknowledging(&joint), &joint.now));
+    joint.joint = joint.turned = false;
     assert_true(quorum_is_voter(&joint, "c"));
     assert_true(quorum_equal(quorum_acknowledging(&joint), &joint.now));
 }
@@ -434,6 +447,7 @@ test_json_is_read_back(void **state)
     struct quorum_record records[] = {
         { .now = make_set(1, 7) },
         { .joint = true, .old = make_set(2, 31), .now = make_set(0, 1) },
+        { .joint = true, .turned = true, .old = make_set(2, 31), .now = make_set(0, 1) },
         { .now = make_set(0, 1),
           .arbiter = 12,
           .agreed = true,
@@ -445,6 +459,7 @@ test_json_is_read_back(void **state)
         CLEANUP(json_putp) struct json_object *value = quorum_to_json(&records[i]);
         assert_int_equal(quorum_from_json(value, &again, NULL), ERR_NONE);
         assert_int_equal(again.joint, records[i].joint);
+        assert_int_equal(again.turned, records[i].turned);
         assert_true(quorum_equal(&again.now, &records[i].now));
         if (again.joint)
             assert_true(quorum_equal(&again.old, &records[i].old));
@@ -466,10 +481,11 @@ test_a_change_keeps_what_goes_with_the_set(void **state)
     struct quorum_set names_in_force = record.now;
     struct quorum_record next;
     struct quorum_set set;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(quorum_next(&record, true, &names_in_force, &wanted, &next, &set),
                          QUORUM_STEP_RECORD);
-        assert_int_equal(next.joint, i == 0);
+        assert_int_equal(next.joint, i < 2);
+        assert_int_equal(next.turned, i == 1);
         assert_int_equal(next.arbiter, 12);
         assert_int_equal(next.noted, 4);
         assert_string_equal(next.since, "then");

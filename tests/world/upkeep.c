@@ -76,8 +76,11 @@ advance_sync(struct world *world, unsigned node)
     case QUORUM_STEP_RECORD:
         daemon->sync_busy = true;
         say(world, WORLD_SAY_WORLD, "%5llu %s records the sync set: %s k=%u of 0x%x", stamp(world),
-            world->nodes[node].name, next.joint ? "both, old and" : "only", next.now.k,
-            set_mask(world, &next.now));
+            world->nodes[node].name,
+            !next.joint   ? "only"
+            : next.turned ? "both, acknowledged by"
+                          : "both, old and",
+            next.now.k, set_mask(world, &next.now));
         db_write(world, node,
                  &(struct write){ .source = WRITE_RECORD,
                                   .life = daemon->life,
