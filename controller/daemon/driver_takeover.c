@@ -78,6 +78,7 @@ set_pace(struct driver *driver, bool suspects)
         ev_timer_start(loop, &driver->suspicion);
     } else {
         ev_timer_stop(loop, &driver->suspicion);
+        driver->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };
         forget_knocks(driver);
     }
 }

@@ -70,6 +70,7 @@ set_pace(struct world *world, unsigned node, bool suspects)
         look_again(world, node, 0);
     } else {
         watch->alarm++;
+        watch->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };
         forget_knocks(watch);
     }
 }
