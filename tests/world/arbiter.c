@@ -402,6 +402,7 @@ world_arbiter_restore(struct world *world, unsigned at)
 {
     struct arbiter *it = &world->arbiters[at];
     struct arbiter now = *it;
+    bool was_alive = is_alive(world, at);
     if (now.backup == NULL)
         return;
     say_arbiter(world, at, "has an older copy put back");
@@ -411,6 +412,7 @@ world_arbiter_restore(struct world *world, unsigned at)
     it->unheard = now.unheard;
     it->changes = now.changes + 1;
     it->lease_last = now.lease_last;
+    it->over_ms = was_alive ? now.over_ms : world->now_ms;
     if (it->kind == WORLD_ARBITER_ETCD) /* its leases live anew */
         it->ends_ms = clock_of(world, at) + (it->alive ? (int64_t)it->lease_ms : 0);
 }

@@ -86,14 +86,22 @@ is_over(const struct world *world, unsigned arbiter)
            world->now_ms - world->arbiters[arbiter].over_ms < EVIDENCE_MS;
 }
 
-/* Whether its log has the first row of that epoch: else it cannot know. */
+/* Whether its log tells of the takeover that opened that epoch: by the record of it, or by the
+ * first row of the epoch while no later one has come. What was not recorded before a person
+ * promoted somebody is forgotten: that person has looked. */
 static bool
-knows_epoch(const struct world *world, unsigned node, uint64_t epoch)
+knows_takeover(const struct world *world, unsigned node, uint64_t epoch)
 {
     const struct database *db = &world->nodes[node].db;
-    for (size_t i = db_visible(db); i > 0 && db->log.list[i - 1].epoch >= epoch; i--) {
-        if (db->log.list[i - 1].epoch == epoch)
+    bool epoch_seen = false;
+    const struct row *row;
+    for (size_t at = db->telling_count; (row = db_telling(db, db_visible(db), &at)) != NULL;) {
+        const struct note *note = row->note == 0 ? NULL : &world->notes[row->note - 1];
+        if (note != NULL && note->kind == NOTE_TAKEOVER && note->epoch == epoch)
             return true;
+        if (row->kind == ROW_EPOCH && !epoch_seen && row->epoch == epoch)
+            return true;
+        epoch_seen |= row->kind == ROW_EPOCH;
     }
     return false;
 }
@@ -110,7 +118,7 @@ check_rest_between(struct world *world, unsigned node)
         return;
     for (size_t i = 0; i < world->takeover_count; i++) {
         uint64_t at_ms = world->takeovers[i].began_ms;
-        if (!knows_epoch(world, node, world->takeovers[i].epoch))
+        if (!knows_takeover(world, node, world->takeovers[i].epoch))
             continue;
         newest_ms = at_ms > newest_ms ? at_ms : newest_ms;
         count += world->now_ms - at_ms < TAKEOVER_HOUR_MS * 9 / 10;

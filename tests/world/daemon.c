@@ -236,6 +236,7 @@ ask_database(struct world *world, unsigned node)
     if (daemon->database_asked)
         return;
     daemon->database_asked = true;
+    daemon->boot_seen = world->nodes[node].db.boot;
     db_submit(world, node, true, &(struct op){ .kind = OP_START });
 }
 

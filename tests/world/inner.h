@@ -465,7 +465,8 @@ struct daemon {
     struct arm arm;
     uint32_t serial_last;
     struct ticket frozen_for;
-    unsigned heard; /* bit of each peer that was heard since the start of this daemon (I11) */
+    uint32_t boot_seen; /* the start of its database that it knows of */
+    unsigned heard;     /* bit of each peer that was heard since the start of this daemon (I11) */
     bool database_asked;
     bool may_act; /* as far as promotions go */
     bool streaming;
