@@ -162,6 +162,7 @@ class Writers:
     """A writer at each of the nodes; 'timeouts': seconds that it waits for an answer, by name of the node."""
 
     def __init__(self, nodes, prefix, timeouts=None):
+        self.prefix = prefix
         self.list = [Writer(node, "%s/%s" % (prefix, node.name), (timeouts or {}).get(node.name, 30)) for node in nodes]
         self.running = False
 

@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 import measures  # noqa: E402
 import moves  # noqa: E402
+import peers  # noqa: E402
 import takeovers  # noqa: E402
 from cluster import BUILD, Cluster, Failed, logs  # noqa: E402
 from figures import save, table  # noqa: E402
@@ -42,13 +43,19 @@ MEASURES = {
     "failover": moves.failover,
 }
 # Each in a cluster of its own.
-TAKEOVERS = {"takeover": takeovers.killed_default, "takeover-tightest": takeovers.killed_tightest}
+TAKEOVERS = {
+    "takeover": takeovers.killed_default,
+    "takeover-tightest": takeovers.killed_tightest,
+    "etcd-killed": peers.etcd_killed,
+}
 LONG = {
     "takeover-etcd": takeovers.killed_etcd,
     "takeover-silent": takeovers.silent_default,
     "takeover-silent-tightest": takeovers.silent_tightest,
     "takeover-frozen": takeovers.frozen_default,
     "takeover-frozen-tightest": takeovers.frozen_tightest,
+    "etcd-silent": peers.etcd_silent,
+    "etcd-frozen": peers.etcd_frozen,
 }
 ALL = {**MEASURES, **TAKEOVERS, **LONG}
 

@@ -42,8 +42,8 @@ class Network:
         used = ip("-j", "addr").stdout
         for number in range(256):
             self.bridge, self.prefix = "bt%d" % number, "198.18.%d" % number
-            if '"%s.' % self.prefix not in used and \
-                    ip("link", "add", self.bridge, "type", "bridge", check=False).returncode == 0:
+            taken = any('"%s' % name in used for name in (self.prefix + ".", self.bridge + "-"))
+            if not taken and ip("link", "add", self.bridge, "type", "bridge", check=False).returncode == 0:
                 break
         else:
             raise Failed("no free network in 198.18.0.0/16")
@@ -101,7 +101,8 @@ class Network:
                 ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0", check=False)
 
     def close(self):
-        for name in self.names:
+        for number, name in enumerate(self.names, 1):
+            ip("link", "del", "%s-%d" % (self.bridge, number), check=False)  # or it goes some time after its namespace
             ip("netns", "del", self._space(name), check=False)
         ip("link", "del", self.bridge, check=False)
 
