@@ -282,6 +282,8 @@ advance(struct driver *driver)
         set_names(driver, &driver->names);
         return;
     }
+    if (cache_position(driver->core->cache)->revision < driver->acked_revision)
+        return; /* what we know is the record before the one that was written last */
     const struct setting_source *source = cache_settings(driver->core->cache);
     const struct cache_entry *entry = cache_get(driver->core->cache, "sync/set", "");
     bool has_arbiter = driver->arbiter != NULL;
