@@ -125,15 +125,21 @@ http_conn_flush(struct http_conn *conn)
     http_buffer_return(conn->server, &conn->out);
 }
 
-/* Says that no more comes, and waits a moment for the client to have read it: a close with unread
- * bytes resets the connection, and the answer could be lost with it. */
 static void
-start_linger(struct http_conn *conn)
+say_goodbye(struct http_conn *conn)
 {
     if (conn->ssl != NULL && conn->established) {
         ERR_clear_error();
         (void)SSL_shutdown(conn->ssl);
     }
+}
+
+/* Says that no more comes, and waits a moment for the client to have read it: a close with unread
+ * bytes resets the connection, and the answer could be lost with it. */
+static void
+start_linger(struct http_conn *conn)
+{
+    say_goodbye(conn);
     if (shutdown(conn->fd, SHUT_WR) != 0)
         conn->doomed = true;
     conn->tls_wants_write = false;
@@ -178,6 +184,9 @@ choose_phase(struct http_conn *conn)
     if (has_out(conn)) {
         if (conn->phase != HTTP_PHASE_WRITE)
             http_phase_enter(conn, HTTP_PHASE_WRITE);
+    } else if (conn->leaving) {
+        say_goodbye(conn); /* it has read its last answer, and may notice only with the next one */
+        conn->doomed = true;
     } else if (conn->closing || (conn->server->stopping && conn->exchange == NULL)) {
         start_linger(conn);
     } else if (!is_arriving(conn)) {

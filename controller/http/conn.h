@@ -84,6 +84,7 @@ struct http_conn {
     bool streaming;
     bool established; /* the handshake is done */
     bool closing;     /* after what is in 'out' */
+    bool leaving;     /* closing, and nothing was said that is to be read yet */
     bool doomed;
     bool in_handler;
     bool tls_wants_write;

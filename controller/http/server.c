@@ -428,12 +428,13 @@ http_server_stop(struct http_server *server, unsigned within_ms, http_stopped *s
         list_each (at, &server->phases[phase].conns) {
             struct http_conn *conn = CONTAINER_OF(at, struct http_conn, in_phase);
             bool arriving = conn->exchange != NULL || conn->ahead.size > 0;
-            if (phase == HTTP_PHASE_STREAM || phase == HTTP_PHASE_HANDSHAKE)
-                conn->doomed = true;
-            else if ((phase != HTTP_PHASE_IDLE && phase != HTTP_PHASE_HEADER) || arriving)
+            bool waits = phase == HTTP_PHASE_IDLE || phase == HTTP_PHASE_HEADER;
+            bool ends = phase == HTTP_PHASE_STREAM || phase == HTTP_PHASE_HANDSHAKE;
+            if (!ends && (!waits || arriving))
                 continue;
-            else
-                conn->closing = true;
+            conn->doomed = conn->doomed || ends;
+            conn->leaving = waits && !conn->closing;
+            conn->closing = conn->closing || waits;
             ev_feed_event(server->loop, &conn->reader, EV_READ); /* H4: the loop does it */
         }
     }

@@ -535,6 +535,7 @@ stopping_lets_requests_finish(void **state)
     stop(world, 20000);
     WAIT_UNTIL(world->loop, idle->ended && silent->ended && stream->ended);
     assert_int_equal(world->stream_gone, 1);
+    assert_int_equal(counters(world)->connections_now, 2); /* those are not waited for */
     assert_false(pending->ended || arriving->ended || world->stopped);
     raw_send(arriving, "b");
     WAIT_UNTIL(world->loop, raw_has(arriving, "body=ab"));
