@@ -203,8 +203,9 @@ write_record(struct driver *driver, const struct quorum_record *record)
     driver->writing_arbiter = record->arbiter;
     driver->set_writing = writer_submit(driver->core->writer, group, WRITER_PATIENT,
                                         on_set_recorded, driver, NULL, &err) == ERR_NONE;
-    log_info("sync.set", "joint=%d k=%u voters=%zu noted=%llu since=\"%s\"", record->joint,
-             record->now.k, record->now.count, (unsigned long long)record->noted, record->since);
+    log_info("sync.set", "joint=%d turned=%d k=%u voters=%zu noted=%llu since=\"%s\"",
+             record->joint, record->turned, record->now.k, record->now.count,
+             (unsigned long long)record->noted, record->since);
 }
 
 static void
