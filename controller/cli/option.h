@@ -109,7 +109,7 @@ enum option_type {
     X(ARBITER_FILE, "file", FILE, "FILE", NULL,                                                    \
       "all of it from this file: arbiter.json, as baton witness init makes it")                    \
     X(ADOPT, "adopt", FLAG, NULL, NULL,                                                            \
-      "take it though it has a record of this cluster already; nobody else may live by it")        \
+      "whatever it says, and the arbiter of now: no other node may live by either")                \
     X(FOR, "for", DURATION, "TIME", NULL, "how long, at most 24h")                                 \
     X(UNTIL, "until", TEXT, "TIME", NULL, "until then: 2026-11-22T07:41:00Z, at most a day ahead") \
     X(BUDGET_SITE, "site", NAME, "SITE", NULL, "by the settings of this site (that of the node)")  \

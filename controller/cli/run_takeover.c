@@ -144,8 +144,8 @@ run_arbiter_set(struct cli *cli, struct err *err)
     enum err_code code = read_arbiter(cli, kind, &value, err);
     if (code == ERR_NONE && adopt)
         code = cli_confirm(cli,
-                           "take an arbiter that has a record of this cluster: nobody else may "
-                           "live by it",
+                           "change the arbiter whatever the new one and the one of now say: no "
+                           "other node may live by either",
                            "adopt", err);
     if (code != ERR_NONE)
         return code;

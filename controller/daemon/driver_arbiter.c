@@ -159,6 +159,18 @@ on_created(void *data, const struct arbiter_reply *reply)
     end_change(change, NULL, &err);
 }
 
+/* Who acted before us may still be granted his lease by the arbiter of now, and would never hear
+ * that we have turned to another (I9). */
+static enum err_code
+refuse_to_turn(const struct driver *driver, struct err *err)
+{
+    (void)err_set(err, ERR_CONFLICT, "lease_not_held",
+                  "the arbiter of now has not let %s act, so another node may still act by it: %s",
+                  driver->node.self, driver->lease.reason);
+    return err_mend(err, "wait until baton arbiter show says that it may; when you know that no "
+                         "other node acts or can begin to: the same with --adopt");
+}
+
 static enum err_code
 start_change(struct change *change, struct json_object *value, bool adopt, struct err *err)
 {
@@ -174,6 +186,10 @@ start_change(struct change *change, struct json_object *value, bool adopt, struc
     enum err_code code = arbiter_config_read(value, &config, err);
     if (code != ERR_NONE)
         return code;
+    if (!adopt && !driver->leased) {
+        arbiter_config_done(&config);
+        return refuse_to_turn(driver, err);
+    }
     bool manual = config.kind == ARBITER_MANUAL;
     if (!manual)
         code = open_config(driver, &config, &change->arbiter, err);

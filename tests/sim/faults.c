@@ -166,8 +166,10 @@ choose_arbiter(struct sim *sim)
 {
     unsigned primary = world_primary(sim->world);
     unsigned to = chance(sim, 10) ? WORLD_NONE : some_arbiter(sim);
+    bool adopt = chance(sim, 70);
     if (primary != WORLD_NONE && sim->arbiters_change)
-        (void)world_choose_arbiter(sim->world, primary, to, chance(sim, 70));
+        (void)world_choose_arbiter(sim->world, primary, to,
+                                   adopt && world_acts_alone(sim->world, primary));
 }
 
 static void

@@ -413,11 +413,29 @@ lease_choice_written(struct world *world, unsigned node)
 }
 
 bool
+world_acts_alone(const struct world *world, unsigned node)
+{
+    for (unsigned i = 0; i < world->count; i++) {
+        const struct daemon *daemon = &world->nodes[i].daemon;
+        bool rests = daemon->lease.state == LEASE_STATE_IDLE ||
+                     (daemon->lease.state == LEASE_STATE_NONE && !daemon->leased);
+        if (i != node && daemon->up && !rests)
+            return false;
+    }
+    return true;
+}
+
+bool
 world_choose_arbiter(struct world *world, unsigned node, unsigned arbiter, bool adopt)
 {
     struct daemon *daemon = daemon_of(world, node);
     if (!daemon->up || daemon->stopped || daemon->node.state != NODE_PRIMARY || daemon->changes)
         return false;
+    if (!adopt && !daemon->leased) {
+        say(world, WORLD_SAY_WORLD, "%5llu %s may not act, so it does not turn to another arbiter",
+            stamp(world), world->nodes[node].name);
+        return true;
+    }
     if (arbiter == WORLD_NONE)
         say(world, WORLD_SAY_WORLD, "%5llu %s is told to do without an arbiter", stamp(world),
             world->nodes[node].name);

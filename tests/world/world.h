@@ -149,7 +149,8 @@ bool world_pause(struct world *world, unsigned node, uint64_t for_ms);
 
 /* ---- arbiters, by number from 0 ---- */
 
-/* Chosen by a person, at the primary; WORLD_NONE: none. False: it is not primary, or at it. */
+/* Chosen by a person, at the primary; WORLD_NONE: none. False: it is not primary, or at it.
+ * Refused while it may not act, unless 'adopt' is the word that no other node does. */
 bool world_choose_arbiter(struct world *world, unsigned node, unsigned arbiter, bool adopt);
 void world_arbiter_cut(struct world *world, unsigned at, unsigned node, bool ask, bool answer);
 void world_arbiter_power(struct world *world, unsigned at, bool on);
@@ -160,6 +161,8 @@ void world_arbiter_step(struct world *world, unsigned at, int64_t by_ms);
 void world_arbiter_wipe(struct world *world, unsigned at);
 void world_arbiter_backup(struct world *world, unsigned at);
 void world_arbiter_restore(struct world *world, unsigned at);
+/* No other node that runs acts by an arbiter, or asks one to: a person may say so. */
+bool world_acts_alone(const struct world *world, unsigned node);
 bool world_arbiter_is_well(const struct world *world, unsigned at);
 /* That the last row of the primary's log chose; WORLD_NONE: none. */
 unsigned world_arbiter_in_use(const struct world *world, unsigned node);
