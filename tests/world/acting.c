@@ -3,7 +3,8 @@
  * controller/activation/manager.c), decided by the shipped activation/plan.c, and what it acts on.
  *
  * A node acts on two receivers at once: one that all nodes share, and one of its own. Both refuse
- * an epoch below the highest that they have heard (I10). What is ended while it is on its way may
+ * an epoch below the highest that they have heard (I10), and within one the change before the last:
+ * each is told its number. What is ended while it is on its way may
  * be done all the same: on the node's own at once, on the shared one when it arrives.
  */
 #include <string.h>
@@ -28,11 +29,11 @@ acting_of(struct world *world, unsigned node)
 
 /* False: refused. */
 static bool
-hear(uint64_t *heard, uint64_t epoch)
+hear(struct heard *heard, uint64_t epoch, uint64_t sequence)
 {
-    if (epoch < *heard)
+    if (epoch < heard->epoch || (epoch == heard->epoch && sequence < heard->sequence))
         return false;
-    *heard = epoch;
+    *heard = (struct heard){ .epoch = epoch, .sequence = sequence };
     return true;
 }
 
@@ -53,8 +54,8 @@ on_effect(struct world *world, struct event *event)
         return;
     if (runs && activates)
         check_effect(world, node, event->message.epoch);
-    bool own = runs && hear(&it->receiver_epoch, event->message.epoch);
-    bool shared = hear(&outside->epoch, event->message.epoch);
+    bool own = runs && hear(&it->receiver, event->message.epoch, event->message.revision);
+    bool shared = hear(&outside->heard, event->message.epoch, event->message.revision);
     if (own)
         it->receiver_active = activates;
     if (shared && (activates || outside->active == node))
@@ -127,6 +128,7 @@ start_effect(struct world *world, unsigned node)
     event->id = acting->effect;
     event->message.flag = activates;
     event->message.epoch = code_from(world, &acting->record.change.epoch);
+    event->message.revision = acting->record.change.sequence;
     struct event *late = queue_timer(world, EFFECT_FAILS_MS, on_effect_done, node);
     late->life = daemon->life;
     late->id = acting->effect;
@@ -159,7 +161,8 @@ acting_end(struct world *world, unsigned node)
     struct world_node *it = &world->nodes[node];
     const struct activation_change *change = &it->daemon.acting.record.change;
     if (it->daemon.acting.phase == ACTING_RUNNING && world->config.seed != 0 &&
-        rng_chance(&world->rng, 50) && hear(&it->receiver_epoch, code_from(world, &change->epoch)))
+        rng_chance(&world->rng, 50) &&
+        hear(&it->receiver, code_from(world, &change->epoch), change->sequence))
         it->receiver_active = change->server != EFFECTIVE_NONE;
 }
 

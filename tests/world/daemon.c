@@ -330,6 +330,8 @@ on_look(struct world *world, struct event *event)
         return;
     daemon_look(world, event->node);
     client_tick(world, event->node);
+    if (world->config.managed && !world->nodes[event->node].db.up)
+        world_start(world, event->node, WORLD_DATABASE);
     uint64_t after_ms = world->config.poll_ms;
     if (daemon->node.state == NODE_FENCED)
         after_ms = after_ms / 4 + 1;

@@ -514,6 +514,12 @@ struct host {
     uint32_t restart; /* only the last start that was planned */
 };
 
+/* The latest change that a receiver has taken. */
+struct heard {
+    uint64_t epoch;
+    uint64_t sequence;
+};
+
 struct world_node {
     char name[NODE_NAME_SIZE];
     char site[SITE_NAME_SIZE];
@@ -530,7 +536,7 @@ struct world_node {
     uint64_t permit_epoch;
     uint64_t daemon_down_ms;   /* when it was last seen down; world time */
     uint64_t database_down_ms; /* the same */
-    uint64_t receiver_epoch;   /* of what it acts on alone: the latest that was heard */
+    struct heard receiver;     /* by what it acts on alone */
     bool receiver_active;
 };
 
@@ -558,7 +564,7 @@ struct arbiter {
 
 /* What all nodes act on. It refuses what is older than what it has heard (I10). */
 struct outside {
-    uint64_t epoch;
+    struct heard heard;
     unsigned active; /* WORLD_NONE: nobody */
     uint64_t accepted;
     uint64_t refused;
