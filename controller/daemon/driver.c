@@ -299,8 +299,7 @@ on_start_position(void *data, const PGresult *result, const struct err *err, boo
     driver->server_names.settled = false;
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_START, .facts = &facts });
     driver_poll_peers(driver);
-    (void)pq_query(driver->core->ctl, sql_rehearse, 0, NULL, NULL, NULL);
-    writer_rehearse(driver->core->writer);
+    driver->rehearses = true;
 }
 
 static void

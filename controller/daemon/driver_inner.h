@@ -156,6 +156,7 @@ struct driver {
     uint64_t claims_ms;            /* since when we are primary; 0: not */
     struct takeover_path postgres; /* of the primary's database, as we see it */
     struct knock *knocks[2];       /* at its HTTPS and at its database; NULL: none under way */
+    bool rehearses;                /* the sessions that a switchover will ask are to be warmed up */
     bool stood_by;        /* was a standby, with no primacy and no loss of the database since */
     bool suspects;        /* the primary does not answer: everybody is asked often */
     uint64_t suspects_ms; /* since when */

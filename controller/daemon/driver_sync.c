@@ -332,6 +332,18 @@ database_is_silent(struct driver *driver)
     return true;
 }
 
+/* It locks what rows are taken in under: not while a node comes back, which it would hold up. */
+static void
+rehearse_once(struct driver *driver)
+{
+    if (!driver->rehearses || driver->node.state == NODE_REJOINING ||
+        promo_is_running(&driver->promo))
+        return;
+    driver->rehearses = false;
+    (void)pq_query(driver->core->ctl, sql_rehearse, 0, NULL, NULL, NULL);
+    writer_rehearse(driver->core->writer);
+}
+
 void
 driver_upkeep(struct driver *driver)
 {
@@ -345,6 +357,7 @@ driver_upkeep(struct driver *driver)
         return;
     driver->upkeep_count++;
     driver_refresh_limits(driver);
+    rehearse_once(driver);
     driver_sync_roles(driver);
     compare_digests(driver);
     (void)pq_query(driver->core->ctl, sql_position, 0, NULL, on_own_row, driver);
