@@ -155,6 +155,12 @@ settle(struct repl_arm *arm)
                      on_load_before, arm);
 }
 
+static bool
+is_as_asked(const struct repl_arm *arm, const PGresult *result)
+{
+    return PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), buf_text(&arm->names)) == 0;
+}
+
 static void
 on_read_back(void *context, const PGresult *result, const struct err *err)
 {
@@ -163,7 +169,8 @@ on_read_back(void *context, const PGresult *result, const struct err *err)
         finish(arm, err);
         return;
     }
-    if (PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), buf_text(&arm->names)) == 0) {
+    if (is_as_asked(arm, result)) {
+        arm->known->changing = false;
         if (arm->names.size > 0 && !arm->known->settled)
             settle(arm);
         else
@@ -222,8 +229,19 @@ set_names(struct repl_arm *arm)
         str_printf("alter system set synchronous_standby_names = '%s'", buf_text(&arm->names));
     if (arm->names.size == 0)
         arm->known->settled = false;
+    arm->known->changing = true;
     arm->tries = 0;
     arm->port->query(arm->port->data, sql, 0, NULL, on_named, arm);
+}
+
+static void
+on_names_now(void *context, const PGresult *result, const struct err *err)
+{
+    struct repl_arm *arm = context;
+    if (arm->done == NULL || err != NULL || is_as_asked(arm, result))
+        finish(arm, err);
+    else
+        set_names(arm);
 }
 
 static void
@@ -237,10 +255,13 @@ go_on(struct repl_arm *arm)
                          arm);
         return;
     }
-    if (arm->with_names)
-        set_names(arm);
-    else
+    if (!arm->with_names)
         finish(arm, NULL);
+    else if (arm->known->settled && !arm->known->changing)
+        arm->port->query(arm->port->data, "show synchronous_standby_names", 0, NULL, on_names_now,
+                         arm);
+    else
+        set_names(arm);
 }
 
 static void

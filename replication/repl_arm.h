@@ -23,13 +23,14 @@ struct repl_arm;
  * clears it when the server may have been started anew: all zero is "nothing". May be NULL when
  * 'set' is. */
 struct repl_names {
-    bool settled; /* every COMMIT waits for the names that are in force, whichever they are */
+    bool settled;  /* every COMMIT waits for the names that are in force, whichever they are */
+    bool changing; /* others were given to the server and not read back yet */
 };
 
 /*
  * 'remake' drops slots that are there. 'set' may be NULL: then only slots. 'names' is borrowed
  * until 'done' or repl_arm_cancel(); everything else is copied. The first names after none cost a
- * checkpoint.
+ * checkpoint, those that are in force nothing.
  */
 struct repl_arm *repl_arm_start(const struct repl_port *port, const char *self,
                                 const char *const *members, size_t count, bool remake,

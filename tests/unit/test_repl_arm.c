@@ -78,6 +78,7 @@ on_state(void *data, enum pq_state state, const struct err *err)
 /* ---- arming ---- */
 
 struct arming {
+    struct repl_arm *arm; /* until it is done */
     bool done;
     struct err err;
 };
@@ -104,7 +105,7 @@ arm(struct arming *arming, const char *standby)
     assert_int_equal(quorum_add(&set, "east-1", NULL), ERR_NONE);
     if (standby != NULL)
         assert_int_equal(quorum_add(&set, standby, NULL), ERR_NONE);
-    (void)repl_arm_start(&port, "east-1", NULL, 0, false, &set, &known, on_armed, arming);
+    arming->arm = repl_arm_start(&port, "east-1", NULL, 0, false, &set, &known, on_armed, arming);
 }
 
 static void
@@ -213,6 +214,41 @@ other_names_need_no_checkpoint(void **state)
     (void)finish_write(writer);
 }
 
+static bool
+is_changing(void *data)
+{
+    (void)data;
+    return known.changing;
+}
+
+static char *
+load_time(void)
+{
+    return str_dup(world_sql(&world, "select pg_conf_load_time()::text"));
+}
+
+/* Nor has it time for a reload that changes nothing, unless one before it was broken off. */
+static void
+names_in_force_need_no_reload(void **state)
+{
+    (void)state;
+    assert_true(known.settled);
+    CLEANUP(freep) char *before = load_time();
+    arm_and_wait("east-2");
+    CLEANUP(freep) char *after = load_time();
+    assert_string_equal(after, before);
+
+    struct arming arming;
+    arm(&arming, "west-1");
+    assert_true(world_until(&world, is_changing, NULL));
+    repl_arm_cancel(arming.arm);
+    arm_and_wait("east-2");
+    assert_false(known.changing);
+    CLEANUP(freep) char *mended = load_time();
+    assert_string_not_equal(mended, before);
+    assert_string_equal(world_sql(&world, "show synchronous_standby_names"), "ANY 1 (\"east-2\")");
+}
+
 static void
 no_names_settle_nothing(void **state)
 {
@@ -261,6 +297,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_names_are_in_force_when_the_checkpointer_has_seen_them),
         cmocka_unit_test(other_names_need_no_checkpoint),
+        cmocka_unit_test(names_in_force_need_no_reload),
         cmocka_unit_test(no_names_settle_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
