@@ -14,28 +14,42 @@ ETCD = shutil.which("etcd")
 
 
 class Etcd:
-    def __init__(self, folder, address=None, wrap=()):
+    def __init__(self, folder, address=None, wrap=(), name="default", port=None):
         """'wrap': words before those of the program, for a network of its own."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.address = address or free_address()
         self.wrap = wrap
+        self.name = name
         self.process = None
-        client = free_port(self.address) if address is None else 2379
+        client = port or (free_port(self.address) if address is None else 2379)
         peer = free_port(self.address, client + 1) if address is None else 2380
         self.url = "http://%s:%d" % (self.address, client)
         self.peer_url = "http://%s:%d" % (self.address, peer)
+        self.members = {self.name: self.peer_url}
 
-    def start(self):
+    def begin(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrap, ETCD, "--data-dir", str(self.folder / "data"), "--listen-client-urls", self.url,
+                [*self.wrap, ETCD, "--name", self.name, "--data-dir", str(self.folder / "data"), "--listen-client-urls", self.url,
                  "--advertise-client-urls", self.url, "--listen-peer-urls", self.peer_url,
-                 "--initial-advertise-peer-urls", self.peer_url, "--initial-cluster", "default=" + self.peer_url,
-                 "--log-level", "error"],
+                 "--initial-advertise-peer-urls", self.peer_url,
+                 "--initial-cluster", ",".join("%s=%s" % pair for pair in self.members.items()), "--log-level", "error"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        until("etcd answers", lambda: urllib.request.urlopen(self.url + "/health", timeout=2).status == 200)
+
+    def start(self):
+        self.begin()
+        return self.wait()
+
+    def wait(self):
+        until("etcd answers", lambda: urllib.request.urlopen(self.url + "/health", timeout=2).status == 200, 60)
         return self
+
+    def leads(self):
+        request = urllib.request.Request(self.url + "/v3/maintenance/status", data=b"{}", method="POST")
+        with urllib.request.urlopen(request, timeout=2) as reply:
+            status = json.loads(reply.read())
+        return status["leader"] == status["header"]["member_id"]
 
     def value(self):
         """As `baton arbiter set` takes it."""
@@ -46,6 +60,34 @@ class Etcd:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+class Etcds:
+    """Three of them, which are one etcd as long as two live."""
+
+    def __init__(self, folder):
+        self.list, port = [], None
+        for name in ("one", "two", "three"):  # none listens yet: each looks behind the ports of the one before
+            self.list.append(Etcd(pathlib.Path(folder) / name, name=name, port=port))
+            port = free_port(self.list[-1].address, int(self.list[-1].peer_url.rsplit(":", 1)[1]) + 1)
+        members = {etcd.name: etcd.peer_url for etcd in self.list}
+        for etcd in self.list:
+            etcd.members = members
+
+    def start(self):
+        for etcd in self.list:
+            etcd.begin()
+        for etcd in self.list:
+            etcd.wait()
+        return self
+
+    @property
+    def urls(self):
+        return ",".join(etcd.url for etcd in self.list)
+
+    def stop(self):
+        for etcd in self.list:
+            etcd.stop()
 
 
 class Witness:

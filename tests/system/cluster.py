@@ -343,7 +343,8 @@ class Cluster:
             if tries:
                 raise Failed("%s: the first attach failed: the primary was not ready for it" % name)
         self.settled()
-        written = [line.split(" sync.set ")[1] for line in self.east_1.log.read_text().splitlines() if " sync.set " in line]
+        written = [line.split(" sync.", 1)[1] for line in self.east_1.log.read_text().splitlines()
+                   if " sync.set " in line or " sync.record " in line]
         if any(one == other for one, other in zip(written, written[1:])):
             raise Failed("a sync set was written twice: %s" % written)
         return self

@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import jsonschema
 import pytest
 
-from arbiters import ETCD, Etcd, Witness
+from arbiters import ETCD, Etcd, Etcds, Witness
 from cluster import Cluster, logs, until
 from servers import Authority, Server
 from test_routes import API, Events, ask
@@ -405,6 +406,54 @@ def test_without_the_arbiter_it_goes_on_while_all_members_follow(world):
     assert epoch(primary) == number
     for node in cluster.nodes.values():
         assert writers.lost(node) == []
+    assert world.nobody_acted_twice()
+
+
+def test_an_etcd_of_three_loses_one_and_then_two(world, folder):
+    """Without its leader it grants on; without two it says nothing, and the primary goes on by the word of all members."""
+    cluster = world.cluster
+    etcds = Etcds(folder / "etcds").start()
+    primary, west = cluster.primary(), cluster.west_1
+    number = epoch(primary)
+
+    def lease():
+        return primary.status()["arbiter"]["lease"]["state"]
+
+    def outlasts_leases(writers, state):
+        began, before = time.monotonic(), writers.count()
+        until("longer than any lease", lambda: time.monotonic() - began > 2 * TTL_MS / 1000 and lease() == state, 60)
+        until("writes flow", lambda: writers.count() > before + 30)
+        assert primary.state() == "PRIMARY" and primary.api("GET", "/v1/arbiter").json["may_act"]
+    try:
+        west.cli("arbiter", "set", "etcd", "--endpoints", etcds.urls, "--reason", "three are better than one")
+        at_rest(world)
+        began = len(primary.log.read_text())
+        with Writers(cluster, [primary], "app/etcds") as writers:
+            until("writes flow", lambda: writers.count() > 10)
+            leader, = [etcd for etcd in etcds.list if etcd.leads()]
+            leader.stop()
+            outlasts_leases(writers, "HELD")
+            assert "arbiter_unreachable" not in [alarm["name"] for alarm in primary.status()["alarms"]]
+            follower = next(etcd for etcd in etcds.list if etcd is not leader)
+            follower.stop()
+            until("it goes on by their word", lambda: lease() == "FAILSAFE")
+            outlasts_leases(writers, "FAILSAFE")
+            until("all say that the arbiter is lost", lambda: all(
+                "arbiter_unreachable" in [alarm["name"] for alarm in node.status()["alarms"]]
+                for node in cluster.nodes.values()))
+            leader.start()
+            until("the lease is held again", lambda: held(cluster), 60)
+            follower.start()
+            outlasts_leases(writers, "HELD")
+        told = primary.log.read_text()[began:]
+        assert "to=LOST" not in told and "from=PRIMARY" not in told
+        assert epoch(primary) == number and cluster.primary() is primary
+        for node in cluster.nodes.values():
+            assert writers.lost(node) == []
+    finally:
+        west.cli("arbiter", "set", "etcd", "--endpoints", world.etcd.url, "--adopt", "--yes", check=False)
+        etcds.stop()
+    at_rest(world)
     assert world.nobody_acted_twice()
 
 
