@@ -102,6 +102,7 @@ start_wanting(struct lease *lease, struct lease_step_context *context)
     forbid(lease, context);
     lease->epoch = context->event->epoch;
     lease->before = context->event->before;
+    lease->wanted_ms = context->event->now_ms;
     lease->ttl_ms = lease->config.ttl_ms;
     lease->grant = 0;
     lease->wait_ms = 0;
@@ -222,6 +223,7 @@ on_configure_none(struct lease *lease, struct lease_step_context *context)
     if (lease->epoch.number == 0)
         return rest(lease);
     forbid(lease, context);
+    lease->wanted_ms = context->event->now_ms; /* it acted until now */
     lease->ttl_ms = lease->config.ttl_ms;
     lease->gather_ms = context->event->now_ms;
     lease_set_reason(lease, "an arbiter was configured: asking it");
@@ -277,9 +279,10 @@ on_want_new(struct lease *lease, struct lease_step_context *context)
 static enum lease_state
 on_want(struct lease *lease, struct lease_step_context *context)
 {
-    if (epoch_equal(&lease->epoch, &context->event->epoch))
-        return lease->state;
-    return start_wanting(lease, context);
+    if (!epoch_equal(&lease->epoch, &context->event->epoch))
+        return start_wanting(lease, context);
+    lease->wanted_ms = context->event->now_ms;
+    return lease->state;
 }
 
 static enum lease_state
@@ -299,6 +302,7 @@ on_granted(struct lease *lease, struct lease_step_context *context)
     char text[EPOCH_TEXT_SIZE];
     if (!lease_take_grant(lease, context))
         return enter_wanted(lease, context);
+    lease->granted_ms = now_ms;
     if (lease->wait_ms == 0) {
         lease_learn_last(lease, now_ms);
         lease->clean = reply->known && reply->record.clean &&
@@ -429,6 +433,7 @@ static enum lease_state
 on_expire_waiting(struct lease *lease, struct lease_step_context *context)
 {
     lease_set_reason(lease, "the lease ran out before it could be used: asking again");
+    lease->wait_ms = 0; /* nobody knows who had it in between */
     return enter_wanted(lease, context);
 }
 

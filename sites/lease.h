@@ -22,7 +22,9 @@
  *           record, which may have been restored, and of what this node had promised or seen
  *           before ('before'). Only who was allowed to act may release, and what was released is
  *           never granted again: its holder takes a later epoch (lease_needs_later_epoch()). So a
- *           record that was put back from a copy can make others wait, and no more.
+ *           record that was put back from a copy makes others wait: who goes on under an epoch that
+ *           he acted under does so at once only if that was confirmed lately, and a wait that was
+ *           interrupted begins anew.
  *         by FAILSAFE: that takes the word of every member, so this node's own. Who has given it
  *           (WORD) does not act for so long as it holds; a start counts as a word.
  *   I10 Every permission names its epoch.
@@ -126,7 +128,8 @@ const char *lease_state_name(enum lease_state state);
 
 #define LEASE_EVENT_TABLE(X)                                                                       \
     X(CONFIGURE) /* which arbiter, and its times; ends a HOLD */                                   \
-    X(WANT)      /* we are primary of 'epoch', or are to go on as such */                          \
+    X(WANT)      /* we are primary of 'epoch', or are to go on as such: the peers have just        \
+                    confirmed it; once more whenever they do */                                    \
     X(REPLY)     /* the arbiter's, or that of the port: each ASK_ARBITER has one */                \
     X(CONFIRM)   /* 'node' was asked at 'asked_ms'; ok: its promise is 'epoch', it follows it, and \
                     nothing of it acts under another */                                            \
@@ -214,6 +217,8 @@ struct lease {
     bool hold;              /* no questions to the arbiter; also before the first CONFIGURE */
     struct epoch epoch;     /* that we hold or want; number 0 for none */
     struct epoch before;    /* the latest that was known here before it */
+    uint64_t wanted_ms;     /* the last WANT of 'epoch' */
+    uint64_t granted_ms;    /* the last answer that it is granted by */
     struct epoch proved;    /* whose holder acts no more, and was allowed to */
     uint64_t ttl_ms;        /* in force: of the last grant */
     uint64_t deadline_ms;   /* WAITING, HELD, FAILSAFE; else 0 */

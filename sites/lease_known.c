@@ -211,8 +211,10 @@ lease_learn_last(struct lease *lease, uint64_t now_ms)
 uint64_t
 lease_others_end_ms(const struct lease *lease)
 {
-    if (epoch_equal(&lease->memory.cleared, &lease->epoch))
-        return 0; /* we acted under this very epoch, and no later one was granted since */
+    if (epoch_equal(&lease->memory.cleared, &lease->epoch) &&
+        lease->granted_ms <= lease->wanted_ms + lease->ttl_ms / 2)
+        return 0; /* we acted under this very epoch, and it was confirmed so lately that nobody who
+                     took a later one can have waited for us */
     bool over = lease->clean || /* who released was the last one, or came after him */
                 (lease->last_known &&
                  (epoch_equal(&lease->last, &lease->memory.cleared) || /* we ourselves */

@@ -63,6 +63,7 @@ begin(struct bench *bench, enum lease_state from, enum lease_event_kind on)
     lease->ttl_ms = TTL;
     lease->ask_ms = NOW + 900;
     lease->gather_ms = NOW + 800;
+    lease->wanted_ms = NOW - 50;
     lease->repeat_ms = NOW + 700;
     if (from != LEASE_STATE_NONE && from != LEASE_STATE_IDLE) {
         lease->epoch = ours();
@@ -388,6 +389,13 @@ granted_once_more(struct bench *bench)
     granted(bench);
     bench->lease.at.epoch = ours();
     bench->lease.memory.cleared = ours();
+}
+
+static void
+granted_once_more_long_after_it_was_confirmed(struct bench *bench)
+{
+    granted_once_more(bench);
+    bench->lease.wanted_ms = NOW - TTL / 2 - 1;
 }
 
 static void

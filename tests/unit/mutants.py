@@ -87,6 +87,8 @@ LEASE_MUTANTS = {
     "permission outlives the deadline": (KNOWN, "(!lease_has_deadline(lease->state) || now_ms < lease->deadline_ms)", "true"),
     "what a RELEASE may still take away is granted": (
         KNOWN, "    if (epoch_equal(&lease->given_up, &lease->epoch))\n        return false;\n", ""),
+    "an old confirmation counts": (KNOWN, "lease->granted_ms <= lease->wanted_ms + lease->ttl_ms / 2", "true"),
+    "an interrupted wait goes on": (LEASE, "    lease->wait_ms = 0; /* nobody knows", "    /* nobody knows"),
     "a question names no grant": (
         ASK, "epoch_equal(&effect->epoch, &lease->epoch) ? lease->grant : lease->at.grant;", "0;"),
     "no lease is noted": (ASK, "    if (context->memory_changed)\n", "    if (false)\n"),

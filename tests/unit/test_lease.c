@@ -88,6 +88,7 @@ static const struct lease_case cases[] = {
     CASE(WANTED, REPLY, granted_after_proof_long_after_reading, WAITING, "ASK_MEMBERS NOTE REPORT ALARM+900"),
     CASE(WANTED, REPLY, granted_after_ourselves, HELD, "WATCHDOG+4400 GATE+4400 MAY_ACT+4400 NOTE REPORT ALARM+900"),
     CASE(WANTED, REPLY, granted_once_more, HELD, "WATCHDOG+4400 GATE+4400 MAY_ACT+4400 NOTE REPORT ALARM+900"),
+    CASE(WANTED, REPLY, granted_once_more_long_after_it_was_confirmed, WAITING, "ASK_MEMBERS NOTE REPORT ALARM+900"),
     CASE(WANTED, REPLY, granted_once_more_to_one_who_never_acted, WAITING, "ASK_MEMBERS NOTE REPORT ALARM+900"),
     CASE(WANTED, REPLY, granted_to_one_who_has_waited, HELD, "WATCHDOG+4400 GATE+4400 MAY_ACT+4400 NOTE REPORT ALARM+900"),
     CASE(WANTED, REPLY, granted_too_late, WANTED, "READ NOTE ALARM+1000"),
@@ -571,6 +572,20 @@ test_a_longer_lease_that_was_shown_is_waited_for(void **state)
     assert_int_equal(waits_after_ms(20000), TTL); /* it has run out, or would have been renewed */
 }
 
+/* Nobody knows who had the lease in between: the arbiter may have been put back. */
+static void
+test_a_wait_that_was_interrupted_begins_anew(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct lease_effects effects;
+    begin(&bench, LEASE_STATE_WAITING, LEASE_EV_TICK);
+    woke_too_late(&bench);
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.state, LEASE_STATE_WANTED);
+    assert_int_equal(bench.lease.wait_ms, 0);
+}
+
 /* The members' word holds as long as the lease that was granted last, not as one that is set. */
 static void
 test_the_members_word_is_as_long_as_the_last_grant(void **state)
@@ -636,6 +651,7 @@ main(void)
         cmocka_unit_test(test_what_was_released_needs_a_later_epoch),
         cmocka_unit_test(test_what_is_being_released_needs_a_later_epoch),
         cmocka_unit_test(test_a_longer_lease_that_was_shown_is_waited_for),
+        cmocka_unit_test(test_a_wait_that_was_interrupted_begins_anew),
         cmocka_unit_test(test_the_members_word_is_as_long_as_the_last_grant),
         cmocka_unit_test(test_who_may_change_the_arbiter),
         cmocka_unit_test(test_names),
