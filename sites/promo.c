@@ -273,7 +273,7 @@ on_order(struct promo *promo, struct step_context *context)
         promo->members[i].asked = true;
         (void)emit(context, PROMO_DO_ASK, promo->members[i].name);
     }
-    if (promo->mode != PROMO_RENEWAL && promo->log.arbiter != 0) {
+    if (promo->log.arbiter != 0) {
         promo->arbiter.asked = true;
         (void)emit(context, PROMO_DO_ASK_ARBITER, NULL);
     }

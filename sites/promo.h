@@ -290,7 +290,7 @@ MUST_CHECK enum err_code promo_set(struct promo *promo, const struct node_facts 
                                    const struct quorum_record *record, struct err *err);
 
 /*
- * What the arbiter has said to this node of its own epoch, for a renewal or a resumption; NULL for
+ * What the arbiter has said to this node of its own epoch, for a resumption; NULL for
  * nothing. After promo_set().
  */
 void promo_set_note(struct promo *promo, const struct quorum_note *note);

@@ -150,9 +150,6 @@ check_arbiter(struct promo *promo)
     if (promo->log.arbiter == 0)
         set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
                     "not asked: no primary goes on alone by the durability that is set");
-    else if (!promo_needs_arbiter(promo))
-        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK, "not needed in a %s",
-                    promo_mode_name(promo->mode));
     else if (!arbiter->told)
         set_finding(promo, PROMO_CHECK_ARBITER,
                     promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

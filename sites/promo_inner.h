@@ -37,9 +37,6 @@ void promo_lower_if_told(struct promo *promo);
 
 /* Returns how many; borrowed. */
 size_t promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX]);
-/* The old primary, when it was captured and nobody had captured it before us: then nobody can have
- * written after it. Else NULL. */
-const char *promo_captured_old_primary(const struct promo *promo);
 bool promo_has_quorum(const struct promo *promo);
 
 /* Takes the later of log and note for the record; what a person has accepted to lose does not

@@ -14,8 +14,10 @@ promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_
     return count;
 }
 
-const char *
-promo_captured_old_primary(const struct promo *promo)
+/* The old primary, when it was captured and nobody had captured it before us: then nobody can have
+ * written after it that needs no acknowledgements. Else NULL. */
+static const char *
+captured_old_primary(const struct promo *promo)
 {
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
@@ -31,7 +33,7 @@ promo_has_quorum(const struct promo *promo)
 {
     const char *names[PROMO_MEMBERS_MAX];
     size_t count = promo_captured_names(promo, names);
-    return quorum_captured(&promo->record, names, count, promo_captured_old_primary(promo));
+    return quorum_captured(&promo->record, names, count, captured_old_primary(promo));
 }
 
 unsigned
@@ -101,15 +103,14 @@ promo_find_record(struct promo *promo)
 bool
 promo_needs_arbiter(const struct promo *promo)
 {
-    return promo->mode == PROMO_FAILOVER && promo->log.arbiter != 0;
+    return promo->mode != PROMO_RESUMPTION && promo->log.arbiter != 0;
 }
 
 bool
 promo_is_sure(const struct promo *promo)
 {
     const struct promo_arbiter *arbiter = &promo->arbiter;
-    return !promo_needs_arbiter(promo) || promo_captured_old_primary(promo) != NULL ||
-           promo->order.accept_data_loss ||
+    return !promo_needs_arbiter(promo) || promo->order.accept_data_loss ||
            (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 ||
            (arbiter->promised && arbiter->row >= promo->log.arbiter);
 }

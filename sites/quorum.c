@@ -89,7 +89,7 @@ static bool
 captured_one(const struct quorum_set *set, const char *const *captured, size_t count,
              const char *old_primary)
 {
-    if (set->k == 0 && old_primary != NULL) {
+    if (set->k == 0 && old_primary != NULL && quorum_has(set, old_primary)) {
         for (size_t i = 0; i < count; i++) {
             if (strcmp(captured[i], old_primary) == 0)
                 return true;

@@ -228,8 +228,7 @@ driver_start_promo(struct driver *driver, const struct promo_order *order, const
         log_warn("promo.order", "reason=\"%s\"", err.text);
         return;
     }
-    bool ours = order->mode == PROMO_RENEWAL || order->mode == PROMO_RESUMPTION;
-    promo_set_note(&driver->promo, ours ? driver_note(driver) : NULL);
+    promo_set_note(&driver->promo, order->mode == PROMO_RESUMPTION ? driver_note(driver) : NULL);
     (void)snprintf(driver->who, sizeof driver->who, "%s", who);
     (void)snprintf(driver->why, sizeof driver->why, "%s", why);
     driver->began_wall_ms = clock_wall_ms();

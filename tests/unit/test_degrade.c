@@ -1,6 +1,6 @@
 /*
  * Durability "available": what is done next, in every circumstance. That nothing acknowledged is
- * lost by it is shown by tests/unit/test_degrade_world.c.
+ * lost by it is for the simulator (docs/simulation.md).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -387,28 +387,29 @@ test_an_arbiter_that_does_not_promise_stops(void **state)
     assert_non_null(strstr(bench.promo.failure.text, "the arbiter has promised"));
 }
 
-/* What the old primary has is known from itself: nobody else has to say. */
+/* Somebody may have been promoted without it, and have gone on alone since. */
 static void
-test_the_old_primarys_own_promise_is_as_good(void **state)
+test_the_old_primarys_own_promise_is_not_enough(void **state)
 {
     (void)state;
     struct bench bench;
     struct promo_order order = order_of(0, false);
     struct quorum_record record = available();
-    begin_capture(&bench, &order, NULL);
-    captured(&bench, "a", NULL);
-    captured(&bench, "b", &record);
-    assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-
-    /* but not when somebody had captured it before, who may have been primary */
-    begin_capture(&bench, &order, NULL);
-    step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
-                                       .node = "a",
-                                       .ok = true,
-                                       .position = at(117),
-                                       .promised = epoch_make(4, "a") });
-    captured(&bench, "b", &record);
-    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    struct quorum_note none = { .number = 4 };
+    struct quorum_note later = note_of(0, "c");
+    later.epoch = epoch_make(4, "c");
+    for (unsigned i = 0; i < 2; i++) {
+        begin_capture(&bench, &order, NULL);
+        captured(&bench, "a", NULL);
+        captured(&bench, "b", &record);
+        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED, .node = "c" });
+        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+        arbiter_says(&bench, PROMO_EV_PROMISED, i == 0 ? &none : &later);
+        if (i == 0)
+            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+        else
+            failed_with(&bench, "quorum_lost");
+    }
 }
 
 /* What was pulled says that another arbiter is told by now. */
@@ -540,8 +541,9 @@ test_a_lone_candidate_waits_for_the_lease(void **state)
     }
 }
 
+/* The primary that helps may have been overtaken, and not know it yet. */
 static void
-test_a_switchover_needs_no_arbiter(void **state)
+test_a_switchover_asks_too(void **state)
 {
     (void)state;
     struct bench bench;
@@ -549,15 +551,51 @@ test_a_switchover_needs_no_arbiter(void **state)
     struct promo_order order = order_of(0, false);
     struct node_facts primary = facts_of("a", NODE_PRIMARY);
     struct node_facts other = facts_of("c", NODE_STANDBY);
+    struct quorum_note none = { .number = 4 };
+    for (unsigned i = 0; i < 2; i++) {
+        begin(&bench, &record, &order);
+        if (i == 0)
+            step(&bench, (struct promo_event){ .kind = PROMO_EV_TOLD, .text = "refused" });
+        else
+            arbiter_says(&bench, PROMO_EV_TOLD, &none);
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &primary });
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
+        assert_int_equal(bench.promo.mode, PROMO_SWITCHOVER);
+        assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), i == 0 ? PROMO_STOP : PROMO_OK);
+        assert_int_equal(bench.promo.state, i == 0 ? PROMO_STATE_FAILED : PROMO_STATE_ARMING);
+    }
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_ARMED, .ok = true });
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_PREPARED, .node = "a", .ok = true });
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_PREPARED, .node = "c", .ok = true });
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_FROZEN, .ok = true, .position = at(117) });
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    assert_non_null(effect_of(&bench, PROMO_DO_PROMISE));
+    captured(&bench, "a", NULL);
+    captured(&bench, "b", &record);
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+    assert_int_equal(bench.promo.state, PROMO_STATE_OPENING);
+}
+
+/* So does a primary that takes a later epoch of its own. */
+static void
+test_a_renewal_asks_too(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct quorum_record record = available();
+    struct promo_order order = order_of(0, false);
+    struct quorum_note later = note_of(0, "c");
+    later.epoch = epoch_make(4, "c");
+    order.mode = PROMO_RENEWAL;
     begin(&bench, &record, &order);
-    step(&bench, (struct promo_event){ .kind = PROMO_EV_TOLD, .text = "refused" });
-    step(&bench, (struct promo_event){
-                     .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &primary });
-    step(&bench,
-         (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
-    assert_int_equal(bench.promo.mode, PROMO_SWITCHOVER);
-    assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-    assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_OK);
+    assert_non_null(effect_of(&bench, PROMO_DO_ASK_ARBITER));
+    arbiter_says(&bench, PROMO_EV_TOLD, &later);
+    members_answer(&bench);
+    assert_int_equal(verdict(&bench, PROMO_CHECK_SYNC), PROMO_STOP);
+    failed_with(&bench, "check_failed");
 }
 
 /* The holder goes on from its own note, also when its log does not have it yet. */
@@ -605,13 +643,14 @@ main(void)
         cmocka_unit_test(test_an_arbiter_that_is_silent_stops),
         cmocka_unit_test(test_a_note_that_came_between_stops),
         cmocka_unit_test(test_an_arbiter_that_does_not_promise_stops),
-        cmocka_unit_test(test_the_old_primarys_own_promise_is_as_good),
+        cmocka_unit_test(test_the_old_primarys_own_promise_is_not_enough),
         cmocka_unit_test(test_the_arbiter_of_the_newest_record_counts),
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),
         cmocka_unit_test(test_an_accepted_loss_goes_on),
         cmocka_unit_test(test_an_accepted_loss_alone_is_recorded_as_degraded),
         cmocka_unit_test(test_a_lone_candidate_waits_for_the_lease),
-        cmocka_unit_test(test_a_switchover_needs_no_arbiter),
+        cmocka_unit_test(test_a_switchover_asks_too),
+        cmocka_unit_test(test_a_renewal_asks_too),
         cmocka_unit_test(test_a_restarted_holder_goes_on_from_its_note),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
