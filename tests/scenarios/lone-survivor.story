@@ -46,12 +46,11 @@ rest
       FINISHED
   119 west-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
-  443 west-1 records the sync set: both, old and k=1 of 0x7
   603 write 2: acknowledged
   700
       east-1 (daemon down) (database down) epoch 1/east-1 promised 1/east-1 log 1/east-1:4
       east-2 (daemon down) (database down) epoch - promised 1/east-1 log 1/east-1:4
-      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:6 acts
+      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:5 acts
   700 east-1 starts: both
   700 east-2 starts: both
   705 east-1 HEARD: FENCED -> FENCED
@@ -70,8 +69,8 @@ rest
       FOLLOW west-1 epoch 1/east-1
   718 east-2 sets 1 rows aside, above revision 3
   761 east-2 ATTACHED: REJOINING -> STANDBY
-  943 west-1 names k=1 of 0x7
- 1443 west-1 records the sync set: both, acknowledged by k=1 of 0x7
+  943 west-1 records the sync set: both, old and k=1 of 0x7, fewer than were promised
+ 1443 west-1 names k=1 of 0x7
  1704 east-1 HEARD: CLOSED -> REJOINING
       FENCE_DATABASE
       WRITES_HOLD
@@ -83,7 +82,8 @@ rest
  1704 east-1 FAILED: refused in REJOINING
  1717 east-1 sets 2 rows aside, above revision 3
  1760 east-1 ATTACHED: REJOINING -> STANDBY
- 1943 west-1 records the sync set: only k=1 of 0x7
+ 1943 west-1 records the sync set: both, acknowledged by k=1 of 0x7, fewer than were promised
+ 2443 west-1 records the sync set: only k=1 of 0x7
  3700
       east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:8 follows west-1 set aside 2
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:8 follows west-1 set aside 1

@@ -15,6 +15,8 @@
  *     takeover WITHIN ACROSS   automatic|manual|unguarded (automatic manual)
  *     lease TTL_MS RENEW_MS    (5000 1000)
  *     cooldown MS              (60000)
+ *     available MS             durability: fewer acknowledgements count after so long, once the
+ *                              arbiter was told (strict)
  *     keeper                   a daemon that was killed is started again
  *     connectors               nodes act on the outside, without an arbiter too
  *     quiet node|promo|write|world|lease|act ...
@@ -577,6 +579,8 @@ static bool
 set_times(struct story *story, char **words, size_t count)
 {
     struct world_config *config = &story->config;
+    if (strcmp(words[0], "available") == 0)
+        return count == 2 && read_number(story, words[1], &config->sync_wait_ms);
     if (strcmp(words[0], "cooldown") == 0)
         return count == 2 && read_number(story, words[1], &config->takeover.cooldown_ms);
     return count == 3 && read_number(story, words[1], &config->lease.ttl_ms) &&
@@ -597,7 +601,7 @@ read_setting(struct story *story, char **words, size_t count, bool *ret_mine)
         { "keeper", set_flag },       { "connectors", set_flag },
         { "quiet", set_quiet },       { "arbiter", set_arbiters },
         { "takeover", set_takeover }, { "lease", set_times },
-        { "cooldown", set_times },
+        { "cooldown", set_times },    { "available", set_times },
     };
     *ret_mine = true;
     for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {

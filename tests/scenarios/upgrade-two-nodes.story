@@ -72,19 +72,19 @@ show
  1536 west-1 promo RELEASED: RELEASING -> DONE
       ACTIVATE
       FINISHED
- 2000 west-1 records the sync set: both, old and k=1 of 0x3
- 2500 west-1 names k=1 of 0x3
  2500
       east-1 FENCED epoch 1/east-1 promised 2/west-1 log 1/east-1:3
-      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:5 acts
- 3000 west-1 records the sync set: both, acknowledged by k=1 of 0x3
+      west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:4 acts
  3000 east-1 crashes: both
  3000 east-1 has schema 2
  3000 east-1 starts: both
  3005 east-1 HEARD: FENCED -> REJOINING
       ATTACH west-1 epoch 2/west-1
  3052 east-1 ATTACHED: REJOINING -> STANDBY
- 3500 west-1 records the sync set: only k=1 of 0x3
+ 3500 west-1 records the sync set: both, old and k=1 of 0x3, fewer than were promised
+ 4000 west-1 names k=1 of 0x3
+ 4500 west-1 records the sync set: both, acknowledged by k=1 of 0x3, fewer than were promised
+ 5000 west-1 records the sync set: only k=1 of 0x3
  9500 at rest
  9500
       east-1 STANDBY epoch 1/east-1 promised 2/west-1 log 2/west-1:9 follows west-1

@@ -140,6 +140,8 @@ promote_somewhere(struct sim *sim)
         order.overrides |= 1u << PROMO_CHECK_FREEZE;
     if (chance(sim, 40))
         order.overrides |= 1u << PROMO_CHECK_STREAMING;
+    if (sim->loss_allowed && chance(sim, 10))
+        order.overrides |= 1u << PROMO_CHECK_ARBITER;
     sim->orders += world_promote(sim->world, sim_some_node(sim), &order);
 }
 
@@ -518,6 +520,8 @@ sim_choose(struct sim *sim, uint64_t seed, struct world_config *ret_config)
     config.managed = chance(sim, 50);
     choose_lease(sim, &config);
     choose_takeover(sim, &config);
+    if (config.arbiter_count > 0 && config.k > 0 && chance(sim, 60))
+        config.sync_wait_ms = 300 + below(sim, 1500);
     *ret_config = config;
 }
 
@@ -531,6 +535,9 @@ sim_describe(const struct sim *sim, const struct world_config *config, struct bu
                config->managed ? "managed database" : "database of its own", config->drift_ppm);
     for (size_t i = 0; i < config->arbiter_count; i++)
         buf_printf(into, " %s", kinds[config->arbiters[i]]);
+    if (config->sync_wait_ms != 0)
+        buf_printf(into, ", durability available after %llu ms",
+                   (unsigned long long)config->sync_wait_ms);
     buf_printf(into, ", lease %llu ms, takeover %s within a site and %s across, after %llu ms%s\n",
                (unsigned long long)config->lease.ttl_ms, hows[config->takeover.within_site],
                hows[config->takeover.across_sites], (unsigned long long)config->takeover.delay_ms,

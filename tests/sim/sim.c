@@ -46,6 +46,7 @@ static struct {
  * looks after an arbiter that says it has to be. */
 struct person {
     unsigned asked;
+    unsigned orders;     /* while nobody is primary */
     uint64_t without_ms; /* since when nobody is primary */
     uint64_t unwell_ms;  /* since when the arbiter grants nothing */
     bool helped;
@@ -62,12 +63,17 @@ help(struct sim *sim, struct person *person)
         if (now_ms - person->without_ms < SIM_PATIENCE_MS)
             return;
         person->asked = (person->asked + 1) % sim->count;
-        (void)world_promote(world, person->asked, &(struct world_order){ 0 });
+        /* each member refused it: an arbiter that has forgotten says of nobody that he stopped */
+        struct world_order order = { 0 };
+        if (person->orders++ > 2 * sim->count)
+            order.overrides = 1u << PROMO_CHECK_ARBITER;
+        (void)world_promote(world, person->asked, &order);
         person->without_ms = now_ms - SIM_PATIENCE_MS + 2000;
         person->helped = true;
         return;
     }
     person->without_ms = now_ms;
+    person->orders = 0;
     unsigned arbiter = world_arbiter_in_use(world, primary);
     if (arbiter == WORLD_NONE || world_arbiter_is_well(world, arbiter)) {
         person->unwell_ms = now_ms;

@@ -1,5 +1,5 @@
 /*
- * Arbiters, by the rules A1 to A4 of controller/arbiter/arbiter.h, with what happens to real ones.
+ * Arbiters, by the rules A1 to A6 of controller/arbiter/arbiter.h, with what happens to real ones.
  *
  *   witness  one call is one transaction under the lock of its row (schema/witness); its clock is a
  *            wall clock, which somebody may set
@@ -49,6 +49,22 @@ tell(const struct world *world, unsigned at, struct wire *wire, enum lease_resul
     wire->released = it->released;
     wire->clean = it->clean;
     wire->record_grant = it->grant;
+    wire->promised = it->promised;
+    wire->number = it->number;
+    wire->told = it->told;
+}
+
+/* The same note once more is no other one. */
+static bool
+is_newer(const struct world *world, const struct arbiter *it, const struct wire *wire)
+{
+    if (wire->ask_number != it->number || it->told == 0 || wire->ask_told == 0)
+        return wire->ask_number > it->number ||
+               (wire->ask_number == it->number && wire->ask_told == it->told);
+    const struct quorum_note *old = &world->told[it->told - 1];
+    const struct quorum_note *new = &world->told[wire->ask_told - 1];
+    return quorum_equal(&old->set, &new->set) && epoch_equal(&old->epoch, &new->epoch) &&
+           old->revision == new->revision;
 }
 
 static enum lease_result
@@ -57,15 +73,23 @@ decide_known(const struct world *world, unsigned at, const struct wire *wire)
     const struct arbiter *it = &world->arbiters[at];
     bool alive = is_alive(world, at);
     bool ours = wire->grant == 0 || wire->grant == it->grant; /* A6 */
-    if (wire->op == LEASE_OP_READ)
+    if (wire->op == WIRE_READ)
         return LEASE_RESULT_DONE;
+    if (wire->op == WIRE_PROMISE)
+        return wire->epoch > it->epoch && wire->epoch >= it->promised ? LEASE_RESULT_DONE
+                                                                      : LEASE_RESULT_STALE;
     if (wire->epoch < it->epoch)
         return LEASE_RESULT_STALE;
-    if (wire->op == LEASE_OP_ACQUIRE)
+    if (wire->op == WIRE_NOTE) /* A5 */
+        return wire->epoch == it->epoch && wire->epoch < it->promised ? LEASE_RESULT_STALE
+               : wire->epoch == it->epoch && alive && ours && is_newer(world, it, wire)
+                   ? LEASE_RESULT_DONE
+                   : LEASE_RESULT_EXPIRED;
+    if (wire->op == WIRE_ACQUIRE)
         return wire->epoch > it->epoch && alive ? LEASE_RESULT_TAKEN : LEASE_RESULT_GRANTED;
     if (wire->epoch > it->epoch)
         return LEASE_RESULT_EXPIRED;
-    if (wire->op == LEASE_OP_RENEW)
+    if (wire->op == WIRE_RENEW)
         return ours && alive ? LEASE_RESULT_GRANTED : LEASE_RESULT_EXPIRED;
     return ours ? LEASE_RESULT_DONE : LEASE_RESULT_EXPIRED;
 }
@@ -75,7 +99,7 @@ static enum lease_result
 decide(const struct world *world, unsigned at, const struct wire *wire)
 {
     const struct arbiter *it = &world->arbiters[at];
-    if (wire->create)
+    if (wire->op == WIRE_CREATE)
         return !it->there || wire->adopt ? LEASE_RESULT_DONE : LEASE_RESULT_TAKEN;
     if (!it->there)
         return LEASE_RESULT_EMPTY;
@@ -94,19 +118,22 @@ grant(struct world *world, unsigned at, const struct wire *wire)
         it->over_ms = world->now_ms;
     if (wire->epoch > it->epoch)
         it->clean = it->released;
-    if (wire->create) {
+    if (wire->op == WIRE_CREATE) {
         it->clean = true;
         it->suspect = 0;
         it->clock_ms = clock_of(world, at);
+        it->promised = 0;
+        it->number = wire->ask_number;
+        it->told = wire->ask_told;
     }
-    ASSERT(it->epoch <= wire->epoch || wire->create); /* A1 */
+    ASSERT(it->epoch <= wire->epoch || wire->op == WIRE_CREATE); /* A1 */
     if (it->epoch < wire->epoch || !it->there)
         it->epoch = wire->epoch;
     it->there = true;
     it->lease_ms = wire->lease_ms;
     it->ends_ms = clock_of(world, at) + (int64_t)wire->lease_ms;
     it->released = false;
-    it->grant += wire->create || wire->op == LEASE_OP_ACQUIRE;
+    it->grant += wire->op == WIRE_CREATE || wire->op == WIRE_ACQUIRE;
     it->changes++;
 }
 
@@ -114,10 +141,17 @@ static void
 carry_out(struct world *world, unsigned at, const struct wire *wire)
 {
     struct arbiter *it = &world->arbiters[at];
-    if (wire->create || wire->op == LEASE_OP_ACQUIRE || wire->op == LEASE_OP_RENEW) {
+    if (wire->op == WIRE_CREATE || wire->op == WIRE_ACQUIRE || wire->op == WIRE_RENEW) {
         grant(world, at, wire);
-    } else if (wire->op == LEASE_OP_RELEASE) {
+    } else if (wire->op == WIRE_RELEASE) {
         it->released = true;
+        it->changes++;
+    } else if (wire->op == WIRE_PROMISE) {
+        it->promised = wire->epoch;
+        it->changes++;
+    } else if (wire->op == WIRE_NOTE) {
+        it->number = wire->ask_number;
+        it->told = wire->ask_told;
         it->changes++;
     }
 }
@@ -201,7 +235,7 @@ on_change(struct world *world, struct event *event)
     struct wire *wire = &event->wire;
     if (world->hosts[event->node].down)
         return;
-    if (!wire->create && wire->op == LEASE_OP_RENEW) { /* keeps the lease alive that was seen */
+    if (wire->op == WIRE_RENEW) { /* keeps the lease alive that was seen */
         bool kept = it->there && it->lease == wire->lease && is_alive(world, at);
         if (kept)
             it->ends_ms = clock_of(world, at) + (int64_t)wire->lease_ms;
@@ -227,8 +261,8 @@ etcd_look(struct world *world, struct event *event, unsigned at)
     const struct arbiter *it = &world->arbiters[at];
     struct wire *wire = &event->wire;
     enum lease_result result = decide(world, at, wire);
-    bool changes = (result == LEASE_RESULT_GRANTED || result == LEASE_RESULT_DONE) &&
-                   (wire->create || wire->op != LEASE_OP_READ);
+    bool changes =
+        (result == LEASE_RESULT_GRANTED || result == LEASE_RESULT_DONE) && wire->op != WIRE_READ;
     changes |= result == LEASE_RESULT_RESTORED && it->suspect < wire->known;
     tell(world, at, wire, result);
     if (!changes) {
@@ -254,13 +288,13 @@ witness_ask(struct world *world, struct event *event, unsigned at)
     struct wire *wire = &event->wire;
     int64_t now_ms = clock_of(world, at);
     enum lease_result result = LEASE_RESULT_UNCLEAR;
-    if (!it->there || wire->create || now_ms >= it->clock_ms - CLOCK_BACK_MS) {
+    if (!it->there || wire->op == WIRE_CREATE || now_ms >= it->clock_ms - CLOCK_BACK_MS) {
         result = decide(world, at, wire);
         if (result == LEASE_RESULT_RESTORED)
             suspect(it, wire->known);
         if (result == LEASE_RESULT_GRANTED || result == LEASE_RESULT_DONE)
             carry_out(world, at, wire);
-        bool changed = wire->create || wire->op != LEASE_OP_READ;
+        bool changed = wire->op != WIRE_READ;
         if (changed && now_ms > it->clock_ms &&
             (result == LEASE_RESULT_GRANTED || result == LEASE_RESULT_DONE))
             it->clock_ms = now_ms;
@@ -407,6 +441,9 @@ world_arbiter_restore(struct world *world, unsigned at)
         return;
     say_arbiter(world, at, "has an older copy put back");
     *it = *now.backup;
+    /* What it was told since then only its holder can tell it again. */
+    if (it->number < now.number || it->promised < now.promised)
+        world->loss_accepted = true;
     it->backup = now.backup;
     it->unreachable = now.unreachable;
     it->unheard = now.unheard;
@@ -434,7 +471,9 @@ arbiter_holds(const struct world *world, unsigned at)
 void
 arbiter_found(struct world *world, unsigned at, uint64_t epoch)
 {
-    struct wire wire = { .create = true, .epoch = epoch, .lease_ms = world->config.lease.ttl_ms };
+    struct wire wire = { .op = WIRE_CREATE,
+                         .epoch = epoch,
+                         .lease_ms = world->config.lease.ttl_ms };
     grant(world, at, &wire);
     world->arbiters[at].ends_ms = clock_of(world, at);
     world->arbiters[at].lease = ++world->arbiters[at].lease_last;

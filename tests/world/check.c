@@ -149,11 +149,32 @@ newest_opened(const struct world *world, unsigned set)
     return newest;
 }
 
+/* What the arbiter would say to 'candidate' of the note in force beside 'record', if it promised
+ * now. False: it would not, and a promotion goes no further. */
 static bool
-would_capture(const struct world *world, unsigned set, uint32_t record)
+would_promise(const struct world *world, unsigned candidate, const struct quorum_record *record,
+              struct quorum_note *ret_note)
+{
+    uint64_t row;
+    unsigned at = arbiter_of_log(world, candidate, &row);
+    *ret_note = (struct quorum_note){ 0 };
+    if (record->arbiter == 0)
+        return true;
+    if (row < record->arbiter)
+        return false;
+    if (at == WORLD_NONE)
+        return true;
+    const struct arbiter *it = &world->arbiters[at];
+    *ret_note = told_read(world, it->number, it->told);
+    return it->there && it->suspect == 0;
+}
+
+static bool
+would_capture(const struct world *world, unsigned set, unsigned candidate, uint32_t record)
 {
     const char *names[WORLD_NODES_MAX];
     size_t count = 0;
+    struct quorum_note note;
     if (record == 0)
         return false;
     for (unsigned i = 0; i < world->count; i++) {
@@ -163,8 +184,12 @@ would_capture(const struct world *world, unsigned set, uint32_t record)
     uint64_t newest = newest_opened(world, set);
     unsigned old = code_holder(newest);
     bool proves = (set & (1u << old)) != 0 && world->nodes[old].db.promised == newest;
-    return quorum_captured(&world->records[record - 1], names, count,
-                           proves ? name_of(world, old) : NULL);
+    const struct quorum_record *log = &world->records[record - 1];
+    bool promised = would_promise(world, candidate, log, &note);
+    struct epoch opened = code_epoch(world, newest);
+    struct quorum_record in_force = quorum_in_force(log, &note, &opened);
+    return promised && quorum_is_voter(&in_force, name_of(world, candidate)) &&
+           quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL);
 }
 
 /* A promotion that reaches exactly 'set' and is allowed by the shipped rule must find all that was
@@ -186,13 +211,13 @@ what_if(struct world *world, unsigned set)
             best = i;
     }
     const struct database *db = &world->nodes[best].db;
-    if (holds_history(world, db, world->acked_count) ||
-        !would_capture(world, set, db_record_of(db, db->log.count)))
+    if (holds_history(world, db, world->acked_count))
         return;
+    uint32_t newest = db_record_of(db, db->log.count);
     for (unsigned i = 0; i < world->count && !allowed; i++) {
         const struct database *own = &world->nodes[i].db;
-        allowed =
-            (set & (1u << i)) != 0 && would_capture(world, set, db_record_of(own, own->log.count));
+        allowed = (set & (1u << i)) != 0 && would_capture(world, set, i, newest) &&
+                  would_capture(world, set, i, db_record_of(own, own->log.count));
     }
     if (allowed)
         check_fail(world,
@@ -217,8 +242,19 @@ check_what_if(struct world *world, bool always)
 void
 check_resuming(struct world *world, unsigned node)
 {
-    const struct quorum_record *record = daemon_record(world, node);
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    struct quorum_record in_force = daemon_in_force(world, node);
+    const struct quorum_record *record = &in_force;
     const struct quorum_set *sets[] = { &record->now, &record->old };
+    bool leased = daemon->lease.state != LEASE_STATE_NONE;
+    if (leased &&
+        !lease_is_granted(&daemon->lease, &daemon->node.own.epoch, host_now_ms(world, node)))
+        check_fail(world, "I11: %s goes on under its epoch without the lease",
+                   name_of(world, node));
+    if (!leased && record->since[0] != '\0' &&
+        (unsigned)__builtin_popcount(daemon->heard) + 1 < world->count)
+        check_fail(world, "I11: %s counts fewer than were promised, and goes on unconfirmed",
+                   name_of(world, node));
     for (size_t i = 0; i < (record->joint ? 2u : 1u); i++) {
         unsigned others = set_mask(world, sets[i]) & ~(1u << node);
         unsigned heard = others & world->nodes[node].daemon.heard;
@@ -235,10 +271,12 @@ bool
 check_opening(struct world *world, unsigned node)
 {
     const struct promo *promo = &world->nodes[node].daemon.promo;
-    const struct quorum_record *record = daemon_record(world, node);
+    const struct quorum_record *log = daemon_record(world, node);
     const char *names[WORLD_NODES_MAX];
     const char *old = NULL;
     size_t count = 0;
+    struct quorum_note note;
+    unsigned word = promo->order.overrides & (1u << PROMO_CHECK_ARBITER);
     struct point head = db_head(&world->nodes[node].db);
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
@@ -254,10 +292,17 @@ check_opening(struct world *world, unsigned node)
                        (unsigned long long)head.revision, member->name,
                        (unsigned long long)at.revision);
     }
-    bool enough = quorum_captured(record, names, count, old);
-    if (!enough && !promo->order.accept_data_loss)
+    bool knows = would_promise(world, node, log, &note);
+    struct quorum_record record = *log;
+    if (knows && epoch_compare(&note.epoch, &promo->epoch) < 0) /* else we are overtaken */
+        record = quorum_in_force(log, &note, &promo->old_epoch);
+    bool enough = knows && quorum_captured(&record, names, count, old);
+    if (!enough && !promo->order.accept_data_loss && word == 0)
         check_fail(world, "I5: %s opens without a quorum of captures", promo->self);
-    return !enough || promo->degraded || !quorum_is_voter(record, promo->self);
+    bool told =
+        promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
+    return !enough || (told && promo->degraded) || (word != 0 && log->arbiter != 0) ||
+           !quorum_is_voter(&record, promo->self);
 }
 
 void
@@ -360,6 +405,13 @@ check_written(struct world *world, const struct database *primary, const struct 
     if (write->outcome == OUTCOME_REFUSED)
         check_fail(world, "I4: write %llu was told refused, and was written",
                    (unsigned long long)row->value);
+}
+
+bool
+check_note_is_back(const struct world *world, unsigned primary)
+{
+    unsigned at = world->nodes[primary].daemon.arbiter;
+    return at == WORLD_NONE || !world->arbiters[at].there || world->arbiters[at].told == 0;
 }
 
 void

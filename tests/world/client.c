@@ -133,7 +133,7 @@ own_row_done(struct world *world, unsigned node, const struct write *write, enum
     if (outcome == OUTCOME_ACKNOWLEDGED && revision > daemon->acked)
         daemon->acked = revision;
     if (write->source == WRITE_RECORD) {
-        daemon->sync_busy = false;
+        daemon->set_writing = false;
         return;
     }
     if (write->source == WRITE_NOTE) {

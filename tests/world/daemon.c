@@ -88,7 +88,8 @@ run_node(struct world *world, struct posted *posted)
     struct err err;
     enum node_state before = node->state;
     event->now_ms = host_now_ms(world, posted->node);
-    event->record = daemon_record(world, posted->node);
+    struct quorum_record record = daemon_in_force(world, posted->node);
+    event->record = &record;
     event->facts = event->facts == NULL ? NULL : &posted->facts;
     if (node_step(node, event, &effects, &err) != ERR_NONE) {
         say(world, WORLD_SAY_NODE, "%5llu %s %s: refused in %s", stamp(world), node->self,
@@ -133,6 +134,7 @@ run_promo(struct world *world, struct posted *posted)
     event->facts = event->facts == NULL ? NULL : &posted->facts;
     event->record = event->record == NULL ? NULL : &posted->record;
     event->order = event->order == NULL ? NULL : &posted->order;
+    event->note = event->note == NULL ? NULL : &posted->note;
     if (promo_step(promo, event, &effects, &err) != ERR_NONE)
         return;
     if (promo->state != before || effects.count > 0) {
@@ -206,6 +208,8 @@ daemon_post_promo(struct world *world, unsigned node, const struct promo_event *
         posted->record = *event->record;
     if (event->order != NULL)
         posted->order = *event->order;
+    if (event->note != NULL)
+        posted->note = *event->note;
     daemon_run_posted(world);
 }
 
@@ -417,9 +421,13 @@ daemon_begin(struct world *world, unsigned node, const struct promo_order *order
             world->nodes[node].name, err.text);
         return false;
     }
+    bool ours = order->mode == PROMO_RESUMPTION;
+    promo_set_note(&daemon->promo, ours && daemon->note_known ? &daemon->note : NULL);
+    struct promo_order timed = *order;
+    memcpy(timed.time, "then", sizeof "then");
     if (!order->dry_run)
         daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_BEGIN });
     daemon_post_promo(world, node,
-                      &(struct promo_event){ .kind = PROMO_EV_ORDER, .order = order, .ok = true });
+                      &(struct promo_event){ .kind = PROMO_EV_ORDER, .order = &timed, .ok = true });
     return true;
 }

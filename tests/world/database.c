@@ -267,6 +267,7 @@ pump(struct world *world, struct event *event)
     db->waiter.active = true;
     db->waiter.write = write;
     db->waiter.stream_index = db->stream.count;
+    db->waiter.since_ms = host_now_ms(world, node);
     append(world, node, &row, true);
     if (db->waiter.active)
         db_check_waiter(world, node);

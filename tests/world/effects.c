@@ -237,7 +237,7 @@ effect_promo(struct world *world, unsigned node, const struct promo_effect *effe
         break;
     case PROMO_DO_ASK_ARBITER:
     case PROMO_DO_PROMISE:
-        ASSERT(false); /* durability is strict here */
+        note_inquire(world, node, effect);
         break;
     case PROMO_DO_ARM:
         job_arm(world, node, effect->remake);

@@ -22,6 +22,7 @@
 
 #include "controller/activation/plan.h"
 #include "controller/base/check.h"
+#include "sites/degrade.h"
 #include "sites/effective.h"
 #include "sites/lease.h"
 #include "sites/takeover.h"
@@ -159,17 +160,32 @@ struct message {
 struct event;
 typedef void event_fn(struct world *world, struct event *event);
 
+/* Those of lease_op, and what else an arbiter is asked. */
+enum wire_op {
+    WIRE_READ = LEASE_OP_READ,
+    WIRE_ACQUIRE = LEASE_OP_ACQUIRE,
+    WIRE_RENEW = LEASE_OP_RENEW,
+    WIRE_RELEASE = LEASE_OP_RELEASE,
+    WIRE_CREATE = LEASE_OP_COUNT, /* by a person: the record is to be made */
+    WIRE_PROMISE,
+    WIRE_NOTE,
+};
+
+/* Whose question it is. */
+enum { QUESTION_LEASE, QUESTION_CHANGE, QUESTION_PROMO, QUESTION_NOTE, QUESTION_COUNT };
+
 /* A question to an arbiter, and its answer. */
 struct wire {
-    enum lease_op op;
-    bool create; /* not 'op', but by a person: the record is to be made ... */
-    bool adopt;  /* ... whatever is there */
+    enum wire_op op;
+    bool adopt; /* WIRE_CREATE: whatever is there */
     uint64_t epoch;
     uint64_t known; /* the latest that the asker knows to have been granted there */
     uint64_t lease_ms;
-    uint64_t grant;   /* that it belongs to; 0: any */
-    uint64_t changes; /* etcd: as it was looked at */
-    uint64_t lease;   /* etcd: its lease, by number */
+    uint64_t grant;      /* that it belongs to; 0: any */
+    uint64_t changes;    /* etcd: as it was looked at */
+    uint64_t lease;      /* etcd: its lease, by number */
+    uint64_t ask_number; /* WIRE_CREATE, WIRE_NOTE: of the note ... */
+    uint32_t ask_told;   /* ... 1 + index into world->told; 0: "" */
     enum lease_result result;
     bool has_record; /* what follows holds */
     uint64_t record_epoch;
@@ -178,6 +194,9 @@ struct wire {
     bool released;
     bool clean;
     uint64_t record_grant;
+    uint64_t promised;
+    uint64_t number;
+    uint32_t told;
 };
 
 /* Who carries it out: what stands still does so later. */
@@ -284,6 +303,7 @@ struct sub {
 struct waiter {
     bool active;
     size_t stream_index;
+    uint64_t since_ms; /* by the clock of its host */
     struct write write;
 };
 
@@ -470,7 +490,13 @@ struct daemon {
     bool database_asked;
     bool may_act; /* as far as promotions go */
     bool streaming;
-    bool sync_busy;
+    bool names_busy;
+    bool set_writing;         /* a row of the sync set is being written ... */
+    uint64_t writing_arbiter; /* ... that names this arbiter */
+    size_t mark;              /* how far the stream was at the look before the last ... */
+    bool mark_known;
+    size_t sample; /* ... and at the last, then */
+    uint64_t sample_ms;
     uint64_t acked; /* newest revision acknowledged in the epoch that is open here */
     bool takeover;  /* the promotion that runs is Baton's own */
     int64_t began_wall_ms;
@@ -480,8 +506,16 @@ struct daemon {
     bool leased;      /* may_act, as far as the lease goes */
     uint64_t gate_ms; /* our database takes writes until then; 0: no end */
     uint64_t arbiter_revision;
-    unsigned arbiter;             /* WORLD_NONE: none */
-    struct question questions[2]; /* of the lease; of who changes the arbiter */
+    unsigned arbiter; /* WORLD_NONE: none */
+    struct question questions[QUESTION_COUNT];
+    /* what the arbiter has beside the lease */
+    bool note_known;
+    struct quorum_note note;
+    uint64_t note_ms;
+    uint64_t arbiter_promised;
+    bool telling;           /* it is being told */
+    uint64_t inquiry_epoch; /* of the promotion that asks */
+    uint64_t inquiry_row;
     uint32_t question_last;
     unsigned change_to; /* the arbiter that is being chosen */
     bool changes;
@@ -552,6 +586,9 @@ struct arbiter {
     bool released;
     bool clean;
     uint64_t grant;
+    uint64_t promised;
+    uint64_t number;
+    uint32_t told;
     uint64_t suspect;
     int64_t clock_ms; /* the latest that it has seen */
     uint64_t changes;
@@ -577,6 +614,7 @@ struct posted {
     struct promo_event promo_event;
     struct node_facts facts;
     struct quorum_record record;
+    struct quorum_note note;
     struct promo_order order;
 };
 
@@ -618,6 +656,8 @@ struct world {
     unsigned cut[WORLD_NODES_MAX][WORLD_NODES_MAX]; /* lines that do not pass from, to */
     unsigned loss_percent;
     unsigned double_percent;
+    struct quorum_note *told; /* owned; what arbiters were told */
+    size_t told_count;
     struct quorum_record *records; /* owned */
     size_t record_count;
     struct quorum_set wanted;
@@ -735,6 +775,24 @@ uint64_t arbiter_holds(const struct world *world, unsigned at);
 void arbiter_found(struct world *world, unsigned at, uint64_t epoch);
 void arbiters_done(struct world *world);
 
+/* ---- note.c ---- */
+
+uint32_t told_add(struct world *world, const struct quorum_note *note);
+struct quorum_note told_read(const struct world *world, uint64_t number, uint32_t told);
+/* Any answer of the arbiter in use. */
+void note_heard(struct world *world, unsigned node, const struct question *question,
+                const struct wire *wire);
+void note_answered(struct world *world, unsigned node, unsigned which, const struct wire *wire);
+void note_stop(struct world *world, unsigned node);
+void note_inquire(struct world *world, unsigned node, const struct promo_effect *effect);
+/* Whose acknowledgements count, by the log and by what the arbiter is known to have been told. */
+struct quorum_record daemon_in_force(const struct world *world, unsigned node);
+/* What a new arbiter is told at once. */
+void note_carry(struct world *world, unsigned node, struct wire *wire);
+bool note_is_telling(const struct world *world, unsigned node);
+/* The next step of the sync set. */
+void note_advance(struct world *world, unsigned node);
+
 /* ---- lease.c ---- */
 
 void lease_start(struct world *world, unsigned node);
@@ -756,6 +814,8 @@ void lease_proved(struct world *world, unsigned node, const struct epoch *epoch)
 void lease_upkeep(struct world *world, unsigned node);
 void lease_turn(struct world *world, unsigned node);
 void lease_choice_written(struct world *world, unsigned node);
+/* The last row that chose one, as far as the log of the node goes. */
+unsigned arbiter_of_log(const struct world *world, unsigned node, uint64_t *ret_revision);
 
 /* ---- acting.c ---- */
 
@@ -912,5 +972,7 @@ void check_effect(struct world *world, unsigned node, uint64_t epoch);
 /* Baton takes over by itself. */
 void check_takeover(struct world *world, unsigned node, unsigned primary, bool loss);
 void check_took_over(struct world *world, uint64_t began_ms, uint64_t epoch);
+/* The arbiter in use knows of nothing that is not so any more. */
+bool check_note_is_back(const struct world *world, unsigned primary);
 void check_rest(struct world *world, unsigned primary, struct buf *why);
 void check_done(struct world *world);

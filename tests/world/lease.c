@@ -9,8 +9,6 @@
 #define GIVE_UP_AGAIN_MS 1000
 #define CHANGE_CREATE_MS 5000
 
-enum { QUESTION_LEASE, QUESTION_CHANGE };
-
 static struct daemon *
 daemon_of(struct world *world, unsigned node)
 {
@@ -29,7 +27,7 @@ ask_arbiter(struct world *world, unsigned node, const struct lease_effect *effec
     daemon->questions[QUESTION_LEASE].id = 0; /* of before: nobody waits for it any more */
     if (daemon->arbiter == WORLD_NONE)
         return;
-    struct wire wire = { .op = effect->op,
+    struct wire wire = { .op = (enum wire_op)effect->op,
                          .epoch = code_from(world, &effect->epoch),
                          .known = code_from(world, &effect->memory.seen),
                          .lease_ms = effect->lease_ms,
@@ -46,6 +44,11 @@ lease_answered(struct world *world, unsigned node, unsigned which, const struct 
 {
     if (which == QUESTION_CHANGE) {
         change_answered(world, node, wire);
+        return;
+    }
+    note_heard(world, node, question, wire);
+    if (which != QUESTION_LEASE) {
+        note_answered(world, node, which, wire);
         return;
     }
     struct lease_reply reply = {
@@ -315,8 +318,7 @@ lease_turn(struct world *world, unsigned node)
 
 /* ------------------------------------------------------------------ which arbiter */
 
-/* The last row that chose one, as far as our log goes. */
-static unsigned
+unsigned
 arbiter_of_log(const struct world *world, unsigned node, uint64_t *ret_revision)
 {
     const struct database *db = &world->nodes[node].db;
@@ -343,6 +345,7 @@ lease_configure(struct world *world, unsigned node)
         daemon->arbiter_revision = revision;
         daemon->arbiter = arbiter;
         daemon->questions[QUESTION_LEASE].id = 0;
+        note_stop(world, node);
     }
     struct lease_config config = world->config.lease;
     config.arbiter = arbiter == WORLD_NONE ? 0 : revision;
@@ -429,7 +432,8 @@ bool
 world_choose_arbiter(struct world *world, unsigned node, unsigned arbiter, bool adopt)
 {
     struct daemon *daemon = daemon_of(world, node);
-    if (!daemon->up || daemon->stopped || daemon->node.state != NODE_PRIMARY || daemon->changes)
+    if (!daemon->up || daemon->stopped || daemon->node.state != NODE_PRIMARY || daemon->changes ||
+        note_is_telling(world, node))
         return false;
     if (!adopt && !daemon->leased) {
         say(world, WORLD_SAY_WORLD, "%5llu %s may not act, so it does not turn to another arbiter",
@@ -448,10 +452,11 @@ world_choose_arbiter(struct world *world, unsigned node, unsigned arbiter, bool 
         write_choice(world, node);
         return true;
     }
-    struct wire wire = { .create = true,
+    struct wire wire = { .op = WIRE_CREATE,
                          .adopt = adopt,
                          .epoch = code_from(world, &daemon->node.own.epoch),
                          .lease_ms = world->config.lease.ttl_ms };
+    note_carry(world, node, &wire);
     post(world, node, &(struct lease_event){ .kind = LEASE_EV_HOLD });
     arbiter_ask(world, node, QUESTION_CHANGE, 0, arbiter, &wire, CHANGE_CREATE_MS);
     return true;

@@ -345,7 +345,6 @@ fill_view(const struct world *world, unsigned node, struct takeover_view *view)
     view->database = daemon->node.database;
     view->primary_ms = watch->primary_ms;
     view->streamed_ms = watch->streaming_ms;
-    view->record = daemon_record(world, node);
     view->lease = &daemon->lease;
     view->connectors_ready = !world->nodes[node].servers_silent;
     view->sight.postgres = watch->postgres;
@@ -365,7 +364,8 @@ takeover_look(struct world *world, unsigned node)
     struct daemon *daemon = &world->nodes[node].daemon;
     struct watch *watch = &daemon->watch;
     struct takeover_peer peers[WORLD_NODES_MAX];
-    struct takeover_view view = { .peers = peers };
+    struct quorum_record record = daemon_in_force(world, node);
+    struct takeover_view view = { .peers = peers, .record = &record };
     struct takeover takeover;
     if (!world->config.records || !daemon->lease_loaded)
         return;

@@ -278,6 +278,7 @@ world_free(struct world *world)
     check_done(world);
     arbiters_done(world);
     free(world->records);
+    free(world->told);
     free(world->notes);
     free(world->writes);
     free(world);
@@ -702,6 +703,11 @@ world_at_rest(struct world *world, struct buf *why)
     if (record->joint || !quorum_equal(&record->now, &wanted)) {
         if (why != NULL)
             buf_add_text(why, "the sync set is not as wanted");
+        return false;
+    }
+    if (record->since[0] != '\0' || !check_note_is_back(world, primary)) {
+        if (why != NULL)
+            buf_add_text(why, "fewer acknowledgements count than were promised");
         return false;
     }
     check_rest(world, primary, why);

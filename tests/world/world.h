@@ -65,9 +65,10 @@ struct world_config {
     bool connectors;    /* each node acts on the outside when it may */
     bool records;       /* promotions are recorded in the log, and Baton takes over by itself */
     enum world_arbiter arbiters[WORLD_ARBITERS_MAX];
-    size_t arbiter_count;              /* the first is in use from the start; 0: a person decides */
-    struct lease_config lease;         /* but for 'arbiter' */
-    struct takeover_settings takeover; /* but for 'priority' ... */
+    size_t arbiter_count;      /* the first is in use from the start; 0: a person decides */
+    struct lease_config lease; /* but for 'arbiter' */
+    uint64_t sync_wait_ms;     /* durability is 'available': fewer count after so long; 0: strict */
+    struct takeover_settings takeover;    /* but for 'priority' ... */
     unsigned priorities[WORLD_NODES_MAX]; /* ... which each node has for itself */
     uint64_t timeout_ms;                  /* of one look at a peer */
     struct node_limits node_limits;
