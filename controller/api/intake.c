@@ -47,6 +47,8 @@ struct intake {
     struct list posts;            /* under way */
     ev_timer look;                /* runs while a post is under way */
     ev_timer tick;                /* runs while something waits */
+    ev_prepare moved;             /* the same */
+    uint64_t generation;          /* of the driver, at the last look */
     char primary[NODE_NAME_SIZE]; /* when it was last looked for */
     struct epoch primary_epoch;
     bool stopped;
@@ -67,11 +69,10 @@ finish(struct item *item, const struct writer_result *result, const struct err *
 
 /* ---- waiting ---- */
 
+/* Tries again what is due, and all of it when somebody else is primary, or we are. */
 static void
-on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+try_again(struct intake *intake)
 {
-    (void)events;
-    struct intake *intake = CONTAINER_OF(timer, struct intake, tick);
     uint64_t now_ms = clock_now_ms();
     struct driver_primary primary = driver_primary(intake->core->driver);
     bool changed = strcmp(primary.name, intake->primary) != 0 ||
@@ -101,8 +102,31 @@ on_tick(struct ev_loop *loop, ev_timer *timer, int events)
         }
     }
     pump(intake);
-    if (list_empty(&intake->waiting))
-        ev_timer_stop(loop, timer);
+    if (!list_empty(&intake->waiting))
+        return;
+    ev_timer_stop(intake->core->loop, &intake->tick);
+    ev_prepare_stop(intake->core->loop, &intake->moved);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    try_again(CONTAINER_OF(timer, struct intake, tick));
+}
+
+/* Before the loop sleeps: what waits for a switchover is then in the first commit after the epoch's
+ * first row, and not behind it. */
+static void
+on_moved(struct ev_loop *loop, ev_prepare *moved, int events)
+{
+    (void)loop, (void)events;
+    struct intake *intake = CONTAINER_OF(moved, struct intake, moved);
+    uint64_t generation = driver_generation(intake->core->driver);
+    if (generation == intake->generation && writer_mode(intake->core->writer) == WRITER_CLOSED)
+        return;
+    intake->generation = generation;
+    try_again(intake);
 }
 
 /* Surely not done, and nobody could be asked: later again. */
@@ -129,6 +153,7 @@ wait_for(struct item *item, const struct err *cause)
     intake->waiting_count++;
     if (!ev_is_active(&intake->tick))
         ev_timer_again(intake->core->loop, &intake->tick);
+    ev_prepare_start(intake->core->loop, &intake->moved);
 }
 
 /* ---- our own writer ---- */
@@ -411,6 +436,7 @@ intake_new(struct core *core, struct fetch_client *peers)
     list_init(&intake->posts);
     ev_timer_init(&intake->look, on_look, INTAKE_LOOK_MS / 1000.0, INTAKE_LOOK_MS / 1000.0);
     ev_timer_init(&intake->tick, on_tick, INTAKE_TICK_MS / 1000.0, INTAKE_TICK_MS / 1000.0);
+    ev_prepare_init(&intake->moved, on_moved);
     return intake;
 }
 
@@ -420,6 +446,7 @@ intake_stop(struct intake *intake)
     struct err err;
     intake->stopped = true;
     ev_timer_stop(intake->core->loop, &intake->tick);
+    ev_prepare_stop(intake->core->loop, &intake->moved);
     (void)err_set(&err, ERR_UNAVAILABLE, "stopping", "this node stops; the write was not sent");
     (void)err_mend(&err, "ask another member");
     while (!list_empty(&intake->waiting))
