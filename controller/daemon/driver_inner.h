@@ -133,6 +133,7 @@ struct driver {
     bool lease_loaded;    /* what it kept over the restart was read */
     bool leased;          /* effects on the outside are ours, as far as the lease goes */
     uint64_t gate_ms;     /* our database takes writes until then; 0: no end */
+    bool gate_none;       /* it has said that it has no end */
     bool changes_arbiter; /* a change is under way */
     uint64_t arbiter_revision;
     enum arbiter_kind arbiter_kind;

@@ -221,6 +221,14 @@ note_memory(struct driver *driver, const struct lease_memory *memory)
     (void)pq_query(driver->core->ctl, sql_tenure_note, 5, values, on_noted, NULL);
 }
 
+static void
+on_gate_none(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct driver *driver = data;
+    driver->gate_none = err == NULL && driver->gate_ms == 0;
+    on_noted(NULL, result, err, warned);
+}
+
 /* The database counts by a clock of its own, from when the statement arrives: later than now by
  * less than the guard, or the gate of the daemon holds. */
 void
@@ -231,6 +239,13 @@ driver_gate_database(struct driver *driver)
     uint64_t left_ms = driver->gate_ms > now_ms ? driver->gate_ms - now_ms : 0;
     (void)snprintf(text, sizeof text, "%llu", (unsigned long long)left_ms);
     const char *values[] = { driver->gate_ms == 0 ? NULL : text };
+    if (driver->gate_ms == 0) {
+        /* where there was none, a switchover that opens the database waits for nothing here */
+        if (!driver->gate_none)
+            (void)pq_query(driver->core->ctl, sql_tenure_set, 1, values, on_gate_none, driver);
+        return;
+    }
+    driver->gate_none = false;
     (void)pq_query(driver->core->ctl, sql_tenure_set, 1, values, on_noted, NULL);
 }
 

@@ -6,7 +6,7 @@
 -- either, and after 200 ms end them (local.seize()).
 --
 -- The caller commits each with synchronous_commit = local: the decision is this node's alone, and must
--- not wait for standbys that may be gone.
+-- not wait for standbys that may be gone. (local.open() alone waits for no disk.)
 
 create function local.node_init(cluster_id uuid, name text, site text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -187,6 +187,9 @@ begin
     end if;
     update local.node set is_primary = true, frozen = false, epoch = open.epoch,
         epoch_holder = open.holder, opened_pg = pg_postmaster_start_time() returning * into n;
+    -- Everybody waits for this step, and it is durable with the first row, which comes after it in the WAL. One
+    -- that a crash took away had no row, and there is no right to write either.
+    perform set_config('synchronous_commit', 'off', true);
     return next local.as_position(n);
 end
 $$;

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from pg import CLUSTER_ID, change, error_of, group
+from pg import CLUSTER_ID, change, error_of, group, one, run
 
 
 def test_a_new_node_is_fenced_and_empty(make):
@@ -47,6 +47,17 @@ def test_no_thaw_after_a_capture(primary):
     assert row["granted"] and row["was_primary"] and not row["is_primary"] and not row["frozen"]
     assert primary.run("thaw", 1, "east-1") == [] == primary.run("freeze")
     assert error_of(primary.run, "resume", 1, "east-1")[:2] == ("BT003", "promised")
+
+
+def test_an_opening_waits_for_no_disk_and_a_promise_does(make):
+    """The first row comes after it in the WAL; the next transaction of the session is as before."""
+    node = make("east-1")
+    cursor = node.control.cursor()
+    for step, level in (("capture", "local"), ("open", "off"), ("freeze", "local")):
+        cursor.execute("begin")
+        run(node.control, step, *([] if step == "freeze" else [1, "east-1"]))
+        assert one(node.control, "show synchronous_commit") == level
+        cursor.execute("commit")
 
 
 def test_i1_only_the_holder_opens_its_epoch_and_once(make):
