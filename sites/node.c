@@ -222,7 +222,12 @@ judge_fenced(struct node *node, struct step_context *context)
     if (!own_epoch_is_confirmed(node, now_ms))
         return NODE_FENCED;
     if (node->leased && !epoch_equal(&node->granted, &node->own.epoch)) {
-        emit(context, NODE_DO_WANT)->epoch = node->own.epoch;
+        if (!node->released) {
+            emit(context, NODE_DO_WANT)->epoch = node->own.epoch;
+            return NODE_FENCED;
+        }
+        (void)emit(context, NODE_DO_RENEW);
+        node->deadline_ms = now_ms + node->limits.retry_ms;
         return NODE_FENCED;
     }
     (void)emit(context, NODE_DO_RESUME);
@@ -744,6 +749,12 @@ node_note_lease(struct node *node, bool leased, const struct epoch *granted)
 {
     node->leased = leased;
     node->granted = granted == NULL ? (struct epoch){ 0 } : *granted;
+}
+
+void
+node_note_released(struct node *node, bool released)
+{
+    node->released = released;
 }
 
 static void

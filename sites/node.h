@@ -11,7 +11,8 @@
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
  *       epoch only when the peers that any capture would have met have promised nothing later.
- *       Where there is an arbiter, it has to grant that epoch, too, before the node goes on (WANT).
+ *       Where there is an arbiter, it has to grant that epoch, too, before the node goes on (WANT);
+ *       one that was given back it grants no more, and the node takes a later one (renewal).
  *   I9  PRIMARY, CLOSED, DRAINING -the lease is lost-> FENCED: somebody else may act now.
  *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
  *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
@@ -139,6 +140,7 @@ struct node {
     bool database;                  /* our database answers */
     bool leased;                    /* an arbiter grants epochs */
     struct epoch granted;           /* by it, to us; number 0 for none */
+    bool released;                  /* our epoch was given back: only a later one is granted */
     char following[NODE_NAME_SIZE]; /* REJOINING, STANDBY */
     struct epoch following_epoch;
     struct epoch freeze_epoch;     /* DRAINING: asked for by */
@@ -190,6 +192,8 @@ void node_note(struct node *node, const struct position *applied, const struct e
 
 /* Whether there is an arbiter, and the epoch under which it lets us go on; NULL for none. */
 void node_note_lease(struct node *node, bool leased, const struct epoch *granted);
+/* What was wanted of it was given back: a FENCED node that could go on takes a later epoch. */
+void node_note_released(struct node *node, bool released);
 
 /* ERR_CONFLICT: no rule for the event in this state; nothing has changed. */
 MUST_CHECK enum err_code node_step(struct node *node, const struct node_event *event,

@@ -247,7 +247,9 @@ do_own_promo(struct driver *driver, enum promo_mode mode)
     if (promo_is_running(&driver->promo))
         return;
     struct promo_order order = { .mode = mode, .connectors_ready = true };
-    const char *why = "members hold a later promise of a promotion that was given up";
+    const char *why = driver->node.released
+                          ? "the lease of this epoch was given back"
+                          : "members hold a later promise of a promotion that was given up";
     if (mode == PROMO_RESUMPTION)
         why = driver->peer_count == 0
                   ? "started; there is no other member to ask"

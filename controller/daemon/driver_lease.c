@@ -399,6 +399,7 @@ post(struct driver *driver, const struct lease_event *from)
     if (lease_is_granted(&driver->lease, &driver->lease.epoch, event.now_ms))
         granted = &driver->lease.epoch;
     node_note_lease(&driver->node, driver->lease.state != LEASE_STATE_NONE, granted);
+    node_note_released(&driver->node, lease_needs_later_epoch(&driver->lease));
     for (size_t i = 0; i < effects.count; i++)
         carry_out(driver, &effects.list[i]);
     if (driver->lease.state != before) {

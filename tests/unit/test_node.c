@@ -169,6 +169,13 @@ confirmed_not_granted(struct bench *bench)
 }
 
 static void
+confirmed_and_given_back(struct bench *bench)
+{
+    confirmed_not_granted(bench);
+    node_note_released(&bench->node, true);
+}
+
+static void
 confirmed_and_granted(struct bench *bench)
 {
     confirmed(bench);
@@ -415,6 +422,7 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_STREAM, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_LAPSED, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_not_granted, NODE_FENCED, "WANT:1/b-1" },
+    { NODE_FENCED, NODE_EV_TICK, confirmed_and_given_back, NODE_FENCED, "RENEW" },
     { NODE_FENCED, NODE_EV_TICK, confirmed_and_granted, NODE_FENCED, "RESUME" },
     { NODE_FENCED, NODE_EV_TICK, alone_and_granted, NODE_FENCED, "RESUME" },
     { NODE_FENCED, NODE_EV_TICK, alone, NODE_FENCED, "" }, /* no arbiter any more */

@@ -260,6 +260,7 @@ post(struct world *world, unsigned node, const struct lease_event *from)
     if (lease_is_granted(&daemon->lease, &daemon->lease.epoch, event.now_ms))
         granted = &daemon->lease.epoch;
     node_note_lease(&daemon->node, daemon->lease.state != LEASE_STATE_NONE, granted);
+    node_note_released(&daemon->node, lease_needs_later_epoch(&daemon->lease));
     for (size_t i = 0; i < effects.count; i++)
         carry_out(world, node, &effects.list[i]);
     if (before == LEASE_STATE_RELEASING && daemon->lease.state != before)
