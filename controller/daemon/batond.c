@@ -24,6 +24,7 @@
 #include "controller/daemon/keeper.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/tuning.h"
+#include "controller/daemon/will.h"
 #include "controller/daemon/writer.h"
 #include "controller/http/server.h"
 #include "controller/loop/fetch.h"
@@ -105,6 +106,8 @@ on_managed(void *data, enum managed_state state, const struct err *err)
         writer_reconnect(batond->core.writer);
         api_reconnect(batond->core.api);
     }
+    if (state == MANAGED_BACKOFF)
+        keeper_despair();
     if (state == MANAGED_STOPPED) {
         batond->database_stopped = true;
         stopped_one(batond);
@@ -387,6 +390,14 @@ run(void *data)
     return batond->exit_code;
 }
 
+/* The same, for one that died. */
+static int
+release(void *data, const struct keeper_will *will, const char *arbiter)
+{
+    const struct batond *batond = data;
+    return will_carry_out(batond->folder, batond->level, will, arbiter);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -420,5 +431,5 @@ main(int argc, char **argv)
         return err_code_exit(ERR_INVALID);
     }
     log_init(NULL, batond.level);
-    return keeper_run(run, &batond);
+    return keeper_run(run, release, &batond);
 }

@@ -304,6 +304,19 @@ set_alarm(struct driver *driver, uint64_t at_ms)
     ev_timer_start(driver->core->loop, &driver->lease_alarm);
 }
 
+/* A database that is not our own outlives us, and takes writes until its gate closes: then nothing
+ * is released for us. */
+static void
+set_watchdog(struct driver *driver, const struct lease_effect *effect)
+{
+    struct keeper_will will = { .epoch = effect->epoch,
+                                .known = driver->lease.memory.seen,
+                                .grant = driver->lease.grant };
+    if (effect->epoch.number != 0)
+        keeper_will(home_managed(driver->core->home) ? &will : NULL);
+    keeper_deadline(effect->at_ms);
+}
+
 static void
 carry_out(struct driver *driver, const struct lease_effect *effect)
 {
@@ -322,7 +335,7 @@ carry_out(struct driver *driver, const struct lease_effect *effect)
         driver_gate_database(driver);
         break;
     case LEASE_DO_WATCHDOG:
-        keeper_deadline(effect->at_ms);
+        set_watchdog(driver, effect);
         break;
     case LEASE_DO_FENCE:
         driver_post_node(
@@ -497,6 +510,7 @@ open_arbiter(struct driver *driver, struct json_object *value)
         arbiter_open(&options, &driver->arbiter, &err) != ERR_NONE)
         log_error("arbiter.open", "reason=\"%s\"", err.text);
     driver->arbiter_kind = config.kind;
+    keeper_arbiter(driver->arbiter == NULL ? NULL : json_text(value));
     arbiter_config_done(&config);
 }
 
@@ -510,6 +524,7 @@ close_arbiter(struct driver *driver)
         free(take_ptr(&driver->lease_question));
     }
     arbiter_close(take_ptr(&driver->arbiter));
+    keeper_arbiter(NULL);
     driver->arbiter_kind = ARBITER_MANUAL;
 }
 

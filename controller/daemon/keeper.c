@@ -27,8 +27,13 @@
 
 static struct page {
     _Atomic uint64_t deadline_ms; /* 0: none */
-} * page;                         /* shared by the two; NULL without a keeper */
-static int wake = -1;             /* the daemon writes when it sets a first deadline */
+    _Atomic bool despair;
+    _Atomic bool acts;     /* the daemon that runs has, or had, a permission of its own */
+    _Atomic unsigned turn; /* odd: the daemon was killed while it wrote what follows */
+    struct keeper_will will;
+    char arbiter[KEEPER_ARBITER_SIZE];
+} * page;             /* shared by the two; NULL without a keeper */
+static int wake = -1; /* the daemon writes when it sets a first deadline */
 
 struct keeper {
     pid_t pid; /* of the daemon; 0: none runs */
@@ -39,6 +44,12 @@ struct keeper {
     uint64_t started_ms;
     uint64_t start_at_ms; /* none runs: when the next one is started */
     unsigned quick_deaths;
+
+    struct keeper_will will; /* of one that died; without a grant: nothing to release */
+    char arbiter[KEEPER_ARBITER_SIZE];
+    pid_t release_pid; /* 0: none runs */
+    uint64_t release_by_ms;
+    uint64_t leave_by_ms; /* 'ended': how long what is left behind is waited for */
 };
 
 void
@@ -51,17 +62,54 @@ keeper_deadline(uint64_t deadline_ms)
         (void)!eventfd_write(wake, 1);
 }
 
-static _Noreturn void
-be_daemon(const struct keeper *keeper, keeper_work *work, void *data, pid_t parent)
+void
+keeper_arbiter(const char *document)
+{
+    if (page == NULL)
+        return;
+    (void)atomic_fetch_add(&page->turn, 1);
+    if (document == NULL || strlen(document) >= sizeof page->arbiter)
+        document = "";
+    (void)snprintf(page->arbiter, sizeof page->arbiter, "%s", document);
+    (void)atomic_fetch_add(&page->turn, 1);
+}
+
+void
+keeper_will(const struct keeper_will *will)
+{
+    if (page == NULL)
+        return;
+    (void)atomic_fetch_add(&page->turn, 1);
+    page->will = will == NULL ? (struct keeper_will){ 0 } : *will;
+    (void)atomic_fetch_add(&page->turn, 1);
+    atomic_store(&page->acts, true);
+}
+
+void
+keeper_despair(void)
+{
+    if (page == NULL || atomic_exchange(&page->despair, true))
+        return;
+    (void)!eventfd_write(wake, 1);
+}
+
+static void
+begin_child(const struct keeper *keeper, pid_t parent)
 {
     sigset_t none;
-    char pid[24];
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != parent)
         _exit(127);
     (void)close(keeper->signals);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void
+be_daemon(const struct keeper *keeper, keeper_work *work, void *data, pid_t parent)
+{
+    char pid[24];
+    begin_child(keeper, parent);
     if (getenv("WATCHDOG_PID") != NULL) { /* the loop is what systemd is to watch */
         (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
         (void)setenv("WATCHDOG_PID", pid, 1);
@@ -74,6 +122,10 @@ start(struct keeper *keeper, keeper_work *work, void *data)
 {
     pid_t parent = getpid();
     atomic_store(&page->deadline_ms, 0);
+    atomic_store(&page->despair, false);
+    atomic_store(&page->acts, false);
+    page->will = (struct keeper_will){ 0 };
+    atomic_store(&page->turn, 0);
     keeper->started_ms = clock_now_ms();
     keeper->start_at_ms = 0;
     (void)fflush(NULL); /* or both would write what is left */
@@ -87,11 +139,24 @@ start(struct keeper *keeper, keeper_work *work, void *data)
     }
 }
 
+/* What the one that died had given up is released already, or runs out. */
+static void
+inherit(struct keeper *keeper)
+{
+    if (atomic_load(&page->deadline_ms) == 0 || atomic_load(&page->turn) % 2 != 0 ||
+        page->will.grant == 0 || page->arbiter[0] == '\0')
+        return;
+    keeper->will = page->will;
+    memcpy(keeper->arbiter, page->arbiter, sizeof keeper->arbiter);
+}
+
 static void
 on_end(struct keeper *keeper, int status)
 {
     uint64_t now_ms = clock_now_ms();
     keeper->pid = 0;
+    keeper->leave_by_ms = now_ms + KEEPER_LEFT_BEHIND_MS;
+    inherit(keeper);
     if (WIFEXITED(status)) {
         keeper->exit_code = WEXITSTATUS(status);
         keeper->ended = true;
@@ -116,7 +181,82 @@ reap(struct keeper *keeper)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == keeper->pid)
             on_end(keeper, status);
+        if (pid == keeper->release_pid)
+            keeper->release_pid = 0;
     }
+}
+
+/* ------------------------------------------------------------------ the lease of one that died */
+
+/* Nothing is left of what died: all of it would be a child of ours by now, or below one. */
+static bool
+is_alone(const struct keeper *keeper)
+{
+    char path[64];
+    char line[64] = "";
+    char expected[24];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    (void)!fgets(line, sizeof line, file);
+    bool known = !ferror(file);
+    (void)fclose(file);
+    (void)snprintf(expected, sizeof expected, "%ld ", (long)keeper->pid);
+    return known && strcmp(line, keeper->pid == 0 ? "" : expected) == 0;
+}
+
+static bool
+is_to_release(struct keeper *keeper)
+{
+    if (keeper->pid != 0 && atomic_load(&page->acts))
+        keeper->will.grant = 0; /* the one that runs went on with it */
+    if (keeper->will.grant == 0 || keeper->release_pid != 0)
+        return false;
+    if (keeper->pid != 0)
+        return atomic_load(&page->despair);
+    return keeper->ended || clock_now_ms() < keeper->start_at_ms;
+}
+
+static void
+tell_arbiter(struct keeper *keeper, keeper_release *release, void *data)
+{
+    char epoch[EPOCH_TEXT_SIZE];
+    pid_t parent = getpid();
+    if (!is_to_release(keeper) || !is_alone(keeper))
+        return;
+    log_info("keeper.release", "epoch=%s grant=%llu", epoch_text(&keeper->will.epoch, epoch),
+             (unsigned long long)keeper->will.grant);
+    (void)fflush(NULL);
+    keeper->release_by_ms = clock_now_ms() + KEEPER_RELEASE_MS;
+    keeper->release_pid = fork();
+    if (keeper->release_pid == 0) {
+        begin_child(keeper, parent);
+        page = NULL; /* it is no daemon */
+        exit(release(data, &keeper->will, keeper->arbiter));
+    }
+    if (keeper->release_pid < 0) {
+        log_error("keeper.fork", "reason=\"%s\"", strerror(errno));
+        keeper->release_pid = 0;
+    }
+    keeper->will.grant = 0; /* once; then it runs out */
+}
+
+static void
+end_late_release(struct keeper *keeper)
+{
+    if (keeper->release_pid == 0 || clock_now_ms() < keeper->release_by_ms)
+        return;
+    (void)kill(keeper->release_pid, SIGKILL);
+    (void)waitpid(keeper->release_pid, NULL, 0);
+    keeper->release_pid = 0;
+}
+
+static bool
+has_to_stay(const struct keeper *keeper)
+{
+    return keeper->release_pid != 0 ||
+           (keeper->will.grant != 0 && clock_now_ms() < keeper->leave_by_ms);
 }
 
 static void
@@ -143,8 +283,10 @@ pause_ms(const struct keeper *keeper)
 {
     uint64_t now_ms = clock_now_ms();
     uint64_t until_ms = atomic_load(&page->deadline_ms);
-    if (keeper->pid == 0)
-        until_ms = keeper->start_at_ms;
+    if (keeper->release_pid != 0)
+        until_ms = keeper->release_by_ms;
+    else if (keeper->pid == 0)
+        until_ms = keeper->ended ? keeper->leave_by_ms : keeper->start_at_ms;
     else if (until_ms == 0)
         return -1;
     else
@@ -190,15 +332,15 @@ prepare(struct keeper *keeper)
 }
 
 int
-keeper_run(keeper_work *work, void *data)
+keeper_run(keeper_work *work, keeper_release *release, void *data)
 {
-    struct keeper keeper = { .signals = -1 };
+    static struct keeper keeper = { .signals = -1 };
     if (!prepare(&keeper)) {
         log_error("keeper.start", "reason=\"%s\"", strerror(errno));
         return 1;
     }
     start(&keeper, work, data);
-    while (!keeper.ended) {
+    while (!keeper.ended || has_to_stay(&keeper)) {
         struct pollfd fds[] = { { .fd = keeper.signals, .events = POLLIN },
                                 { .fd = wake, .events = POLLIN } };
         (void)poll(fds, 2, pause_ms(&keeper));
@@ -206,6 +348,8 @@ keeper_run(keeper_work *work, void *data)
         (void)!eventfd_read(wake, &count);
         read_signal(&keeper);
         enforce(&keeper);
+        end_late_release(&keeper);
+        tell_arbiter(&keeper, release, data);
         if (!keeper.ended && keeper.pid == 0 && clock_now_ms() >= keeper.start_at_ms)
             start(&keeper, work, data);
     }
