@@ -95,6 +95,14 @@ def wait_until(what, condition, seconds=20.0):
         pause.wait(0.003)
 
 
+def lives(pid):
+    """A dead one that nobody has collected does not."""
+    try:
+        return pathlib.Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -228,8 +236,11 @@ class Server:
     def stop(self, how=signal.SIGINT):
         if self.admin is not None:
             self.admin.close()
+        children = pathlib.Path("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)).read_text().split()
         self.process.send_signal(how)
         self.process.wait(60)
+        # a killed one leaves them behind, with its shared memory, until they notice
+        wait_until("all of it has ended", lambda: not any(map(lives, children)), 60)
         self.servers.running.remove(self)
 
     def restart(self, how=signal.SIGINT):
