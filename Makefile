@@ -4,6 +4,7 @@
 #   make            build what is installed            make demo     see it work
 #   make test       every test on every variant        make bench    measure it
 #   make sim        ten thousand fresh storms          make soak     a million
+#   make torture    every fault on real nodes, hours   TORTURE_ROUNDS=N of each (docs/faults.md)
 #   make install    PREFIX=/usr/local DESTDIR=         make format   lay out the sources
 #   make deps       install what is missing (Debian)   make bench-failover   all takeovers by itself, and more
 #   make clean
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := all
-.PHONY: all deps test sim soak demo bench bench-failover format install clean
+.PHONY: all deps test sim soak torture demo bench bench-failover format install clean
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -39,6 +40,10 @@ sim soak: $(DEPS) all
 
 demo: $(DEPS) all
 	@/usr/bin/python3 -B tests/system/demo.py
+
+# The fault matrix of docs/faults.md; TORTURE_ROUNDS=N bounds the rounds of each row.
+torture: $(DEPS) all
+	@/usr/bin/python3 -B tests/system/torture.py
 
 bench: $(DEPS) all
 	@/usr/bin/python3 -B tests/bench/run.py

@@ -90,6 +90,70 @@ class Etcds:
             etcd.stop()
 
 
+class ThirdPlace:
+    """Three members of an etcd on one host: a leader may be stopped, and all may be lost, wiped or restored. 'wrap': words
+    before those of a program, as those that run it in a network of its own."""
+
+    def __init__(self, folder, address, wrap=()):
+        self.folder, self.address, self.wrap = pathlib.Path(folder), address, list(wrap)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.urls = ["http://%s:%d" % (address, 2379 + 10 * number) for number in range(3)]
+        self.peer_urls = ["http://%s:%d" % (address, 2380 + 10 * number) for number in range(3)]
+        self.processes = [None] * 3
+
+    def value(self):
+        return {"kind": "etcd", "endpoints": self.urls}
+
+    def start(self):
+        cluster = ",".join("m%d=%s" % pair for pair in enumerate(self.peer_urls))
+        for number, (url, peer_url) in enumerate(zip(self.urls, self.peer_urls)):
+            if self.processes[number] is not None and self.processes[number].poll() is None:
+                continue
+            with open(self.folder / "log", "ab") as log:
+                self.processes[number] = subprocess.Popen(
+                    [*self.wrap, ETCD, "--name", "m%d" % number, "--data-dir", str(self.folder / ("data%d" % number)),
+                     "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer_url,
+                     "--initial-advertise-peer-urls", peer_url, "--initial-cluster", cluster, "--log-level", "error"],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        for url in self.urls:
+            until("etcd answers", lambda u=url: urllib.request.urlopen(u + "/health", timeout=2).status == 200)
+        return self
+
+    def leader(self):
+        """Process id."""
+        for url, process in zip(self.urls, self.processes):
+            with urllib.request.urlopen(url + "/v3/maintenance/status", data=b"{}", timeout=2) as reply:
+                status = json.load(reply)
+            if status["leader"] == status["header"]["member_id"]:
+                return process.pid
+        raise Failed("no leader")
+
+    def pids(self):
+        return [process.pid for process in self.processes if process is not None]
+
+    def stop(self):
+        for process in self.processes:
+            if process is not None:
+                process.kill()
+                process.wait()
+        self.processes = [None] * 3
+
+    def wipe(self):
+        for number in range(3):
+            shutil.rmtree(self.folder / ("data%d" % number))
+
+    def keep(self):
+        """All is stopped: a copy of what they hold, to be restored."""
+        for number in range(3):
+            shutil.rmtree(self.folder / ("kept%d" % number), ignore_errors=True)
+            shutil.copytree(self.folder / ("data%d" % number), self.folder / ("kept%d" % number))
+
+    def restore(self):
+        self.wipe()
+        for number in range(3):
+            shutil.copytree(self.folder / ("kept%d" % number), self.folder / ("data%d" % number))
+
+
 class Witness:
     """`baton witness init` and `run`, for the clusters whose CA files are given."""
 

@@ -225,14 +225,28 @@ class Node:
                 return node["state"] == "FENCED" and "database" not in node["reason"]
         return False
 
-    def sql(self, statement, role="baton_owner"):
-        """One statement on the node's PostgreSQL through its socket; rows of text."""
+    def psql(self, role="baton_owner"):
+        """The words that reach the node's PostgreSQL through its socket."""
         config = json.loads((self.folder / "node.json").read_text())
         user = config["pg"].get("run_as")
         command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", config["pg"]["socket"], "-p",
-                   str(config["pg"]["port"]), "-U", role, "-d", config["pg"]["dbname"], "-c", statement]
-        if user and os.geteuid() == 0:
-            command = ["runuser", "-u", user, "--", *command]
+                   str(config["pg"]["port"]), "-U", role, "-d", config["pg"]["dbname"]]
+        return ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--", *command] \
+            if user and os.geteuid() == 0 else command
+
+    def sql_session(self, statements, role="baton_owner"):
+        """A session that has done these, and stays open until it is ended."""
+        session = subprocess.Popen(self.psql(role), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+                                   env=self.cluster.env)
+        session.stdin.write(statements + "\n\\echo done\n")
+        session.stdin.flush()
+        if session.stdout.readline() != "done\n":
+            raise Failed("%s: %s" % (self.name, statements))
+        return session
+
+    def sql(self, statement, role="baton_owner"):
+        """One statement on the node's PostgreSQL through its socket; rows of text."""
+        command = [*self.psql(role), "-c", statement]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30,
                               env={**self.cluster.env, "PGCONNECT_TIMEOUT": "3"}, cwd="/")
         if done.returncode != 0:

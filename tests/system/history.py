@@ -18,13 +18,16 @@ import check  # noqa: E402
 
 KEYS = 3         # in use at once
 KEY_OPS = 120    # then a key is left for the next one
-TIMEOUT_S = 30
+
+
+class NotOneCopy(Failed):
+    """What the clients were answered, no single copy can have answered."""
 
 
 class Client(threading.Thread):
     def __init__(self, history, number, nodes, reads):
         super().__init__(daemon=True)
-        self.history, self.number, self.nodes, self.reads = history, number, nodes, reads
+        self.history, self.nodes, self.reads = history, nodes, reads
         self.rng = random.Random("%s %d" % (history.prefix, number))
         self.connections = {}
         self.known = {}  # revision of each key, as this client was last told
@@ -33,7 +36,7 @@ class Client(threading.Thread):
         """(status, document, headers); None: no answer came."""
         try:
             if node.name not in self.connections:
-                self.connections[node.name] = http.client.HTTPSConnection(node.address, PORT, timeout=TIMEOUT_S,
+                self.connections[node.name] = http.client.HTTPSConnection(node.address, PORT, timeout=self.history.timeout_s,
                                                                           context=self.history.contexts[node.name])
             connection = self.connections[node.name]
             connection.request(method, path, None if body is None else json.dumps(body),
@@ -41,7 +44,9 @@ class Client(threading.Thread):
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read()), reply.headers
         except (OSError, http.client.HTTPException, ValueError):
-            self.connections.pop(node.name).close()
+            connection = self.connections.pop(node.name, None)
+            if connection is not None:
+                connection.close()
             return None
 
     def primary_epoch(self, node):
@@ -53,7 +58,7 @@ class Client(threading.Thread):
         return here[0]["epoch"] if here and here[0]["state"] == "PRIMARY" else None
 
     def read(self, key):
-        for node in sorted(self.nodes, key=lambda node: node is not self.history.primary):
+        for node in sorted(self.history.nodes, key=lambda node: node is not self.history.primary):
             epoch = self.primary_epoch(node)
             if epoch is None:
                 continue
@@ -106,19 +111,22 @@ class Client(threading.Thread):
 class History:
     """Used as a context manager; judge() stops the clients, and fails when no single copy could have answered so."""
 
-    def __init__(self, cluster, nodes=None, clients=3, prefix="app/h", reads=True):
+    def __init__(self, cluster, nodes=None, clients=3, prefix="app/h", reads=True, pinned=False, timeout_s=30):
+        """'pinned': one client for each node, that writes there and nowhere else."""
         self.prefix = prefix
         self.nodes = list(nodes or cluster.nodes.values())
         self.file = cluster.folder / ("history-%s.jsonl" % prefix.replace("/", "-"))
         self.contexts = {node.name: node.context() for node in self.nodes}
         self.primary = None
         self.ops, self.refused = [], []
-        self.acknowledged = {}  # value and revision of the last acknowledged write of each key
         self.stamps = []  # when each write was acknowledged
+        self.calls = []   # and when it had been sent
+        self.timeout_s = timeout_s
         self.values = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
-        self.threads = [Client(self, number, self.nodes, reads) for number in range(clients)]
+        homes = [[node] for node in self.nodes] if pinned else [self.nodes] * clients
+        self.threads = [Client(self, number, nodes, reads) for number, nodes in enumerate(homes)]
 
     def key(self, rng):
         return "%s/%d" % (self.prefix, len(self.ops) // (KEYS * KEY_OPS) * KEYS + rng.randrange(KEYS))
@@ -133,6 +141,7 @@ class History:
             self.ops.append({**op, "return": end})
             if op["op"] != "get" and op["outcome"] == "ok":
                 self.stamps.append(end / 1e9)
+                self.calls.append(op["call"] / 1e9)
 
     def __enter__(self):
         for thread in self.threads:
@@ -145,19 +154,17 @@ class History:
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(2 * TIMEOUT_S)
+            thread.join(4 * self.timeout_s)
 
     def count(self):
         """Writes that were acknowledged."""
         return len(self.stamps)
 
-    def first_after(self, moment):
-        """When the first write was acknowledged after that moment of time.monotonic(); None: not yet."""
-        return next((stamp for stamp in list(self.stamps) if stamp > moment), None)
-
-    def gap_ms(self):
-        stamps = sorted(self.stamps)
-        return max(((after - before) * 1000 for before, after in zip(stamps, stamps[1:])), default=0.0)
+    def recovered_ms(self, moment):
+        """From that moment of time.monotonic() until a write that was sent after it was acknowledged; None: never."""
+        with self.lock:
+            stamps = [stamp for call, stamp in zip(self.calls, self.stamps) if call > moment]
+        return (min(stamps) - moment) * 1000 if stamps else None
 
     def outcomes(self):
         counts = {}
@@ -173,7 +180,8 @@ class History:
         now = time.monotonic_ns()
         for key in sorted({op["key"] for op in self.ops}):
             value, revision = held.get(key, (None, 0))
-            self.keep(op="get", key=key, value=value, revision=revision, call=now, end=now, outcome="ok", node=node.name)
+            self.keep(op="get", key=key, value=value, revision=revision, call=now, end=time.monotonic_ns(), outcome="ok",
+                      node=node.name)
 
     def judge(self, *nodes):
         """All the nodes have settled. Returns how many operations there were."""
@@ -184,4 +192,4 @@ class History:
         try:
             return check.check(self.ops)[0]
         except check.Broken as problem:
-            raise Failed("%s: %s" % (self.file, problem)) from None
+            raise NotOneCopy("%s: %s" % (self.file, problem)) from None

@@ -4,7 +4,9 @@ A cut loses packets and tells nobody: no address goes away, no connection is ref
 touch with every node all the time, as a client beside it would.
 """
 import os
+import pathlib
 import subprocess
+import sys
 
 from cluster import PG_PORT, PORT, Cluster, Failed
 
@@ -48,6 +50,7 @@ class Network:
         else:
             raise Failed("no free network in 198.18.0.0/16")
         self.names = []  # the first of them is at .1
+        self.wires = []
         ip("addr", "add", self.prefix + ".254/24", "dev", self.bridge)
         ip("link", "set", self.bridge, "up")
 
@@ -57,12 +60,26 @@ class Network:
     def address(self, name):
         return "%s.%d" % (self.prefix, self.names.index(name) + 1)
 
-    def add(self, name):
-        """The words that run a program in the namespace."""
+    def _wire(self, port, space, rtt_ms):
+        """As a pair of veth, but with a round-trip time."""
+        words = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("wire.py")), port, port + "n", str(rtt_ms),
+                 str(rtt_ms / 4)]
+        wire = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.wires.append(wire)
+        if wire.stdout.readline() != "ready\n":
+            raise Failed("no wire of TAP devices can be made here")
+        ip("link", "set", port + "n", "netns", space)
+        ip("-n", space, "link", "set", port + "n", "name", "eth0")
+
+    def add(self, name, rtt_ms=0):
+        """The words that run a program in the namespace. Its frames take 'rtt_ms' there and back."""
         self.names.append(name)
         space, port = self._space(name), "%s-%d" % (self.bridge, len(self.names))
         ip("netns", "add", space)
-        ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", space)
+        if rtt_ms:
+            self._wire(port, space, rtt_ms)
+        else:
+            ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", space)
         ip("link", "set", port, "master", self.bridge, "up")
         ip("-n", space, "link", "set", "lo", "up")
         ip("-n", space, "addr", "add", self.address(name) + "/24", "dev", "eth0")
@@ -91,6 +108,10 @@ class Network:
         ip("-n", self._space(name), "neigh", "replace", self.prefix + ".254", "lladdr", DEAD_END, "dev", "eth0", "nud",
            "permanent")
 
+    def link(self, name, state):
+        """'down' or 'up'."""
+        ip("-n", self._space(name), "link", "set", "eth0", state)
+
     def mend(self):
         for here in self.names:
             while ip("-n", self._space(here), "rule", "del", "pref", RULES, check=False).returncode == 0:
@@ -101,6 +122,9 @@ class Network:
                 ip("-n", self._space(here), "neigh", "del", self.address(there), "dev", "eth0", check=False)
 
     def close(self):
+        for wire in self.wires:
+            wire.stdin.close()
+            wire.wait(10)
         for number, name in enumerate(self.names, 1):
             ip("link", "del", "%s-%d" % (self.bridge, number), check=False)  # or it goes some time after its namespace
             ip("netns", "del", self._space(name), check=False)
@@ -110,9 +134,11 @@ class Network:
 class NetworkCluster(Cluster):
     """Each node in its own namespace."""
 
-    def __init__(self, folder, **options):
+    def __init__(self, folder, rtt_ms=None, **options):
+        """'rtt_ms': {name of a node: round-trip time of its link}."""
         super().__init__(folder, **options)
         self.network = Network()
+        self.rtt_ms = rtt_ms or {}
 
     def __exit__(self, *problem):
         try:
@@ -125,6 +151,6 @@ class NetworkCluster(Cluster):
 
     def _node(self, name, site, user=None):
         node = super()._node(name, site, user)
-        node.wrap = self.network.add(name)
+        node.wrap = self.network.add(name, self.rtt_ms.get(name, 0))
         node.address = self.network.address(name)
         return node
