@@ -1,4 +1,4 @@
-"""Breaks lease, takeover and budget on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget and durability on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -24,6 +24,8 @@ WORKERS = 2
 
 LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
+DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
+PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
 
 # name: (file, what stands there exactly once, what takes its place)
 TWO_ACT = {
@@ -122,6 +124,8 @@ TAKEOVER_MUTANTS = {
     "who cannot is waited for": (TAKEOVER, "is_primary(view, peer) || !peer->able ||", "is_primary(view, peer) ||"),
     "nobody waits for a better one": (TAKEOVER, "    uint64_t extra_ms = rank * later(", "    uint64_t extra_ms = 0 * later("),
     "a failed rule is not heeded": (TAKEOVER, "            ret->decision = TAKEOVER_NEVER;\n", ""),
+    "who does not count takes over (I13)": (
+        TAKEOVER, "    if (quorum_is_voter(judge->view->record, judge->view->own.name))", "    if (true)"),
     "loss is accepted unasked": (TAKEOVER, "    } else if (is_unguarded(view)) {\n", "    } else if (true) {\n"),
 }
 BUDGET_MUTANTS = {
@@ -133,6 +137,56 @@ BUDGET_MUTANTS = {
 }
 SETTING_MUTANTS = {
     "one renewal is enough": (BOUNDS, "(ttl_ms - lease_guard_ms(ttl_ms)) / 2", "(ttl_ms - lease_guard_ms(ttl_ms))"),
+}
+DEGRADE_MUTANTS = {
+    "names before the arbiter was told (D1)": (
+        DEGRADE, "    else\n        give_up(view, &rest, ret);\n}",
+        "    else\n        ret->step = DEGRADE_STEP_NAMES, ret->set = rest;\n}"),
+    "failsafe gives up as well (D1)": (
+        DEGRADE, "    if (!view->leased || view->note == NULL)\n", "    if (view->note == NULL)\n"),
+    "an arbiter that promised another is told (D1)": (
+        DEGRADE, "    if (epoch_compare(&view->promised, &view->epoch) > 0)\n        return \"the arbiter was told",
+        "    if (false)\n        return \"the arbiter was told"),
+    "no arbiter is needed": (DEGRADE, "    if (view->arbiter == 0)\n        return view->why;\n", ""),
+    "nobody has to know whom to ask (D2)": (
+        DEGRADE, "    if (!is_agreed(view) || (view->writing && view->writing_arbiter != view->arbiter))", "    if (false)"),
+    "another arbiter is being written (D2)": (
+        DEGRADE, " || (view->writing && view->writing_arbiter != view->arbiter)", ""),
+    "a record does not know of the note (D3)": (DEGRADE, "    ret->record.noted = view->note->number;\n", ""),
+    "taken back while one has not heard (D4)": (DEGRADE, "view->acknowledged && view->everywhere", "view->acknowledged"),
+    "given up though enough acknowledge": (DEGRADE, "rest_of(view, view->names).k < view->names->k", "true"),
+    "given up at once": (DEGRADE, "view->waited_ms >= view->wait_ms", "view->waited_ms > 0"),
+    "another's note is ours": (DEGRADE, "           epoch_equal(&view->note->epoch, &view->epoch) &&\n", ""),
+    "who is gone since still counts": (
+        DEGRADE, "        told = quorum_has(&rest, view->note->set.voters[i]); /* else even less is left by now */\n", "        ;\n"),
+    "two notes of one number": (
+        DEGRADE, "(number > view->note->number ? number : view->note->number) + 1", "(number > view->note->number ? number : view->note->number)"),
+    "whole again before they have caught up": (DEGRADE, "    if (record->since[0] == '\\0')\n        return *view->wanted;", "        return *view->wanted;"),
+    "since when is forgotten": (DEGRADE, "view->record->since[0] != '\\0' ? view->record->since : view->time", "view->time"),
+}
+NOTE_MUTANTS = {
+    "a note that was taken back holds": (QUORUM, "    return note->given_up && note->number > record->noted &&", "    return note->number > record->noted &&"),
+    "a note outlives its record": (QUORUM, "note->given_up && note->number > record->noted &&", "note->given_up &&"),
+    "a note outlives its epoch": (QUORUM, "epoch_compare(&note->epoch, opened) >= 0", "true"),
+    "a note that nobody can read holds nobody up": (
+        QUORUM, ".given_up = true,\n                                 .epoch = { .number = UINT64_MAX }", ".given_up = false"),
+    "any old primary stands for all": (QUORUM, " && quorum_has(set, old_primary)", ""),
+}
+ASKING_MUTANTS = {
+    "to read the note is enough": (WHO, "(arbiter->promised && arbiter->row", "(arbiter->told && arbiter->row"),
+    "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row >= promo->log.arbiter)", "arbiter->promised"),
+    "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
+    "a renewal asks nobody": (
+        WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),
+    "the note of the promise is not heeded": (
+        PROMO, "    promo->arbiter.promised = event->ok;\n    promo_find_record(promo);\n", "    promo->arbiter.promised = event->ok;\n"),
+    "what was pulled names another arbiter": (
+        PROMO, "    else if (!promo_is_sure(promo))\n        promo_blame_arbiter(promo);\n", ""),
+    "who does not count is promoted": (CHECKS, "    if (noted && !quorum_is_voter(&later, promo->self))", "    if (false)"),
+    "an arbiter that is silent stops nobody": (CHECKS, "    else if (!arbiter->told)", "    else if (false)"),
+}
+NODE_MUTANTS = {
+    "who counts nobody else asks nobody (I11)": (NODE, "    if (must_hear_all(node) && count < node->peer_count)", "    if (false)"),
 }
 
 
@@ -187,7 +241,9 @@ def main():
     seeds = QUICK_SEEDS if arguments.quick else arguments.seeds
     groups = [(TWO_ACT, ["test_lease", BY_CHANCE] if arguments.quick else [BY_CHANCE]),
               (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
-              (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"])]
+              (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
+              (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
+              (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:

@@ -596,6 +596,17 @@ test_a_renewal_asks_too(void **state)
     members_answer(&bench);
     assert_int_equal(verdict(&bench, PROMO_CHECK_SYNC), PROMO_STOP);
     failed_with(&bench, "check_failed");
+
+    struct quorum_note none = { .number = 4 };
+    begin(&bench, &record, &order);
+    arbiter_says(&bench, PROMO_EV_TOLD, &none);
+    members_answer(&bench);
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    assert_non_null(effect_of(&bench, PROMO_DO_PROMISE));
+    captured(&bench, "b", &record);
+    captured(&bench, "c", NULL);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED, .node = "a" });
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
 }
 
 /* The holder goes on from its own note, also when its log does not have it yet. */
