@@ -6,9 +6,9 @@
  *                             (1)
  *
  * Cases: switchover and failover, on two, three and five nodes, with and without a lagging
- * candidate, and takeovers that Baton begins by itself, beside an arbiter of each kind; each node x
- * {daemon, database, both}. The world repeats itself event for event, so the
- * n-th event of one run is the n-th of the next.
+ * candidate, and takeovers that Baton begins by itself, beside an arbiter of each kind; a primary
+ * that goes on alone, and its way back. Each node x {daemon, database, both}. The world repeats
+ * itself event for event, so the n-th event of one run is the n-th of the next.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +23,13 @@
 #define DOWN_MS       1500  /* before what was killed is started again */
 #define RUN_MS_MAX    20000 /* of one promotion without a fault */
 #define CALM_MS_MAX   90000
+#define ALONE_WAIT_MS 600  /* a COMMIT waits so long, then the primary goes on alone */
+#define ALONE_MS      1600 /* until it does, and has recorded it */
+#define BACK_MS       4000 /* until all count again, and the arbiter knows */
+#define BACK_EVERY    4    /* much happens meanwhile that has nothing to do with it */
 #define FAILURES_MAX  5
+
+enum kill_phase { KILL_PROMOTION, KILL_ALONE, KILL_BACK };
 
 struct kill_case {
     const char *name;
@@ -32,17 +38,22 @@ struct kill_case {
     bool failover;              /* the old primary is dead when the order comes */
     bool lagging;               /* the candidate lacks rows that others have */
     enum world_arbiter arbiter; /* with one the primary loses its power, and Baton takes over */
+    enum kill_phase phase;
 };
 
 static const struct kill_case cases[] = {
-    { "switchover of three", 3, 1, false, false, WORLD_ARBITER_NONE },
-    { "failover of three", 3, 1, true, false, WORLD_ARBITER_NONE },
-    { "failover of three, lagging", 3, 1, true, true, WORLD_ARBITER_NONE },
-    { "switchover of two, async", 2, 0, false, false, WORLD_ARBITER_NONE },
-    { "switchover of five", 5, 2, false, false, WORLD_ARBITER_NONE },
-    { "failover of five, lagging", 5, 2, true, true, WORLD_ARBITER_NONE },
-    { "takeover of three, witness", 3, 1, true, false, WORLD_ARBITER_WITNESS },
-    { "takeover of five, etcd", 5, 2, true, false, WORLD_ARBITER_ETCD },
+    { "switchover of three", 3, 1, false, false, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "failover of three", 3, 1, true, false, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "failover of three, lagging", 3, 1, true, true, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "switchover of two, async", 2, 0, false, false, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "switchover of five", 5, 2, false, false, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "failover of five, lagging", 5, 2, true, true, WORLD_ARBITER_NONE, KILL_PROMOTION },
+    { "takeover of three, witness", 3, 1, true, false, WORLD_ARBITER_WITNESS, KILL_PROMOTION },
+    { "takeover of five, etcd", 5, 2, true, false, WORLD_ARBITER_ETCD, KILL_PROMOTION },
+    { "alone of three, witness", 3, 1, false, false, WORLD_ARBITER_WITNESS, KILL_ALONE },
+    { "alone of three, etcd", 3, 2, false, false, WORLD_ARBITER_ETCD, KILL_ALONE },
+    { "back to three, witness", 3, 1, false, false, WORLD_ARBITER_WITNESS, KILL_BACK },
+    { "back to three, etcd", 3, 2, false, false, WORLD_ARBITER_ETCD, KILL_BACK },
 };
 
 static const char *const names[] = { "a-1", "b-1", "c-1", "d-1", "e-1" };
@@ -71,6 +82,21 @@ lose_primary(struct world *world)
     return 1;
 }
 
+/* Nobody is left to acknowledge. KILL_BACK: the primary goes on alone, and now they come back. */
+static void
+leave_alone(struct world *world, enum kill_phase phase)
+{
+    (void)world_run(world, world_now_ms(world) + ALONE_MS); /* whom to ask is agreed on */
+    for (unsigned i = 1; i < world_count(world); i++)
+        world_power(world, i, false);
+    (void)world_write(world, 0, false);
+    if (phase == KILL_ALONE)
+        return;
+    (void)world_run(world, world_now_ms(world) + ALONE_MS);
+    for (unsigned i = 1; i < world_count(world); i++)
+        world_power(world, i, true);
+}
+
 static struct world *
 start_case(const struct kill_case *it, unsigned *ret_candidate)
 {
@@ -80,6 +106,7 @@ start_case(const struct kill_case *it, unsigned *ret_candidate)
     config.settled = true;
     config.arbiters[0] = it->arbiter;
     config.arbiter_count = it->arbiter != WORLD_ARBITER_NONE;
+    config.sync_wait_ms = it->phase != KILL_PROMOTION ? ALONE_WAIT_MS : 0;
     config.connectors = config.records = config.keeper = config.arbiter_count > 0;
     for (size_t i = 0; i < it->count; i++)
         config.names[i] = names[i];
@@ -91,6 +118,11 @@ start_case(const struct kill_case *it, unsigned *ret_candidate)
     for (unsigned i = 0; i < 4; i++)
         (void)world_write(world, i % (unsigned)it->count, false);
     (void)world_run(world, 200);
+    if (it->phase != KILL_PROMOTION) {
+        leave_alone(world, it->phase);
+        *ret_candidate = 0;
+        return world;
+    }
     if (it->arbiter != WORLD_ARBITER_NONE) {
         *ret_candidate = lose_primary(world);
         return world;
@@ -113,7 +145,10 @@ count_events(const struct kill_case *it)
     CLEANUP(world_freep) struct world *world = start_case(it, &candidate);
     uint64_t first = world_event_count(world);
     uint64_t done_ms = 0;
-    while (world_step(world)) {
+    if (it->phase != KILL_PROMOTION)
+        (void)world_run(world,
+                        world_now_ms(world) + (it->phase == KILL_ALONE ? ALONE_MS : BACK_MS));
+    while (it->phase == KILL_PROMOTION && world_step(world)) {
         if (done_ms == 0 && world_promo_state(world, candidate) == PROMO_STATE_DONE)
             done_ms = world_now_ms(world);
         if (done_ms != 0 && world_now_ms(world) > done_ms + AFTER_DONE_MS)
@@ -192,6 +227,8 @@ run_case(const struct kill_case *it, uint64_t every, uint64_t *runs, unsigned *f
 {
     uint64_t events = count_events(it);
     uint64_t before = *runs;
+    if (it->phase == KILL_BACK)
+        every *= BACK_EVERY;
     for (uint64_t at = 0; at <= events && *failed < FAILURES_MAX; at += every) {
         for (unsigned victim = 0; victim < it->count; victim++) {
             for (unsigned part = 1; part <= 3; part++, ++*runs)
