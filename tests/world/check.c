@@ -293,6 +293,10 @@ check_opening(struct world *world, unsigned node)
                        (unsigned long long)at.revision);
     }
     bool knows = would_promise(world, node, log, &note);
+    if (!knows && promo->arbiter.promised) { /* it has lost its record since */
+        note = promo->arbiter.note;
+        knows = true;
+    }
     struct quorum_record record = *log;
     if (knows && epoch_compare(&note.epoch, &promo->epoch) < 0) /* else we are overtaken */
         record = quorum_in_force(log, &note, &promo->old_epoch);
