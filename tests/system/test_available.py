@@ -138,6 +138,7 @@ def test_writes_go_on_and_the_promise_comes_back(three, etcd):
         assert shown["degraded_since"] and shown["degraded_since"] in shown["text"]
         assert shown["degraded_since"] in alarms(primary)["degraded"]
         assert "DEGRADED" in primary.cli("status").stdout
+        assert any(check["name"] == "degraded" for check in primary.api("GET", "/v1/doctor").json["checks"])
         metrics = primary.api("GET", "/metrics").body.decode()
         assert "\nbaton_degraded 1\n" in metrics and "\nbaton_sync_acknowledgements 0\n" in metrics
         for i in range(20):
@@ -195,11 +196,11 @@ def test_who_has_not_all_is_refused(three, etcd):
     until("its lease is over", lambda: rule(west, "evidence")["verdict"] == "pass", 20)
     assert rule(west, "sync")["verdict"] == "fail" and since in rule(west, "sync")["text"]
 
-    plan = json.loads(west.cli("promote", "west", "--dry-run", "--json", check=False).stdout)
-    checks = {check["name"]: check for check in plan["checks"]}
+    planned = plan(west, "west")
+    checks = {check["name"]: check for check in planned["checks"]}
     assert (checks["sync"]["verdict"], checks["quorum"]["verdict"]) == ("stop", "stop")
     assert checks["sync"]["text"].startswith("%s goes on without west-1 since %s" % (primary.name, since))
-    assert plan["data_loss"]["possible"] and "at least" in plan["data_loss"]["text"]
+    assert planned["data_loss"]["possible"] and "at least" in planned["data_loss"]["text"]
     refused = west.cli("promote", "west", "--yes", check=False)
     assert refused.returncode != 0 and "--accept-data-loss" in refused.stderr + refused.stdout
     assert [node.state() for node in away].count("PRIMARY") == 0
@@ -211,6 +212,10 @@ def test_who_has_not_all_is_refused(three, etcd):
     kept = json.loads(primary.cli("setaside", "list", "--json").stdout)
     assert kept["batches"] and head > 0
     assert primary.get("app/west") == 1 and primary.get("app/alone") != "restarted"
+
+
+def plan(node, target, *options):
+    return json.loads(node.cli("promote", target, "--dry-run", "--json", *options, check=False).stdout)
 
 
 def rule(node, name):
@@ -227,6 +232,12 @@ def test_nothing_is_given_up_that_nobody_was_told_of(three, etcd):
     etcd.stop()
     try:
         until("it goes on without the arbiter", lambda: primary.status()["arbiter"]["lease"]["state"] == "FAILSAFE")
+        # who would be promoted with the primary's help cannot know that no other went on alone
+        checks = plan(away[0], away[0].name)["checks"]
+        assert [check["name"] for check in checks if check["verdict"] == "stop"] == ["arbiter"], checks
+        checks = plan(away[0], away[0].name, "--override", "arbiter", "--reason", "a test")["checks"]
+        assert not [check for check in checks if check["verdict"] == "stop"], checks
+
         for pid in pids:
             away[0].signal("database", signal.SIGSTOP, [pid])
         writing = threading.Thread(target=lambda: answers.append(primary.put("app/waits", 1, timeout=30)))
