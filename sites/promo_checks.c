@@ -109,6 +109,11 @@ check_quorum(struct promo *promo)
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OVERRIDDEN,
                     "answering: %zu of %zu members, needed: %zu; the loss is accepted", count,
                     promo->member_count, needed);
+    else if (promo->record.now.k == 0 && promo->record.since[0] != '\0')
+        set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
+                    "since %s a write is acknowledged when the primary alone has it, and it does "
+                    "not answer",
+                    promo->record.since);
     else if (promo->record.now.k == 0)
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_STOP,
                     "durability is async: only a primary knows what it has acknowledged, and not "
