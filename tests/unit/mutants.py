@@ -39,8 +39,6 @@ TWO_ACT = {
         KNOWN, "    case LEASE_RESULT_UNCLEAR:\n        lease_note_unclear(lease, context, reply->text);\n        return true;\n",
         "    case LEASE_RESULT_UNCLEAR:\n        *ret_result = LEASE_RESULT_GRANTED;\n        break;\n"),
     "nobody is waited for": (KNOWN, "    return lease_max_u64(over ? 0 : lease->wait_ms, lease->sworn_ms);", "    return 0;"),
-    "a word is not kept": (
-        KNOWN, "lease_max_u64(over ? 0 : lease->wait_ms, lease->sworn_ms)", "(over ? 0 : lease->wait_ms)"),
     "any proof counts": (KNOWN, "epoch_equal(&lease->last, &lease->proved)", "lease->proved.number != 0"),
     "the record's own time does not count": (
         LEASE, "lease_max_u64(lease->ttl_ms, lease->config.ttl_ms),\n                                                lease->longest_ms)",
@@ -63,6 +61,8 @@ TWO_ACT = {
     "an arbiter that is being changed is asked": (ASK, "lease->config.arbiter == 0 || lease->hold", "lease->config.arbiter == 0"),
 }
 LEASE_MUTANTS = {
+    "a word is not kept": (
+        KNOWN, "lease_max_u64(over ? 0 : lease->wait_ms, lease->sworn_ms)", "(over ? 0 : lease->wait_ms)"),
     "failsafe counts from the answer": (
         LEASE, "lease_max_u64(member->asked_ms, event->asked_ms)", "event->now_ms"),
     "what was released is granted again": (KNOWN, "        return !record->released;", "        return true;"),
