@@ -160,11 +160,11 @@ class History:
         """Writes that were acknowledged."""
         return len(self.stamps)
 
-    def recovered_ms(self, moment):
-        """From that moment of time.monotonic() until a write that was sent after it was acknowledged; None: never."""
+    def outage_ms(self, moment):
+        """The longest time since that moment of time.monotonic() in which no write was acknowledged."""
         with self.lock:
-            stamps = [stamp for call, stamp in zip(self.calls, self.stamps) if call > moment]
-        return (min(stamps) - moment) * 1000 if stamps else None
+            stamps = [moment, *sorted(stamp for stamp in self.stamps if stamp > moment)]
+        return max(((after - before) * 1000 for before, after in zip(stamps, stamps[1:])), default=0.0)
 
     def outcomes(self):
         counts = {}

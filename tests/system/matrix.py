@@ -4,7 +4,6 @@ Three sites of one node each with a network of its own, an etcd of three members
 west that takes time. Clients write at every node all the time, a watch asks every node who it is, and whoever
 puts a connector server in use leaves a line in one file. See rows.py for the rows themselves.
 """
-import json
 import os
 import random
 import signal
@@ -14,7 +13,7 @@ import time
 from arbiters import ThirdPlace
 from cluster import Failed, until
 from history import History
-from network import NetworkCluster
+from network import NetworkCluster, has_taps
 from servers import Authority, Server
 
 TTL_MS = 5000
@@ -59,7 +58,7 @@ class Watch(threading.Thread):
 class World:
     def __init__(self, folder):
         self.folder = folder
-        self.cluster = NetworkCluster(folder / "three", rtt_ms={"west-1": RTT_MS})
+        self.cluster = NetworkCluster(folder / "three", rtt_ms={"west-1": RTT_MS if has_taps() else 0})
         self.network = self.cluster.network
         self.acted_log = folder / "acted"
         self.history = None
@@ -228,7 +227,7 @@ class World:
                 self.heal()
                 healed = time.monotonic()
                 self.flows(seconds=HEAL_S)
-                recovery = self.history.recovered_ms(self.moment)
+                recovery = self.history.outage_ms(self.moment)
         finally:
             watch.stop()
         self.rest()
@@ -249,7 +248,3 @@ def log_of(node, offset):
     with open(node.log, "rb") as log:
         log.seek(offset)
         return log.read().decode(errors="replace")
-
-
-def ask(node, path):
-    return json.loads(node.api("GET", path).body)

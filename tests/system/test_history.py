@@ -6,7 +6,7 @@ the primary, and unknown outcomes that may take effect late or never.
 import pytest
 
 from cluster import until
-from history import History
+from history import History, NotOneCopy
 
 
 def flows(history, more=40, seconds=60):
@@ -26,6 +26,13 @@ def test_without_a_fault(three):
     with History(three, prefix="app/calm") as history:
         flows(history, 200)
     judged(three, history)
+    # the same history with one answer too old is refused
+    first = next(op for op in history.ops if op["op"] != "get" and op["outcome"] == "ok")
+    last = max(op["return"] for op in history.ops)
+    history.ops.append({**first, "op": "get", "call": last + 1, "return": last + 2})
+    with pytest.raises(NotOneCopy):
+        history.judge()
+    history.ops.pop()
     assert history.refused == [] and not any("unknown" in name for name in history.outcomes()), history.outcomes()
 
 

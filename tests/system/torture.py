@@ -5,12 +5,15 @@
     TORTURE_SEED=7       the first round's seed; the n-th round of a row has seed + n - 1, so it can be had again
     TORTURE_RTT_MS=40    round-trip time of the link to the west (10)
 
+Interrupted, it ends with the table of what was done.
+
 A round that failed leaves its logs and the clients' history in build/torture; the next one has new nodes.
 """
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,7 +121,7 @@ class Torture:
                 self.world = None
             return
         sum_of.add(result)
-        print("%s seed %d: recovered after %.0f ms, alike after %.1f s, %d promotions, %d acknowledged, %d unknown; %.0f s" %
+        print("%s seed %d: longest outage %.0f ms, alike after %.1f s, %d promotions, %d acknowledged, %d unknown; %.0f s" %
               (row.name, seed, result["recovery_ms"], result["healing_s"], result["promotions"], result["acknowledged"],
                result["unknown"], time.monotonic() - began), flush=True)
 
@@ -155,7 +158,13 @@ class Torture:
         return 1 if failed or late else 0
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def main():
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where the shell has it ignored
+        signal.signal(number, interrupted)
     torture = Torture()
     try:
         torture.run()
