@@ -126,7 +126,7 @@ check_quorum(struct promo *promo)
 
     const struct quorum_note *note = &promo->arbiter.note;
     struct quorum_record later =
-        quorum_in_force(&promo->log, promo->arbiter.told ? note : NULL, &promo->old_epoch);
+        quorum_in_force(&promo->log, promo->arbiter.told ? note : NULL, &promo->own.applied.epoch);
     bool noted = later.noted > promo->log.noted;
     if (noted && !quorum_is_voter(&later, promo->self))
         set_finding(

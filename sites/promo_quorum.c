@@ -91,7 +91,7 @@ void
 promo_find_record(struct promo *promo)
 {
     const struct quorum_note *note = promo->arbiter.told ? &promo->arbiter.note : NULL;
-    struct quorum_record later = quorum_in_force(&promo->log, note, &promo->old_epoch);
+    struct quorum_record later = quorum_in_force(&promo->log, note, &promo->own.applied.epoch);
     if (promo->order.accept_data_loss && !quorum_is_voter(&later, promo->self))
         later = promo->log;
     promo->degraded = later.noted > promo->log.noted;

@@ -119,9 +119,10 @@ enum quorum_step quorum_next(const struct quorum_record *record, bool acknowledg
                              const struct quorum_set *wanted, struct quorum_record *ret_record,
                              struct quorum_set *ret_set);
 
-/* Whether the note is later than the record: 'opened' is the newest epoch of which anything was
- * ever acknowledged, as far as is known. What a note of an earlier one excludes was decided on when
- * that one was opened. */
+/* Whether the note is later than the record: 'opened' is the newest epoch in the log that has the
+ * record, or that this node opened itself. Who opened it has gone by the notes of earlier ones, and
+ * his record came with its first row. That somebody else has opened one says nothing: nobody may
+ * have heard of it. */
 bool quorum_note_holds(const struct quorum_note *note, const struct quorum_record *record,
                        const struct epoch *opened);
 /* The later of the two. 'note' may be NULL. */

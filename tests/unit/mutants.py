@@ -180,6 +180,9 @@ ASKING_MUTANTS = {
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),
     "the note of the promise is not heeded": (
         PROMO, "    promo->arbiter.promised = event->ok;\n    promo_find_record(promo);\n", "    promo->arbiter.promised = event->ok;\n"),
+    "an epoch that nobody heard of ends a note": (
+        WHO, "note, &promo->own.applied.epoch)", "note, &promo->old_epoch)"),
+    "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),
     "what was pulled names another arbiter": (
         PROMO, "    else if (!promo_is_sure(promo))\n        promo_blame_arbiter(promo);\n", ""),
     "who does not count is promoted": (CHECKS, "    if (noted && !quorum_is_voter(&later, promo->self))", "    if (false)"),

@@ -412,6 +412,29 @@ test_the_old_primarys_own_promise_is_not_enough(void **state)
     }
 }
 
+/* Another candidate has opened a later epoch, and nobody has heard of it: that does not make what
+ * the primary told any older. */
+static void
+test_an_epoch_that_nobody_heard_of_ends_no_note(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct quorum_record record = available();
+    struct promo_order order = order_of(0, false);
+    struct quorum_note note = note_of(1, "ac");
+    struct node_facts opened = facts_of("c", NODE_FENCED);
+    opened.epoch = opened.promised = opened.applied.epoch = epoch_make(4, "c");
+    opened.applied.revision = 118;
+    begin(&bench, &record, &order);
+    arbiter_says(&bench, PROMO_EV_TOLD, &note);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "a" });
+    step(&bench, (struct promo_event){
+                     .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &opened });
+    assert_int_equal(verdict(&bench, PROMO_CHECK_SYNC), PROMO_STOP);
+    assert_true(quorum_equal(&bench.promo.record.now, &note.set));
+    failed_with(&bench, "check_failed");
+}
+
 /* What was pulled says that another arbiter is told by now. */
 static void
 test_the_arbiter_of_the_newest_record_counts(void **state)
@@ -660,6 +683,7 @@ main(void)
         cmocka_unit_test(test_an_accepted_loss_goes_on),
         cmocka_unit_test(test_an_accepted_loss_alone_is_recorded_as_degraded),
         cmocka_unit_test(test_a_lone_candidate_waits_for_the_lease),
+        cmocka_unit_test(test_an_epoch_that_nobody_heard_of_ends_no_note),
         cmocka_unit_test(test_a_switchover_asks_too),
         cmocka_unit_test(test_a_renewal_asks_too),
         cmocka_unit_test(test_a_restarted_holder_goes_on_from_its_note),

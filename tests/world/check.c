@@ -170,11 +170,13 @@ would_promise(const struct world *world, unsigned candidate, const struct quorum
 }
 
 static bool
-would_capture(const struct world *world, unsigned set, unsigned candidate, uint32_t record)
+would_capture(const struct world *world, unsigned set, unsigned candidate,
+              const struct database *of)
 {
     const char *names[WORLD_NODES_MAX];
     size_t count = 0;
     struct quorum_note note;
+    uint32_t record = db_record_of(of, of->log.count);
     if (record == 0)
         return false;
     for (unsigned i = 0; i < world->count; i++) {
@@ -186,7 +188,7 @@ would_capture(const struct world *world, unsigned set, unsigned candidate, uint3
     bool proves = (set & (1u << old)) != 0 && world->nodes[old].db.promised == newest;
     const struct quorum_record *log = &world->records[record - 1];
     bool promised = would_promise(world, candidate, log, &note);
-    struct epoch opened = code_epoch(world, newest);
+    struct epoch opened = code_epoch(world, db_durable(of).epoch);
     struct quorum_record in_force = quorum_in_force(log, &note, &opened);
     return promised && quorum_is_voter(&in_force, name_of(world, candidate)) &&
            quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL);
@@ -213,11 +215,10 @@ what_if(struct world *world, unsigned set)
     const struct database *db = &world->nodes[best].db;
     if (holds_history(world, db, world->acked_count))
         return;
-    uint32_t newest = db_record_of(db, db->log.count);
     for (unsigned i = 0; i < world->count && !allowed; i++) {
         const struct database *own = &world->nodes[i].db;
-        allowed = (set & (1u << i)) != 0 && would_capture(world, set, i, newest) &&
-                  would_capture(world, set, i, db_record_of(own, own->log.count));
+        allowed = (set & (1u << i)) != 0 && would_capture(world, set, i, db) &&
+                  would_capture(world, set, i, own);
     }
     if (allowed)
         check_fail(world,
@@ -299,7 +300,7 @@ check_opening(struct world *world, unsigned node)
     }
     struct quorum_record record = *log;
     if (knows && epoch_compare(&note.epoch, &promo->epoch) < 0) /* else we are overtaken */
-        record = quorum_in_force(log, &note, &promo->old_epoch);
+        record = quorum_in_force(log, &note, &promo->own.applied.epoch);
     bool enough = knows && quorum_captured(&record, names, count, old);
     if (!enough && !promo->order.accept_data_loss && word == 0)
         check_fail(world, "I5: %s opens without a quorum of captures", promo->self);
