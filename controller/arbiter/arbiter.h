@@ -20,7 +20,7 @@
  *       older than what it acknowledged once (RESTORED): it grants nothing to anybody until a
  *       person says what holds (CREATE with 'adopt').
  *   A4  Whatever is not clearly granted is UNCLEAR: a timeout, any error, an answer that does not
- *       make sense, a clock that went back, a comparison that another won.
+ *       make sense, a clock that went back, a comparison that others won.
  *   A5  A note is taken from the holder of the lease alone, only while it has it, only if its
  * number is higher than that of the note that is there, and never again once a later epoch was
  *       promised. So who has the arbiter's promise knows the last word of every earlier epoch, and

@@ -31,6 +31,7 @@
 #define KEY_RECORD         "record"
 #define KEY_LEASE          "lease"
 #define CONNECT_PART       2 /* an endpoint may take this part of its time to connect */
+#define LOOKS_MAX          3 /* of one call: after each lost comparison it looks again */
 #define LEASE_ID_SIZE      24
 #define REVISION_SIZE      24
 #define LEASE_TTL_SPARE_MS 999 /* whole seconds are granted: rounded up, so it is never early */
@@ -56,6 +57,7 @@ struct etcd_call {
     step_fn *then;
     bool changes; /* it may have been carried out though no answer came */
     size_t endpoint;
+    unsigned looks;
     enum arbiter_result result; /* that the last step ends with */
 
     /* As looked at. The texts are etcd's own numbers; "0" where there is no key. */
@@ -502,6 +504,13 @@ finish_as_looked(struct etcd_call *call, enum arbiter_result result)
     finish(call, result);
 }
 
+static void look(struct etcd_call *call);
+
+/*
+ * Who lost the comparison changed nothing: it looks again, and decides by what holds now. In a
+ * switchover the old primary's release meets the promise of the next. Not with a lease that was
+ * made for this call: what was acquired meanwhile is another's.
+ */
 static void
 on_changed(struct etcd_call *call, struct json_object *answer)
 {
@@ -509,6 +518,8 @@ on_changed(struct etcd_call *call, struct json_object *answer)
     if (!json_get_bool(answer, "succeeded", &succeeded) || !succeeded) {
         if (call->result == ARBITER_RESTORED) /* it stays what it is, and is found out again */
             finish_as_looked(call, ARBITER_RESTORED);
+        else if (call->granted[0] == '\0' && call->looks < LOOKS_MAX)
+            look(call);
         else
             fail(call, ERR_CONFLICT, "arbiter_lost_race",
                  "another changed the record at the same time");
@@ -693,15 +704,21 @@ on_look(struct etcd_call *call, struct json_object *answer)
 /* ---- the port ---- */
 
 static void
-start(struct arbiter_call *base)
+look(struct etcd_call *call)
 {
-    struct etcd_call *call = (struct etcd_call *)base;
     struct json_object *body = json_object_new_object();
     struct json_object *success = json_object_new_array();
     add_range(success, call, KEY_RECORD);
     add_range(success, call, KEY_LEASE);
     json_add(body, "success", success);
+    call->looks++;
     ask(call, "/v3/kv/txn", body, false, on_look);
+}
+
+static void
+start(struct arbiter_call *base)
+{
+    look((struct etcd_call *)base);
 }
 
 static void
