@@ -343,11 +343,13 @@ driver_set_is_telling(const struct driver *driver)
 {
     struct quorum_record record;
     driver_record(driver, &record);
-    return driver->note_call != NULL ||
+    return driver->note_call != NULL || (record.joint && record.arbiter != 0) ||
            (driver->note_known &&
             quorum_note_holds(&driver->note, &record, &driver->node.own.epoch));
 }
 
+/* Not every member may have heard what counts since a note was made: that stands in it, until it is
+ * taken back. */
 struct quorum_note
 driver_set_note(const struct driver *driver)
 {
@@ -356,13 +358,14 @@ driver_set_note(const struct driver *driver)
     struct quorum_note note = { .number = record.noted };
     if (driver->note_known && driver->note.number > note.number)
         note.number = driver->note.number;
-    if (record.since[0] == '\0')
+    if (note.number == 0 && record.since[0] == '\0')
         return note;
     note.given_up = true;
     note.epoch = driver->node.own.epoch;
     note.revision = driver->node.own.applied.revision;
     note.set = record.now;
-    memcpy(note.since, record.since, sizeof note.since);
+    const char *since = record.since[0] == '\0' ? driver->note.since : record.since;
+    memcpy(note.since, since, sizeof note.since);
     return note;
 }
 

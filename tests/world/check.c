@@ -306,7 +306,8 @@ check_opening(struct world *world, unsigned node)
         check_fail(world, "I5: %s opens without a quorum of captures", promo->self);
     bool told =
         promo->order.accept_data_loss || (promo->order.overrides & (1u << PROMO_CHECK_ACKS)) != 0;
-    return !enough || (told && promo->degraded) || (word != 0 && log->arbiter != 0) ||
+    return !enough || (told && promo->degraded) ||
+           ((word != 0 || promo->order.accept_data_loss) && log->arbiter != 0) ||
            !quorum_is_voter(&record, promo->self);
 }
 

@@ -174,7 +174,7 @@ note_carry(struct world *world, unsigned node, struct wire *wire)
     if (daemon->note_known && daemon->note.number > note.number)
         note.number = daemon->note.number;
     wire->ask_number = note.number;
-    if (record->since[0] == '\0')
+    if (note.number == 0 && record->since[0] == '\0')
         return;
     note.given_up = true;
     note.epoch = daemon->node.own.epoch;
@@ -188,9 +188,10 @@ bool
 note_is_telling(const struct world *world, unsigned node)
 {
     const struct daemon *daemon = &world->nodes[node].daemon;
-    return daemon->telling ||
+    const struct quorum_record *record = daemon_record(world, node);
+    return daemon->telling || (record->joint && record->arbiter != 0) ||
            (daemon->note_known &&
-            quorum_note_holds(&daemon->note, daemon_record(world, node), &daemon->node.own.epoch));
+            quorum_note_holds(&daemon->note, record, &daemon->node.own.epoch));
 }
 
 /* ------------------------------------------------------------------ what is done next */
