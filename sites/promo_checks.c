@@ -101,7 +101,8 @@ check_quorum(struct promo *promo)
             old = member->name;
     }
     size_t needed = quorum_needed(&promo->record.now);
-    if (quorum_captured(&promo->record, names, count, old))
+    if (quorum_captured(&promo->record, names, count, old) &&
+        quorum_captured(&promo->log, names, count, old))
         set_finding(promo, PROMO_CHECK_QUORUM, PROMO_OK,
                     "answering: %zu of %zu members, needed: %zu", count, promo->member_count,
                     needed);
@@ -127,7 +128,9 @@ check_quorum(struct promo *promo)
     const struct quorum_note *note = &promo->arbiter.note;
     struct quorum_record later =
         quorum_in_force(&promo->log, promo->arbiter.told ? note : NULL, &promo->own.applied.epoch);
-    bool noted = later.noted > promo->log.noted;
+    bool noted =
+        later.noted > promo->log.noted || (promo->arbiter.told && note->given_up &&
+                                           later.since[0] != '\0' && note->number == later.noted);
     if (noted && !quorum_is_voter(&later, promo->self))
         set_finding(
             promo, PROMO_CHECK_SYNC, promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

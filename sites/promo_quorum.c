@@ -33,7 +33,10 @@ promo_has_quorum(const struct promo *promo)
 {
     const char *names[PROMO_MEMBERS_MAX];
     size_t count = promo_captured_names(promo, names);
-    return quorum_captured(&promo->record, names, count, captured_old_primary(promo));
+    const char *old = captured_old_primary(promo);
+    /* by the log too: until the names are set, who counted before the note acknowledges */
+    return quorum_captured(&promo->record, names, count, old) &&
+           quorum_captured(&promo->log, names, count, old);
 }
 
 unsigned

@@ -304,6 +304,9 @@ test_who_is_left_takes_over_alone(void **state)
     assert_int_equal(verdict(&bench, PROMO_CHECK_ACKS), PROMO_WARN); /* until it may give up, too */
     captured(&bench, "b", &record);
     arbiter_says(&bench, PROMO_EV_PROMISED, &note);
+    /* until the names were set, b and c acknowledged without each other */
+    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+    captured(&bench, "c", NULL);
     assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
     assert_true(bench.promo.degraded); /* nobody else has it */
     assert_true(quorum_equal(&bench.promo.record.now, &note.set));

@@ -191,7 +191,8 @@ would_capture(const struct world *world, unsigned set, unsigned candidate,
     struct epoch opened = code_epoch(world, db_durable(of).epoch);
     struct quorum_record in_force = quorum_in_force(log, &note, &opened);
     return promised && quorum_is_voter(&in_force, name_of(world, candidate)) &&
-           quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL);
+           quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL) &&
+           quorum_captured(log, names, count, proves ? name_of(world, old) : NULL);
 }
 
 /* A promotion that reaches exactly 'set' and is allowed by the shipped rule must find all that was
