@@ -434,6 +434,8 @@ test_an_epoch_that_nobody_heard_of_ends_no_note(void **state)
     step(&bench, (struct promo_event){
                      .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &opened });
     assert_int_equal(verdict(&bench, PROMO_CHECK_SYNC), PROMO_STOP);
+    assert_non_null(
+        strstr(bench.promo.findings[PROMO_CHECK_SYNC].text, "a goes on without b since " SINCE));
     assert_true(quorum_equal(&bench.promo.record.now, &note.set));
     failed_with(&bench, "check_failed");
 }
