@@ -16,7 +16,7 @@ A line of a history is one operation of one client on one key, as JSON:
 
 Each operation gets a moment between its call and its return, and z3 looks for moments at which every answer
 is what a single copy would have said. Its yes is not believed: the operations are replayed at these moments.
-Its no names operations that cannot be reconciled. See docs/decisions/0019-who-checks-histories.md.
+Its no names operations that cannot be reconciled. See docs/decisions/0020-who-checks-histories.md.
 """
 import json
 import re

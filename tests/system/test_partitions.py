@@ -133,7 +133,7 @@ def test_a_primary_that_is_cut_off_acknowledges_nothing_and_comes_back(apart):
             assert here.count() == count, "acknowledged while cut off from all"
         until("it follows", lambda: old.state() == "STANDBY", 60)
         # its own fence ends who holds its row, and must not meet what it pulls
-        assert "canceling statement" not in old.log.read_text()[began:]
+        assert "canceling statement due to user request" not in old.log.read_text()[began:]
         nothing_is_lost(apart, here, there)
     assert apart.primary() is new and third.state() == "STANDBY"
     assert [node.get("app/alone") for node in apart.nodes.values()] == ["ours"] * 3
