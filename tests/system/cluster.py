@@ -73,6 +73,14 @@ class Reply:
         return json.loads(self.body) if self.body else None
 
 
+def lives(pid):
+    """A dead one that nobody has collected does not."""
+    try:
+        return pathlib.Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Node:
     def __init__(self, cluster, name, site, address, user=None):
         self.cluster = cluster
@@ -177,11 +185,13 @@ class Node:
                 pass
 
     def kill(self, what="both", pids=None):
-        """SIGKILL; with 'pids' to the processes that were looked up before."""
+        """SIGKILL; with 'pids' to the processes that were looked up before. All of them are gone afterwards."""
+        pids = self.pids(what) if pids is None else pids
         self.signal(what, signal.SIGKILL, pids)
         if what in ("daemon", "both") and self.process is not None:
             self.process.wait()
             self.process = None
+        until("the killed are gone", lambda: not any(map(lives, pids)), 30)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
