@@ -70,17 +70,22 @@ def account():
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+HELD = []
+
+
 def free_port():
-    """Below the range of outgoing connections, so that nobody takes it by accident."""
+    """Nobody else's: the socket that stays bound keeps it, and lets a server in that binds with SO_REUSEADDR."""
+    holder = socket.socket()
     for _ in range(200):
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no free port below 32768")
+        port = random.randrange(10000, 20000)
+        try:
+            holder.bind(("", port))
+        except OSError:
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        HELD.append(holder)
+        return port
+    raise AssertionError("no free port below 20000")
 
 
 def wait_until(what, condition, seconds=20.0):
@@ -280,14 +285,23 @@ class Server:
         return node
 
     def sync(self, names, k=1):
-        """synchronous_standby_names, read back."""
+        """synchronous_standby_names, read back and in force."""
         if names == self.sync_names:
             return
+        first = names and not self.sync_names
         self.sync_names = names
         want = "ANY %d (%s)" % (k, ", ".join('"%s"' % n for n in names)) if names else ""
         self.sql("alter system set synchronous_standby_names = '%s'" % want)
-        self.sql("select pg_reload_conf()")
+        self.reload()
         wait_until("synchronous_standby_names", lambda: self.sql("show synchronous_standby_names") == [(want,)])
+        if first:  # a COMMIT waits for them when the checkpointer has seen the reload, so when this one is begun
+            self.reload()
+            self.sql("checkpoint")
+
+    def reload(self):
+        """Returns when the postmaster has begun it, and so is through with any before."""
+        before = self.sql("select pg_conf_load_time(), pg_reload_conf()")[0][0]
+        wait_until("the reload", lambda: self.sql("select pg_conf_load_time()")[0][0] != before)
 
 
 def one(connection, text, *values):

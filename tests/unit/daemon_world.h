@@ -38,6 +38,35 @@ world_sql(struct daemon_world *world, const char *sql)
     return value;
 }
 
+/* Returns when the postmaster has begun it, and so is through with any before. */
+static inline void
+world_reload(struct daemon_world *world)
+{
+    CLEANUP(freep)
+    char *before =
+        str_printf("%s", world_sql(world, "select pg_conf_load_time(), pg_reload_conf()"));
+    while (strcmp(world_sql(world, "select pg_conf_load_time()"), before) == 0)
+        continue;
+}
+
+/* From here on every COMMIT waits: the checkpointer has seen the names when a checkpoint has begun
+ * after the reload. */
+static inline void
+world_nobody_acknowledges(struct daemon_world *world)
+{
+    (void)world_sql(world, "alter system set synchronous_standby_names = 'nobody'");
+    world_reload(world);
+    world_reload(world);
+    (void)world_sql(world, "checkpoint");
+}
+
+static inline void
+world_all_acknowledge(struct daemon_world *world)
+{
+    (void)world_sql(world, "alter system reset synchronous_standby_names");
+    world_reload(world);
+}
+
 static inline void
 world_open_epoch(struct daemon_world *world, unsigned epoch)
 {

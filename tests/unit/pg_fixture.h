@@ -32,21 +32,26 @@ struct pg_fixture {
     pid_t pid; /* 0: stopped */
 };
 
-/* Nothing listens there now, and no outgoing connection is given such a port by the kernel. */
+/*
+ * A port for a server of this program alone. The socket that stays bound to it keeps it from every
+ * other program of tests, and not from a server, which binds with SO_REUSEADDR as well. The kernel
+ * gives none of them to an outgoing connection; the system tests have theirs above.
+ */
 static inline uint16_t
 pg_fixture_port(void)
 {
+    int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT(sock >= 0);
     for (;;) {
         uint16_t port;
         cert_random(&port, sizeof port);
-        port = (uint16_t)(20000 + port % 12000);
-        int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        port = (uint16_t)(10000 + port % 10000);
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        int bound = bind(sock, (struct sockaddr *)&address, sizeof address);
-        (void)close(sock);
-        if (bound == 0)
-            return port;
+        if (bind(sock, (struct sockaddr *)&address, sizeof address) != 0)
+            continue;
+        int on = 1;
+        ASSERT(setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+        return port;
     }
 }
 

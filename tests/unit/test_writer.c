@@ -266,11 +266,7 @@ a_commit_that_hangs_is_bounded_and_goes_on(void **state)
     writer_set_limits(
         writer, (struct writer_limits){ .queue_max = 1, .hold_ms = 700, .commit_wait_ms = 200 });
     writer_open(writer, epoch_now(), "east-1");
-    /* nobody acknowledges */
-    (void)world_sql(&world, "alter system set synchronous_standby_names = 'nobody'");
-    (void)world_sql(&world, "select pg_reload_conf()");
-    while (strcmp(world_sql(&world, "show synchronous_standby_names"), "nobody") != 0)
-        continue;
+    world_nobody_acknowledges(&world);
     submit(writer, world_group("app/hung", "1"), 0, &hung);
     assert_true(world_until(&world, is_in_flight, writer));
     submit(writer, world_group("app/queued", "1"), 0, &queued);
@@ -288,8 +284,7 @@ a_commit_that_hangs_is_bounded_and_goes_on(void **state)
     assert_in_range(late, 1, writer_stats(writer).in_flight_ms / WRITER_LATE_MS);
     assert_int_equal(writer_stats(writer).in_flight, 1);
 
-    (void)world_sql(&world, "alter system reset synchronous_standby_names");
-    (void)world_sql(&world, "select pg_reload_conf()");
+    world_all_acknowledge(&world);
     assert_true(world_until(&world, nothing_is_in_flight, writer));
     assert_string_equal(value_of("app/hung"), "1");
     assert_string_equal(value_of("app/queued"), "none");
@@ -310,10 +305,7 @@ a_cancelled_wait_is_an_unknown_outcome(void **state)
      */
     submit(writer, world_group("app/before", "1"), 0, &before);
     assert_true(world_until(&world, world_write_is_done, &before));
-    (void)world_sql(&world, "alter system set synchronous_standby_names = 'nobody'");
-    (void)world_sql(&world, "select pg_reload_conf()");
-    while (strcmp(world_sql(&world, "show synchronous_standby_names"), "nobody") != 0)
-        continue;
+    world_nobody_acknowledges(&world);
     submit(writer, world_group("app/cancelled", "1"), 0, &write);
     assert_true(world_until(&world, is_in_flight, writer));
     (void)world_sql(&world, "set synchronous_commit = local");
@@ -323,8 +315,7 @@ a_cancelled_wait_is_an_unknown_outcome(void **state)
         continue;
     assert_true(world_until(&world, world_write_is_done, &write));
     assert_int_equal(write.err.code, ERR_UNKNOWN_OUTCOME); /* though COMMIT said success */
-    (void)world_sql(&world, "alter system reset synchronous_standby_names");
-    (void)world_sql(&world, "select pg_reload_conf()");
+    world_all_acknowledge(&world);
     writer_free(writer);
 }
 
