@@ -1,4 +1,5 @@
 """Clients that write all the time and remember what was acknowledged, for tests of promotions."""
+import contextlib
 import json
 import threading
 import time
@@ -19,6 +20,9 @@ class Writers:
         self.refused = []
         self.stamps = []
         self.stopping = threading.Event()
+        self.going = threading.Event()
+        self.going.set()
+        self.turns = [threading.Lock() for _ in nodes]  # each held during a write of its thread
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self._run, args=(node, index), daemon=True)
                         for index, node in enumerate(nodes)]
@@ -36,6 +40,18 @@ class Writers:
         for thread in self.threads:
             thread.join(60)
 
+    @contextlib.contextmanager
+    def paused(self):
+        """None of their writes is under way."""
+        self.going.clear()
+        with contextlib.ExitStack() as held:
+            for turn in self.turns:
+                held.enter_context(turn)
+            try:
+                yield
+            finally:
+                self.going.set()
+
     def count(self):
         return len(self.acknowledged)
 
@@ -44,32 +60,39 @@ class Writers:
         number = 0
         context = node.context()
         while not self.stopping.is_set():
+            self.going.wait()
             number += 1
-            key = "%s/%d/%d" % (self.prefix, index, number)
-            try:
+            with self.turns[index]:
                 if connection is None:
                     connection = http.client.HTTPSConnection(node.address, PORT, timeout=30, context=context)
-                connection.request("PUT", "/v1/config/" + key, json.dumps({"value": number}),
-                                   {"Content-Type": "application/json"})
-                reply = connection.getresponse()
-                body = reply.read()
-            except (OSError, http.client.HTTPException):
-                with self.lock:
-                    self.unknown.add(key)
-                connection = None
-                if self.stopping.wait(0.05):
-                    return
-                continue
+                if self._write(connection, "%s/%d/%d" % (self.prefix, index, number), number):
+                    continue
+            connection = None
+            if self.stopping.wait(0.05):
+                return
+
+    def _write(self, connection, key, number):
+        """False: the connection is gone."""
+        try:
+            connection.request("PUT", "/v1/config/" + key, json.dumps({"value": number}),
+                               {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            body = reply.read()
+        except (OSError, http.client.HTTPException):
             with self.lock:
-                if reply.status == 200:
-                    self.acknowledged[key] = number
-                    self.stamps.append(time.monotonic())
+                self.unknown.add(key)
+            return False
+        with self.lock:
+            if reply.status == 200:
+                self.acknowledged[key] = number
+                self.stamps.append(time.monotonic())
+            else:
+                document = json.loads(body)
+                if document.get("kind") == "unknown_outcome":
+                    self.unknown.add(key)
                 else:
-                    document = json.loads(body)
-                    if document.get("kind") == "unknown_outcome":
-                        self.unknown.add(key)
-                    else:
-                        self.refused.append((key, reply.status, document.get("code"), document.get("detail")))
+                    self.refused.append((key, reply.status, document.get("code"), document.get("detail")))
+        return True
 
     def gap_ms(self):
         pairs = zip(self.stamps, self.stamps[1:])
