@@ -1,0 +1,44 @@
+/*
+ * connector_inner.h -- what the files of connector.h share: checks of texts, and a row for each
+ * driver with the members that it has.
+ *
+ * A new driver is a name in connector.h, a row in connector_driver.c, and a row in
+ * controller/activation/action.c.
+ */
+#pragma once
+
+#include "sites/connector.h"
+
+#define CONNECTOR_LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define CONNECTOR_UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define CONNECTOR_DIGITS "0123456789"
+
+#define CONNECTOR_TIMEOUT_MS_MIN 100
+#define CONNECTOR_TIMEOUT_MS_MAX 600000
+
+struct connector_driver_row {
+    const char *name;
+    const struct shape *shape;
+    void (*read)(struct json_object *object, struct connector_action *action);
+};
+
+/* Faults of one text for struct shape: NULL when it is fine, else a static text. */
+const char *connector_url_fault(const char *url);
+const char *connector_ca_fault(const char *pem);
+const char *connector_pin_fault(const char *pin);
+const char *connector_secret_fault(const char *secret); /* "secret/NAME" */
+const char *connector_path_fault(const char *path);     /* absolute, of a file */
+bool connector_has_only(const char *text, const char *allowed);
+
+/* Faults of one item of 'activation'. */
+void connector_action_faults(struct json_object *action, const char *pointer,
+                             struct fault_list *faults);
+/* The reverse of connector_driver_name(); NULL for a name that is none of ours. */
+const struct connector_driver_row *connector_driver_find(const char *name,
+                                                         enum connector_driver *ret_driver);
+
+/* Reading documents without faults. */
+const char *connector_text(struct json_object *object, const char *name); /* NULL: not there */
+uint64_t connector_number(struct json_object *object, const char *name);  /* 0: not there */
+const char **connector_texts(struct json_object *list, size_t *ret_count);
+void connector_read_server(struct json_object *object, struct connector_server *server);
