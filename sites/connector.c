@@ -252,6 +252,12 @@ static const struct shape probe_members[] = {
       .min = 100,
       .max = 599,
       .text = "HTTP status of a good answer; any of 200 to 399 when not set" },
+    { .name = "targets_path",
+      .type = SHAPE_TEXT,
+      .min = 1,
+      .max = 1024,
+      .text_fault = probe_path_fault,
+      .text = "where a server lists its target connectors: JSON, names or objects with 'name'" },
     { .name = NULL },
 };
 
@@ -384,6 +390,7 @@ connector_read(const char *name, struct json_object *document, struct connector 
     connector->probe.interval_ms = connector_number(probe, "interval_ms");
     connector->probe.timeout_ms = connector_number(probe, "timeout_ms");
     connector->probe.expect_status = (unsigned)connector_number(probe, "expect_status");
+    connector->probe.targets_path = connector_text(probe, "targets_path");
 
     struct json_object *actions = json_get(document, "activation");
     connector->action_count = actions == NULL ? 0 : json_object_array_length(actions);

@@ -6,7 +6,7 @@
  *      "alternate": {...},
  *      "target_connectors": ["active-directory"],      every one on both servers (P5)
  *      "probe":     {"path": "/health", "interval_ms": 10000, "timeout_ms": 2000,
- *                    "expect_status": 200},
+ *                    "expect_status": 200, "targets_path": "/connectors"},
  *      "activation": [{"driver": "file", "path": "/etc/x.json", "format": "json", "mode": "0640"},
  *                     {"driver": "exec", "command": ["/usr/bin/x"], "timeout_ms": 5000}]}
  *
@@ -45,10 +45,11 @@ struct connector_server {
 };
 
 struct connector_probe {
-    const char *path;       /* "/" when not set */
-    uint64_t interval_ms;   /* 0: setting probe.interval_ms */
-    uint64_t timeout_ms;    /* 0: setting probe.timeout_ms */
-    unsigned expect_status; /* 0: any of 200-399 */
+    const char *path;         /* "/" when not set */
+    uint64_t interval_ms;     /* 0: setting probe.interval_ms */
+    uint64_t timeout_ms;      /* 0: setting probe.timeout_ms */
+    unsigned expect_status;   /* 0: any of 200-399 */
+    const char *targets_path; /* where a server lists its target connectors; NULL: nowhere */
 };
 
 enum connector_driver { CONNECTOR_DRIVER_FILE, CONNECTOR_DRIVER_EXEC };

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/base/buf.h"
 #include "controller/base/check.h"
 #include "controller/base/clock.h"
+#include "controller/base/json.h"
 #include "controller/base/list.h"
 #include "controller/base/log.h"
 #include "controller/base/str.h"
@@ -29,6 +31,8 @@ struct target {
     bool pin_set;
     uint8_t pin[CONNECTOR_PIN_SIZE];
     unsigned expect_status;
+    char *targets_url;    /* owned; NULL: no list is asked for */
+    char *targets;        /* owned; the wanted names, each with a line end */
     uint64_t interval_ms; /* 0: that of the settings */
     uint64_t timeout_ms;
     /* how it stands */
@@ -37,6 +41,7 @@ struct target {
     uint64_t next_ms;
     bool changed; /* to be told */
     struct probe_result result;
+    char health[PROBE_TEXT_SIZE]; /* of the first of the two questions */
 };
 
 struct prober {
@@ -96,7 +101,10 @@ random_below(struct prober *prober, uint64_t bound)
 static uint64_t
 interval_of(const struct target *target)
 {
-    return target->interval_ms != 0 ? target->interval_ms : target->prober->settings.interval_ms;
+    const struct probe_settings *settings = &target->prober->settings;
+    uint64_t interval = target->interval_ms != 0 ? target->interval_ms : settings->interval_ms;
+    return settings->longest_ms != 0 && interval > settings->longest_ms ? settings->longest_ms
+                                                                        : interval;
 }
 
 static uint64_t
@@ -124,59 +132,201 @@ wake_in(struct prober *prober, uint64_t after_ms)
 /* ---- one probe ---- */
 
 static void
-set_result(struct target *target, enum probe_state state, uint64_t latency_ms, const char *text)
+set_result(struct target *target, enum probe_step step, const char *text)
 {
     struct probe_result *result = &target->result;
-    if (result->state != state)
+    enum probe_state state = step == PROBE_STEP_ALL ? PROBE_OK : PROBE_FAILED;
+    if (result->state != state || result->step != step)
         target->changed = true;
     result->failure_count = state == PROBE_FAILED ? result->failure_count + 1 : 0;
     result->state = state;
+    result->step = step;
     result->ok = state == PROBE_OK;
-    result->latency_ms = latency_ms;
+    result->targets_asked = target->targets_url != NULL;
     result->at_ms = clock_now_ms();
     (void)snprintf(result->text, sizeof result->text, "%s", text);
 }
 
+/* {"version": "2.19.1"}; anything else is no version. */
 static void
-judge_reply(struct target *target, const struct fetch_reply *reply)
+read_version(const struct fetch_reply *reply, char version[PROBE_VERSION_SIZE])
 {
-    char text[PROBE_TEXT_SIZE];
-    uint64_t latency_ms = (reply->total_us + 500) / 1000;
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789.+-_~";
+    CLEANUP(json_putp) struct json_object *document = NULL;
+    const char *text;
+    version[0] = '\0';
+    if (json_read(buf_text(&reply->body), reply->body.size, &document, NULL) == ERR_NONE &&
+        json_get_string(document, "version", &text) && text[strspn(text, allowed)] == '\0' &&
+        !str_copy(version, PROBE_VERSION_SIZE, text))
+        version[0] = '\0';
+}
+
+/* Fills 'text' in any case. */
+static enum probe_step
+judge_health(const struct target *target, const struct fetch_reply *reply,
+             char text[PROBE_TEXT_SIZE])
+{
+    uint64_t latency_ms = target->result.latency_ms;
     bool ok = target->expect_status == 0 ? reply->status >= 200 && reply->status <= 399
                                          : reply->status == (int)target->expect_status;
     if (!probe_address_allowed(reply->address)) {
-        ok = false;
-        (void)snprintf(text, sizeof text, "%s is an address that is not probed", reply->address);
-    } else if (ok) {
-        (void)snprintf(text, sizeof text, "%d in %" PRIu64 " ms", reply->status, latency_ms);
-    } else if (target->expect_status == 0) {
-        (void)snprintf(text, sizeof text, "status %d, wanted 200 to 399", reply->status);
-    } else {
-        (void)snprintf(text, sizeof text, "status %d, wanted %u", reply->status,
-                       target->expect_status);
+        (void)snprintf(text, PROBE_TEXT_SIZE, "%s is an address that is not probed",
+                       reply->address);
+        return PROBE_STEP_REACH;
     }
-    set_result(target, ok ? PROBE_OK : PROBE_FAILED, latency_ms, text);
+    if (ok)
+        (void)snprintf(text, PROBE_TEXT_SIZE, "%d in %" PRIu64 " ms", reply->status, latency_ms);
+    else if (target->expect_status == 0)
+        (void)snprintf(text, PROBE_TEXT_SIZE, "status %d, wanted 200 to 399", reply->status);
+    else
+        (void)snprintf(text, PROBE_TEXT_SIZE, "status %d, wanted %u", reply->status,
+                       target->expect_status);
+    return ok ? PROBE_STEP_ALL : PROBE_STEP_HEALTH;
 }
 
 /* The cause without "GET URL: " before it: whoever reads it knows which server it is about. */
 static const char *
-cause_of(const struct target *target, const struct err *err)
+cause_of(const char *url, const struct err *err)
 {
-    CLEANUP(freep) char *prefix = str_printf("GET %s: ", target->url);
+    CLEANUP(freep) char *prefix = str_printf("GET %s: ", url);
     return str_starts(err->text, prefix) ? err->text + strlen(prefix) : err->text;
 }
 
-static void
-on_done(void *data, const struct fetch_reply *reply, const struct err *err)
+static enum probe_step
+step_of(const struct err *err)
 {
-    struct target *target = data;
+    static const struct {
+        const char *slug;
+        enum probe_step step;
+    } rows[] = {
+        { "tls_untrusted", PROBE_STEP_TLS },      { "pin_mismatch", PROBE_STEP_TLS },
+        { "tls_handshake", PROBE_STEP_TLS },      { "tls_material", PROBE_STEP_TLS },
+        { "timeout", PROBE_STEP_HEALTH },         { "bad_reply", PROBE_STEP_HEALTH },
+        { "reply_too_large", PROBE_STEP_HEALTH },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        if (strcmp(rows[i].slug, err->slug) == 0)
+            return rows[i].step;
+    }
+    return PROBE_STEP_REACH;
+}
+
+static void
+end_probe(struct target *target, enum probe_step step, const char *text)
+{
     target->fetch = NULL;
     target->prober->under_way--;
-    if (reply != NULL)
-        judge_reply(target, reply);
-    else
-        set_result(target, PROBE_FAILED, 0, cause_of(target, err));
+    set_result(target, step, text);
     wake_in(target->prober, 0); /* tells, and starts what waits, from outside of fetch */
+}
+
+/* ["a", {"name": "b"}], or that below "connectors" or "target_connectors". */
+static struct json_object *
+list_of(struct json_object *document)
+{
+    static const char *const names[] = { "connectors", "target_connectors" };
+    struct json_object *list = document;
+    for (size_t i = 0; i < ARRAY_COUNT(names) && !json_object_is_type(list, json_type_array); i++)
+        list = json_get(document, names[i]);
+    return json_object_is_type(list, json_type_array) ? list : NULL;
+}
+
+static bool
+list_has(struct json_object *list, const char *name, size_t length)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        const char *text = NULL;
+        if (json_object_is_type(item, json_type_string))
+            text = json_object_get_string(item);
+        else
+            (void)!json_get_string(item, "name", &text);
+        if (text != NULL && strlen(text) == length && strncmp(text, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* P5. Fills 'text' with what is wrong; "" when every wanted name is there. */
+static void
+judge_targets(const struct target *target, const struct fetch_reply *reply,
+              char text[PROBE_TEXT_SIZE])
+{
+    CLEANUP(json_putp) struct json_object *document = NULL;
+    size_t used = 0;
+    text[0] = '\0';
+    if (reply->status < 200 || reply->status > 299) {
+        (void)snprintf(text, PROBE_TEXT_SIZE, "its list of target connectors: status %d",
+                       reply->status);
+        return;
+    }
+    struct json_object *list =
+        json_read(buf_text(&reply->body), reply->body.size, &document, NULL) == ERR_NONE
+            ? list_of(document)
+            : NULL;
+    if (list == NULL) {
+        (void)snprintf(text, PROBE_TEXT_SIZE, "its list of target connectors is not one");
+        return;
+    }
+    for (const char *name = target->targets; *name != '\0';) {
+        size_t length = strcspn(name, "\n");
+        if (!list_has(list, name, length) && used < PROBE_TEXT_SIZE)
+            used += (size_t)snprintf(text + used, PROBE_TEXT_SIZE - used, "%s%.*s",
+                                     used == 0 ? "it lacks target connector " : ", ", (int)length,
+                                     name);
+        name += length + 1;
+    }
+}
+
+static void
+on_targets(void *data, const struct fetch_reply *reply, const struct err *err)
+{
+    struct target *target = data;
+    char text[PROBE_TEXT_SIZE];
+    if (reply != NULL)
+        judge_targets(target, reply, text);
+    else
+        (void)snprintf(text, sizeof text, "its list of target connectors: %.*s",
+                       (int)sizeof text - 64, cause_of(target->targets_url, err));
+    if (text[0] != '\0')
+        end_probe(target, PROBE_STEP_TARGETS, text);
+    else
+        end_probe(target, PROBE_STEP_ALL, target->health);
+}
+
+static struct fetch_request
+request_of(const struct target *target, const char *url)
+{
+    return (struct fetch_request){
+        .url = url,
+        .timeout_ms = (unsigned)timeout_of(target),
+        .connect_timeout_ms = (unsigned)timeout_of(target),
+        .reply_size_max = PROBE_REPLY_SIZE_MAX,
+    };
+}
+
+static void
+on_health(void *data, const struct fetch_reply *reply, const struct err *err)
+{
+    struct target *target = data;
+    target->result.latency_ms = 0;
+    target->result.not_after_s = 0;
+    target->result.version[0] = '\0';
+    if (reply == NULL) {
+        end_probe(target, step_of(err), cause_of(target->url, err));
+        return;
+    }
+    target->result.latency_ms = (reply->total_us + 500) / 1000;
+    target->result.not_after_s = reply->not_after_s;
+    read_version(reply, target->result.version);
+    enum probe_step step = judge_health(target, reply, target->health);
+    if (step != PROBE_STEP_ALL || target->targets_url == NULL) {
+        end_probe(target, step, target->health);
+        return;
+    }
+    struct fetch_request request = request_of(target, target->targets_url);
+    target->fetch = fetch_start(target->client, &request, on_targets, target);
 }
 
 /* One for each probe: nothing is kept, neither a connection nor the memory of idle clients. */
@@ -198,21 +348,16 @@ start(struct target *target, uint64_t now_ms)
     struct err err;
     target->next_ms = now_ms + next_interval(target);
     if (!probe_address_allowed(target->address)) {
-        set_result(target, PROBE_FAILED, 0, "link-local and multicast addresses are not probed");
+        set_result(target, PROBE_STEP_REACH, "link-local and multicast addresses are not probed");
         return;
     }
     if (open_client(target, &err) != ERR_NONE) {
-        set_result(target, PROBE_FAILED, 0, err.text);
+        set_result(target, PROBE_STEP_TLS, err.text);
         return;
     }
-    struct fetch_request request = {
-        .url = target->url,
-        .timeout_ms = (unsigned)timeout_of(target),
-        .connect_timeout_ms = (unsigned)timeout_of(target),
-        .reply_size_max = PROBE_REPLY_SIZE_MAX,
-    };
+    struct fetch_request request = request_of(target, target->url);
     target->prober->under_way++;
-    target->fetch = fetch_start(target->client, &request, on_done, target);
+    target->fetch = fetch_start(target->client, &request, on_health, target);
 }
 
 /* ---- all of them ---- */
@@ -308,7 +453,9 @@ target_stop(struct target *target)
     free(target->url);
     free(target->address);
     free(target->ca);
-    target->url = target->address = target->ca = NULL;
+    free(target->targets_url);
+    free(target->targets);
+    target->url = target->address = target->ca = target->targets_url = target->targets = NULL;
 }
 
 static void
@@ -351,7 +498,8 @@ void
 probe_configure(struct prober *prober, const struct probe_settings *settings)
 {
     if (settings->interval_ms == prober->settings.interval_ms &&
-        settings->timeout_ms == prober->settings.timeout_ms)
+        settings->timeout_ms == prober->settings.timeout_ms &&
+        settings->longest_ms == prober->settings.longest_ms)
         return;
     ASSERT(settings->interval_ms > 0 && settings->timeout_ms > 0);
     prober->settings = *settings;
@@ -409,6 +557,18 @@ join_url(const char *url, const char *path)
     return str_printf("%.*s%s", (int)length, url, path);
 }
 
+/* Each with a line end, which no name has; NULL when nothing is to be asked for. */
+static char *
+join_targets(const struct connector *connector)
+{
+    CLEANUP(buf_done) struct buf names = { 0 };
+    if (connector->target_count == 0 || connector->probe.targets_path == NULL)
+        return NULL;
+    for (size_t i = 0; i < connector->target_count; i++)
+        buf_printf(&names, "%s\n", connector->targets[i]);
+    return str_dup(buf_text(&names));
+}
+
 static void
 want_server(struct prober *prober, const struct connector *connector,
             const struct connector_server *server, enum effective_server which, uint64_t revision)
@@ -421,8 +581,13 @@ want_server(struct prober *prober, const struct connector *connector,
     if (target == NULL)
         return;
     CLEANUP(freep) char *url = join_url(server->url, connector->probe.path);
+    CLEANUP(freep) char *targets = join_targets(connector);
+    CLEANUP(freep)
+    char *targets_url =
+        targets == NULL ? NULL : join_url(server->url, connector->probe.targets_path);
     bool same = same_text(url, target->url) && same_text(server->ca, target->ca) &&
-                server->pin_set == target->pin_set &&
+                same_text(targets_url, target->targets_url) &&
+                same_text(targets, target->targets) && server->pin_set == target->pin_set &&
                 memcmp(server->pin, target->pin, sizeof target->pin) == 0 &&
                 connector->probe.expect_status == target->expect_status;
     bool sooner = connector->probe.interval_ms != target->interval_ms;
@@ -433,6 +598,8 @@ want_server(struct prober *prober, const struct connector *connector,
     if (!same) {
         target_stop(target);
         target->url = take_ptr(&url);
+        target->targets_url = take_ptr(&targets_url);
+        target->targets = take_ptr(&targets);
         target->address = str_dup(server->host);
         target->ca = str_dup(server->ca);
         target->pin_set = server->pin_set;

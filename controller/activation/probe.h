@@ -3,9 +3,13 @@
  *
  * Main and alternate of each connector are probed alike: the alternate that was never tried is the
  * one that fails on the day it is needed. A probe is one GET of url + probe.path over a new TLS
- * connection, so that an expired certificate shows at the next probe and not at the next failover.
- * HTTPS only; no redirect is followed, no proxy asked, and nothing of the answer but its status is
- * kept. The connector says whom to trust: its CA, its pin, both, or else the system's CAs.
+ * connection, so that an expired certificate shows at the next probe and not at the next failover;
+ * and where the connector says probe.targets_path, one more over the same connection: every one of
+ * its target connectors has to be listed there (P5). HTTPS only; no redirect is followed, no proxy
+ * asked. Of the answers nothing is kept but the status, a version that the first tells as JSON
+ * ("version"), and which of the wanted names the second lacks: who may read probes does not so
+ * learn what else a server says. The connector says whom to trust: its CA, its pin, both, or else
+ * the system's CAs.
  *
  * A result older than PROBE_STALE_INTERVALS intervals says nothing any more: it is shown as stale
  * and never as good. At most PROBE_PARALLEL_MAX probes run at once, the most overdue first.
@@ -25,12 +29,22 @@
 #define PROBE_TEXT_SIZE       ERR_TEXT_SIZE
 #define PROBE_REPLY_SIZE_MAX  (256UL * 1024)
 #define PROBE_TARGETS_MAX     2000
+#define PROBE_VERSION_SIZE    33
 
 enum probe_state {
     PROBE_UNKNOWN, /* not probed yet, or not configured */
     PROBE_OK,
     PROBE_FAILED,
     PROBE_STALE, /* the last result is too old to count */
+};
+
+/* How far a probe came: what stands before the step that failed was well, the rest is not known. */
+enum probe_step {
+    PROBE_STEP_REACH, /* name, address, connection */
+    PROBE_STEP_TLS,   /* chain and pin */
+    PROBE_STEP_HEALTH,
+    PROBE_STEP_TARGETS,
+    PROBE_STEP_ALL, /* nothing failed */
 };
 
 struct probe_result {
@@ -40,15 +54,20 @@ struct probe_result {
     uint64_t latency_ms;        /* 0 when nothing answered */
     uint64_t at_ms;             /* clock_now_ms() at its end; 0 for never */
     unsigned failure_count;     /* in a row */
+    enum probe_step step;       /* OK, FAILED: the one that failed */
+    bool targets_asked;         /* the connector names target connectors and where to ask */
+    int64_t not_after_s;        /* end of the server's certificate, since 1970; 0: not known */
+    char version[PROBE_VERSION_SIZE]; /* as the server tells; "" when it tells none */
 };
 
 struct probe_settings {
     uint64_t interval_ms; /* where the connector sets none */
     uint64_t timeout_ms;
+    uint64_t longest_ms; /* a longer interval of a connector is cut to it; 0: it is not */
 };
 
-/* A result that differs from the one before in 'state'; called from the loop, and may call
- * everything here but probe_close(). 'server' is MAIN or ALTERNATE. */
+/* A result that differs from the one before in 'state' or 'step'; called from the loop, and may
+ * call everything here but probe_close(). 'server' is MAIN or ALTERNATE. */
 typedef void probe_changed_fn(void *data, const char *connector, enum effective_server server,
                               const struct probe_result *result);
 

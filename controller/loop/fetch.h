@@ -82,6 +82,7 @@ struct fetch_reply {
     uint64_t connect_us;       /* TLS included; 0: a kept connection was used */
     char address[64];          /* of the server: "192.0.2.1" */
     uint8_t pin[TLS_PIN_SIZE]; /* of the server's key; zero on a plain connection */
+    int64_t not_after_s;       /* end of its certificate, since 1970; 0 on a plain connection */
     void *handle;              /* private */
 };
 

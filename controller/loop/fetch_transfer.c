@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "controller/base/check.h"
 #include "controller/base/json.h"
@@ -93,6 +94,16 @@ has_ended(const struct transfer *transfer)
     return ended;
 }
 
+/* The end of a certificate in seconds since 1970; 0 when it does not say so readably. */
+static int64_t
+end_of(const X509 *certificate)
+{
+    struct tm end = { 0 };
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+        return 0;
+    return (int64_t)timegm(&end);
+}
+
 /* With the first line of the answer the connection is at hand, and with it the server's key. */
 static size_t
 on_header(char *bytes, size_t one, size_t size, void *data)
@@ -105,6 +116,7 @@ on_header(char *bytes, size_t one, size_t size, void *data)
     X509 *certificate = ssl == NULL ? NULL : SSL_get0_peer_certificate(ssl);
     if (certificate == NULL || !tls_pin_x509(certificate, transfer->reply.pin))
         memset(transfer->reply.pin, 0, sizeof transfer->reply.pin);
+    transfer->reply.not_after_s = certificate == NULL ? 0 : end_of(certificate);
     return size;
 }
 

@@ -22,6 +22,9 @@ lock = threading.Condition()
 stats = {"requests": 0, "connections": 0, "now": 0, "most": 0, "paths": []}
 held = False
 PARALLEL = 16  # PROBE_PARALLEL_MAX
+TOLD = {"/version": {"version": "2.19.1-rc+1", "secret": "not kept"}, "/version-bad": {"version": "2.19 <script>"},
+        "/names": ["oracle", "as400"], "/objects": {"connectors": [{"name": "oracle"}, {"name": "as400", "id": 7}]},
+        "/no-list": {"connectors": "oracle as400"}}
 
 
 def path(name):
@@ -75,6 +78,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 lock.wait_for(lambda: not held and kind == "switch")
         status = {"s503": 503, "s204": 204, "redirect": 302}.get(kind, 200)
         body = b"" if status == 204 else b"x" * (1 << 20 if kind == "big" else 2)
+        if self.path in TOLD:
+            body = json.dumps(TOLD[self.path]).encode()
+        if self.path == "/gone":
+            status = 404
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "https://127.0.0.1:%d/stolen" % ports["good"])

@@ -20,7 +20,7 @@ static const char whole[] =
     "\"alternate\":{\"url\":\"https://[2001:db8::7]\",\"pin\":\"sha256:" HEX64 "\"},"
     "\"target_connectors\":[\"active-directory\",\"oracle\",\"as400\"],"
     "\"probe\":{\"path\":\"/health\",\"interval_ms\":10000,\"timeout_ms\":2000,"
-    "\"expect_status\":204},"
+    "\"expect_status\":204,\"targets_path\":\"/list\"},"
     "\"activation\":["
     "{\"driver\":\"file\",\"path\":\"/etc/pam/x.env\",\"format\":\"template\","
     "\"template\":\"url=${url}\\n\",\"mode\":\"0600\",\"owner\":\"pam:pam\"},"
@@ -83,6 +83,7 @@ test_whole_document(void **state)
     assert_int_equal(connector->probe.interval_ms, 10000);
     assert_int_equal(connector->probe.timeout_ms, 2000);
     assert_int_equal(connector->probe.expect_status, 204);
+    assert_string_equal(connector->probe.targets_path, "/list");
 
     assert_int_equal(connector->action_count, 3);
     assert_int_equal(connector->actions[0].driver, CONNECTOR_DRIVER_FILE);

@@ -287,6 +287,113 @@ each_cause_is_named(void **state)
         assert_failed(probe_once(document(rows[i].kind, bench.ca, NULL, NULL)), rows[i].text);
 }
 
+/* How far it came: what stands before the step that failed was well. */
+static void
+the_step_that_failed_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind;
+        enum probe_step step;
+    } rows[] = {
+        { "good", PROBE_STEP_ALL },  { "refused", PROBE_STEP_REACH }, { "expired", PROBE_STEP_TLS },
+        { "name", PROBE_STEP_TLS },  { "foreign", PROBE_STEP_TLS },   { "s503", PROBE_STEP_HEALTH },
+        { "plain", PROBE_STEP_TLS }, { "big", PROBE_STEP_HEALTH },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct probe_result result = probe_once(document(rows[i].kind, bench.ca, NULL, NULL));
+        if (result.step != rows[i].step)
+            fail_msg("%s: step %d: %s", rows[i].kind, (int)result.step, result.text);
+        assert_int_equal(result.ok, rows[i].step == PROBE_STEP_ALL);
+        assert_false(result.targets_asked);
+    }
+}
+
+/* Days left are known of who answers, also of one that only its pin vouches for. */
+static void
+the_certificates_end_and_a_version_are_kept(void **state)
+{
+    (void)state;
+    int64_t now_s = clock_wall_ms() / 1000;
+    struct probe_result result =
+        probe_once(document("good", bench.ca, NULL, "{\"path\":\"/version\"}"));
+    assert_in_range(result.not_after_s, now_s + 3600, now_s + 86400);
+    assert_string_equal(result.version, "2.19.1-rc+1");
+    result = probe_once(document("good", bench.ca, NULL, "{\"path\":\"/version-bad\"}"));
+    assert_string_equal(result.version, ""); /* what it says otherwise is nobody's business */
+    assert_true(result.ok);
+    result = probe_once(document("expired", bench.ca, NULL, NULL));
+    assert_int_equal(result.not_after_s, 0);
+}
+
+/* P5: every target connector has to be on the server. */
+static void
+every_target_connector_is_looked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        const char *targets;
+        const char *text; /* NULL: all is well */
+    } rows[] = {
+        { "/names", "[\"oracle\",\"as400\"]", NULL },
+        { "/objects", "[\"oracle\",\"as400\"]", NULL },
+        { "/names", "[\"as400\",\"active-directory\",\"as40\"]",
+          "it lacks target connector active-directory, as40" },
+        { "/no-list", "[\"oracle\"]", "its list of target connectors is not one" },
+        { "/other", "[\"oracle\"]", "its list of target connectors is not one" },
+        { "/gone", "[\"oracle\"]", "its list of target connectors: status 404" },
+        { "/names", "[]", NULL }, /* nothing is wanted, so nothing is asked */
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct json_object *made = document("good", bench.ca, NULL, "{\"path\":\"/version\"}");
+        struct json_object *targets = NULL;
+        struct err err;
+        assert_int_equal(json_read(rows[i].targets, strlen(rows[i].targets), &targets, &err),
+                         ERR_NONE);
+        json_add(made, "target_connectors", targets);
+        json_add_string(json_get(made, "probe"), "targets_path", rows[i].path);
+        json_object_put(command("stats"));
+        struct probe_result result = probe_once(made);
+        if (rows[i].text != NULL) {
+            assert_string_equal(result.text, rows[i].text);
+            assert_int_equal(result.step, PROBE_STEP_TARGETS);
+            assert_false(result.ok);
+        } else if (!result.ok || !str_starts(result.text, "200 in ")) {
+            fail_msg("row %zu: %s", i, result.text);
+        }
+        struct json_object *stats = command("stats");
+        assert_int_equal(json_object_array_length(json_get(stats, "paths")),
+                         i + 1 == ARRAY_COUNT(rows) ? 1 : 2);
+        json_object_put(stats);
+        assert_string_equal(result.version, "2.19.1-rc+1");
+    }
+}
+
+static bool
+is_probed_after(void *data)
+{
+    struct probe_result result;
+    const uint64_t *at_ms = data;
+    probe_view(bench.prober, "pam", EFFECTIVE_MAIN, &result);
+    return result.at_ms > *at_ms;
+}
+
+/* A node proves its servers every ready.interval_ms, whatever a connector says. */
+static void
+no_interval_is_longer_than_allowed(void **state)
+{
+    (void)state;
+    struct probe_settings settings = { .interval_ms = 30000,
+                                       .timeout_ms = 10000,
+                                       .longest_ms = 50 };
+    probe_configure(bench.prober, &settings);
+    (void)probe_once(document("good", bench.ca, NULL, "{\"interval_ms\":3600000}"));
+    struct probe_result first;
+    probe_view(bench.prober, "pam", EFFECTIVE_MAIN, &first);
+    assert_true(world_until(bench.world, is_probed_after, &first.at_ms));
+}
+
 static void
 silence_ends_at_the_timeout(void **state)
 {
@@ -604,6 +711,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_good_server_is_good),
         TEST(each_cause_is_named),
+        TEST(the_step_that_failed_is_told),
+        TEST(the_certificates_end_and_a_version_are_kept),
+        TEST(every_target_connector_is_looked_for),
+        TEST(no_interval_is_longer_than_allowed),
         TEST(silence_ends_at_the_timeout),
         TEST(the_status_decides),
         TEST(trust_is_what_the_connector_says),
