@@ -679,10 +679,27 @@ on_opened(struct promo *promo, struct step_context *context)
     return PROMO_STATE_ACKNOWLEDGING;
 }
 
+/* It was fenced after it had taken the epoch, for a lease that lapsed meanwhile: however often it
+ * is asked, it takes no row before it is opened anew. */
+static enum promo_state
+fail_fenced(struct promo *promo, struct step_context *context)
+{
+    (void)err_set(&promo->failure, ERR_FENCED, "first_row_refused",
+                  "this node's database took the epoch, and then not its first row: %s",
+                  context->event->text == NULL ? "fenced" : context->event->text);
+    (void)err_mend(&promo->failure,
+                   "it begins again by itself once the others confirm its epoch; if it does not, "
+                   "repeat 'baton promote %s'",
+                   promo->self);
+    return finish_failed(promo, context);
+}
+
 static enum promo_state
 on_acknowledged(struct promo *promo, struct step_context *context)
 {
     const struct promo_event *event = context->event;
+    if (event->fenced)
+        return fail_fenced(promo, context);
     if (!event->ok) {
         /* Unknown is not acknowledged (I4). The alarm tries again, so that a database that
          * refuses at once does not make us spin. */
@@ -845,7 +862,7 @@ static const struct promo_rule {
     { PROMO_STATE_OPENING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_ACKNOWLEDGED, on_acknowledged,
-      TO(ACKNOWLEDGING) | TO(RELEASING) | TO(DONE) },
+      TO(ACKNOWLEDGING) | TO(RELEASING) | TO(DONE) | TO(FAILED) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_CAPTURED, on_captured_late, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_APPLIED, on_applied, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_TIMEOUT, on_acknowledge_timeout, TO(ACKNOWLEDGING) },

@@ -224,6 +224,7 @@ struct promo_event {
     uint64_t now_ms;
     const char *node; /* ANSWER, PREPARED, CAPTURED: the authenticated peer, or self */
     bool ok;
+    bool fenced; /* ACKNOWLEDGED, not ok: nothing was written, for our database takes no writes */
     const char *text;                   /* not ok, LOST: the cause; may be NULL */
     const struct node_facts *facts;     /* ANSWER */
     struct position position;           /* FROZEN, APPLIED, CAPTURED, PULLED */

@@ -600,10 +600,13 @@ on_first_row(void *data, const struct writer_result *result, const struct err *e
     if (!call_end(data, &driver, node))
         return;
     bool ok = err == NULL && result->epoch == driver->promo.epoch.number;
+    /* else it is our writer that was closed, and the node knows why */
+    bool fenced = err != NULL && err->code == ERR_FENCED && driver->node.state == NODE_CLOSED;
     if (ok)
         driver->acked_revision = result->revision;
     driver_post_promo(driver, &(struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED,
                                                      .ok = ok,
+                                                     .fenced = fenced,
                                                      .text = err == NULL ? NULL : err->text });
 }
 

@@ -171,6 +171,26 @@ requeue_all(struct writer *writer, bool alone, bool retry)
     }
 }
 
+/* W2: the freeze came first, and what was sent before it waits with the others. A first row waits
+ * for nobody: sent again at once, it would be refused as often as the database can. */
+static void
+requeue_held(struct writer *writer, const struct err *err)
+{
+    struct list refused;
+    list_init(&refused);
+    while (!list_empty(&writer->in_flight)) {
+        struct item *item = CONTAINER_OF(writer->in_flight.prev, struct item, node);
+        if ((item->flags & WRITER_FIRST) == 0) {
+            back_to_queue(writer, item);
+            continue;
+        }
+        list_remove(&item->node);
+        list_add_tail(&refused, &item->node);
+    }
+    while (!list_empty(&refused))
+        finish(writer, CONTAINER_OF(refused.next, struct item, node), NULL, err);
+}
+
 static void
 finish_all(struct writer *writer, const struct err *err)
 {
@@ -275,14 +295,16 @@ on_failure(struct writer *writer, const PGresult *result, const struct err *caus
                  cause->text);
         set_unknown(writer, &err, cause->text);
         finish_all(writer, &err);
-    } else if (not_sent || (strcmp(state, "25006") == 0 && writer->mode == WRITER_HELD)) {
-        requeue_all(writer, false,
-                    false); /* W2: the freeze came first; they wait with the others */
+    } else if (not_sent) {
+        requeue_all(writer, false, false);
     } else if (strcmp(state, "25006") == 0) {
         (void)err_set(&err, ERR_FENCED, "fenced", "the database of this node takes no writes: %s",
                       cause->text);
         (void)err_mend(&err, "look at: baton status");
-        finish_all(writer, &err);
+        if (writer->mode == WRITER_HELD)
+            requeue_held(writer, &err);
+        else
+            finish_all(writer, &err);
     } else if (str_starts(state, "40") && may_retry(writer)) {
         requeue_all(writer, false, true); /* somebody else's transaction came between */
     } else if (writer->in_flight_count > 1) {

@@ -16,7 +16,8 @@
  *       is open here now. Everything else after the statement was sent is an unknown outcome,
  *       except what the database itself refused: that is surely not done.
  *   W1  'done' is called exactly once for each group, never from inside writer_submit().
- *   W2  HELD sends nothing but groups marked WRITER_FIRST; OPEN sends in order of arrival.
+ *   W2  HELD sends nothing but groups marked WRITER_FIRST; OPEN sends in order of arrival. What a
+ *       freeze turned back waits while HELD; a WRITER_FIRST that the database turns back does not.
  */
 #pragma once
 

@@ -117,6 +117,8 @@ MUTANTS = {
         (PROMO, "    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_LOST, on_lost, TO(FAILED) },\n", "")],
     "a closed primary waits for ever": [
         (NODE, "    if (!is_challenged_long(node, context->event->now_ms))\n        return NODE_CLOSED;", "    return NODE_CLOSED;")],
+    "a first row that is refused is waited for": [
+        (PROMO, "    if (event->fenced)\n        return fail_fenced(promo, context);\n", "")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

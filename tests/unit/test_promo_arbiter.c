@@ -669,6 +669,37 @@ test_a_restarted_holder_goes_on_from_its_note(void **state)
     assert_false(bench.promo.degraded);
 }
 
+/* Its lease lapsed while the database was being opened, and what fenced it came after that: it
+ * would refuse the first row for ever. One of which nobody knows what became is tried again. */
+static void
+test_a_first_row_that_is_refused_ends_it(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct promo_order order = order_of(0, false);
+    struct quorum_record record = available();
+    struct quorum_note none = { .number = 4 };
+    begin_capture(&bench, &order, NULL);
+    captured(&bench, "b", &record);
+    captured(&bench, "c", NULL);
+    arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_ARMED, .ok = true });
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_OPENED, .ok = true });
+    assert_non_null(effect_of(&bench, PROMO_DO_FIRST_ROW));
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED, .text = "unknown" });
+    assert_int_equal(bench.promo.state, PROMO_STATE_ACKNOWLEDGING);
+    bench.now_ms += 1000;
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_TIMEOUT });
+    assert_non_null(effect_of(&bench, PROMO_DO_FIRST_ROW));
+
+    step(&bench, (struct promo_event){
+                     .kind = PROMO_EV_ACKNOWLEDGED, .fenced = true, .text = "not primary" });
+    failed_with(&bench, "first_row_refused");
+    assert_non_null(effect_of(&bench, PROMO_DO_FINISHED));
+    assert_null(effect_of(&bench, PROMO_DO_WRITES_OPEN));
+    assert_non_null(strstr(bench.promo.failure.text, "not primary"));
+}
+
 int
 main(void)
 {
@@ -692,6 +723,7 @@ main(void)
         cmocka_unit_test(test_a_switchover_asks_too),
         cmocka_unit_test(test_a_renewal_asks_too),
         cmocka_unit_test(test_a_restarted_holder_goes_on_from_its_note),
+        cmocka_unit_test(test_a_first_row_that_is_refused_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -365,6 +365,37 @@ what_a_freeze_turned_back_is_held(void **state)
     writer_free(writer);
 }
 
+/* It would be refused again, at once and for ever, by a database that was fenced after it was
+ * opened. */
+static void
+a_first_row_that_is_refused_comes_back(void **state)
+{
+    (void)state;
+    struct world_write held = { 0 };
+    struct world_write first = { 0 };
+    struct writer *writer = open_writer();
+    uint64_t epoch = epoch_now();
+    (void)world_sql(&world, "select * from local.fence()");
+    writer_hold(writer);
+    submit(writer, world_group("app/later", "1"), 0, &held);
+    submit(writer, world_group("app/refused", "1"), WRITER_FIRST | WRITER_PATIENT, &first);
+    assert_true(world_until(&world, world_write_is_done, &first));
+    assert_int_equal(first.err.code, ERR_FENCED);
+    assert_int_equal(first.count, 1);
+    assert_false(held.done); /* W2 */
+    assert_int_equal(writer_stats(writer).queued, 1);
+    assert_int_equal(writer_stats(writer).batches, 1);
+    char sql[80];
+    (void)snprintf(sql, sizeof sql, "select * from local.resume(%llu, 'east-1')",
+                   (unsigned long long)epoch);
+    (void)world_sql(&world, sql);
+    writer_open(writer, epoch, "east-1");
+    assert_true(world_until(&world, world_write_is_done, &held));
+    assert_int_equal(held.err.code, ERR_NONE);
+    assert_string_equal(value_of("app/refused"), "none");
+    writer_free(writer);
+}
+
 static void
 closed_says_why_and_gives_back(void **state)
 {
@@ -493,6 +524,7 @@ main(void)
         cmocka_unit_test(a_cancelled_wait_is_an_unknown_outcome),
         cmocka_unit_test(holds_and_opens),
         cmocka_unit_test(what_a_freeze_turned_back_is_held),
+        cmocka_unit_test(a_first_row_that_is_refused_comes_back),
         cmocka_unit_test(closed_says_why_and_gives_back),
         cmocka_unit_test(another_epoch_is_no_acknowledgement),
         cmocka_unit_test(a_lost_connection_is_an_unknown_outcome),

@@ -142,10 +142,12 @@ own_row_done(struct world *world, unsigned node, const struct write *write, enum
         return;
     }
     if (effect_is_current(world, node, write->epoch))
-        daemon_post_promo(world, node,
-                          &(struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED,
-                                                 .ok = outcome == OUTCOME_ACKNOWLEDGED,
-                                                 .text = outcome_name(outcome) });
+        daemon_post_promo(
+            world, node,
+            &(struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED,
+                                   .ok = outcome == OUTCOME_ACKNOWLEDGED,
+                                   .fenced = write->fenced && daemon->node.state == NODE_CLOSED,
+                                   .text = outcome_name(outcome) });
 }
 
 static void

@@ -247,6 +247,7 @@ pump(struct world *world, struct event *event)
     db->queue_first = (db->queue_first + 1) % WORLD_WRITES_MAX;
     db->queue_count--;
     if (!local_write_passes(world, node, &write)) {
+        write.fenced = true;
         client_write_done(world, node, &write, OUTCOME_REFUSED, 0);
         pump_soon(world, node);
         return;

@@ -136,6 +136,7 @@ struct write {
     uint32_t record;
     uint32_t note;
     bool changes_arbiter;
+    bool fenced;          /* refused by the gate, which takes no writes */
     uint64_t epoch;       /* WRITE_FIRST: of its promotion */
     struct ticket ticket; /* passed on by another daemon */
     uint64_t deadline_ms; /* while held */
