@@ -235,8 +235,6 @@ judge_fenced(struct node *node, struct step_context *context)
     return NODE_FENCED;
 }
 
-/* ------------------------------------------------------------------ actions, one for each row */
-
 /* Clients' writes are open here, or wait for it. */
 static bool
 may_hold_writes(const struct node *node)
@@ -245,6 +243,14 @@ may_hold_writes(const struct node *node)
            node->state == NODE_DRAINING ||
            (node->state == NODE_CANDIDATE && node->before == NODE_PRIMARY);
 }
+
+bool
+node_is_succeeded(const struct node *node, const struct epoch *epoch)
+{
+    return !may_hold_writes(node) || epoch_compare(epoch, &node->own.epoch) > 0;
+}
+
+/* ------------------------------------------------------------------ actions, one for each row */
 
 static enum node_state
 on_start(struct node *node, struct step_context *context)

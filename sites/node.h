@@ -206,6 +206,11 @@ const struct node_peer *node_find_primary(const struct node *node, uint64_t now_
 /* As far as this member was heard of: is its schema none that we could not follow (I14)? */
 bool node_may_follow(const struct node *node, const char *name);
 
+/* Whether who was promoted to 'epoch' has taken our place, so that lease and connector servers are
+ * his to ask for. Not when we are primary of that epoch or of a later one, acknowledged or not: he
+ * was overtaken, and his word came late. */
+bool node_is_succeeded(const struct node *node, const struct epoch *epoch);
+
 /* The matrix of states and events as text, one line each, refusals included. */
 struct buf;
 void node_print_table(struct buf *into);

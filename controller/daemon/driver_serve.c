@@ -460,8 +460,7 @@ static void
 serve_deactivate(struct serve *serve)
 {
     struct driver *driver = serve->driver;
-    if (driver->node.state == NODE_PRIMARY &&
-        epoch_compare(&serve->epoch, &driver->node.own.epoch) <= 0) {
+    if (!node_is_succeeded(&driver->node, &serve->epoch)) {
         serve_fault(serve, ERR_CONFLICT, "still_primary", driver->node.reason);
         return;
     }

@@ -180,6 +180,9 @@ MUTANTS = {
          "    if (op->kind == OP_CAPTURE && effect_is_current(world, node, op->message.epoch)) {")],
     "a switchover that is given up takes the permission": [
         (DAEMON, "    if (!may_act_again(node))", "    if (node->state != NODE_PRIMARY)")],
+    "who was overtaken has the lease given up": [
+        (NODE, "return !may_hold_writes(node) || epoch_compare(epoch, &node->own.epoch) > 0;",
+         "return node->state != NODE_PRIMARY || epoch_compare(epoch, &node->own.epoch) > 0;")],
     "an arbiter is left while another may act by it (I9)": [
         (HOLDER, "    if (!adopt && !daemon->leased) {", "    if (false) {")],
     # ---- effects

@@ -209,8 +209,8 @@ serve_release(struct world *world, unsigned node, const struct ticket *ticket,
               const struct message *message)
 {
     struct daemon *daemon = &world->nodes[node].daemon;
-    if (daemon->node.state == NODE_PRIMARY &&
-        message->epoch <= code_from(world, &daemon->node.own.epoch)) {
+    struct epoch epoch = code_epoch(world, message->epoch);
+    if (!node_is_succeeded(&daemon->node, &epoch)) {
         refuse(world, node, ticket, "still primary");
         return;
     }
