@@ -57,6 +57,12 @@ static const char *const layer_names[] = {
     [SETTING_LAYER_DEFAULT] = "default",
 };
 
+static const enum setting_drift drifts[SETTING_COUNT] = {
+#define X(id, rule) [SETTING_##id] = SETTING_DRIFT_##rule,
+    SETTING_DRIFT_TABLE(X)
+#undef X
+};
+
 /* ---- the table ---- */
 
 const struct setting_row *
@@ -82,6 +88,19 @@ const char *
 setting_layer_name(enum setting_layer layer)
 {
     return layer_names[layer];
+}
+
+enum setting_drift
+setting_drift(enum setting_id id)
+{
+    return drifts[id];
+}
+
+const char *
+setting_drift_name(enum setting_drift drift)
+{
+    static const char *const names[] = { "free", "match", "differ" };
+    return names[drift];
 }
 
 /* One segment of a key, up to '/' or the end, as a name of RFC 1123. */

@@ -156,6 +156,23 @@
     X(SYSTEM_PROMOTION, "promotion/**", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                         \
       "the record of a promotion")
 
+/*
+ * Keys of node scope: how the values of several nodes go together. FREE: as one likes. MATCH: the
+ * same on every node, or a promotion changes more than who is primary. DIFFER: the same on the
+ * nodes of a site, and another one at the primary's site, or both sites use the same server (P4).
+ */
+/*    id, rule */
+#define SETTING_DRIFT_TABLE(X)                                                                     \
+    X(TAKEOVER_PRIORITY, FREE)                                                                     \
+    X(CHECK_INTERVAL_MS, FREE) /* S12: who follows says how often it looks */                      \
+    X(CHECK_TAKEOVER_DELAY_MS, FREE)                                                               \
+    X(ALARM_DISK_FREE_MB, FREE)                                                                    \
+    X(LOG_LEVEL, FREE)                                                                             \
+    X(PG_SHARED_BUFFERS_MB, FREE) /* S56: a standby may be a smaller host */                       \
+    X(PG_MAX_CONNECTIONS, MATCH)                                                                   \
+    X(PG_WAL_KEEP_MB, MATCH)                                                                       \
+    X(USE_ALTERNATE, DIFFER)
+
 enum setting_id {
 #define X(id, ...) SETTING_##id,
     SETTING_TABLE(X)
@@ -183,6 +200,8 @@ enum setting_scope {
     SETTING_SCOPE_NODE,
     SETTING_SCOPE_SYSTEM,
 };
+
+enum setting_drift { SETTING_DRIFT_FREE, SETTING_DRIFT_MATCH, SETTING_DRIFT_DIFFER };
 
 enum setting_reload { SETTING_RELOAD_LIVE, SETTING_RELOAD_RESTART };
 
@@ -216,6 +235,10 @@ const struct setting_row *setting_find(const char *key);
 const char *setting_type_name(enum setting_type type);
 const char *setting_scope_name(enum setting_scope scope);
 const char *setting_layer_name(enum setting_layer layer);
+/* FREE for keys of another scope. */
+enum setting_drift setting_drift(enum setting_id id);
+/* "free", "match", "differ" */
+const char *setting_drift_name(enum setting_drift drift);
 /* The default as JSON, the caller's; NULL when there is none. */
 struct json_object *setting_default(const struct setting_row *row);
 /* For local.key_rule: [{"pattern","scope"}]; "%" in a pattern is any text, and of several that

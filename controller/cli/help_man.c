@@ -180,6 +180,11 @@ print_limits(FILE *to, const struct setting_row *row)
         (void)fputs("; default ", to);
         print_text(to, row->default_text);
     }
+    if (setting_drift(row->id) == SETTING_DRIFT_MATCH)
+        (void)fputs("; must be the same on every node", to);
+    if (setting_drift(row->id) == SETTING_DRIFT_DIFFER)
+        (void)fputs("; must be the same on the nodes of a site, and not that of the primary's site",
+                    to);
     (void)fputs(row->reload == SETTING_RELOAD_RESTART ? "; from the next start of batond on\n\n"
                                                       : "\n\n",
                 to);

@@ -1,4 +1,4 @@
-"""Breaks lease, takeover, budget and durability on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget, durability and readiness on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -25,6 +25,7 @@ WORKERS = 2
 LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
+READY = "sites/ready.c"
 PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
 
 # name: (file, what stands there exactly once, what takes its place)
@@ -193,6 +194,43 @@ NODE_MUTANTS = {
 }
 
 
+READY_MUTANTS = {
+    "who is silent is judged by what it was": (READY, "    if (!view->heard) {", "    if (false) {"),
+    "unproved is ready": (READY, "    if (!view->proved) {", "    if (false) {"),
+    "an old statement counts": (READY, "    if (view->age_ms > READY_STALE_INTERVALS * view->interval_ms) {", "    if (false) {"),
+    "an old probe counts": (
+        READY, "    if (record->age_ms + view->age_ms > READY_STALE_INTERVALS * view->interval_ms)", "    if (false)"),
+    "a probe is as old as its statement": (READY, "    if (record->age_ms + view->age_ms >", "    if (view->age_ms >"),
+    "a connector without record is passed over": (
+        READY, "    if (record == NULL) {\n        add(", "    if (record == NULL) {\n        if (false) add("),
+    "a record of another document counts": (READY, "record->revision != wanted->revision", "record->revision == 0"),
+    "what was not tried is well (P5)": (READY, "            if (!failed) /*", "            if (false) /*"),
+    "a failed check only warns": (
+        READY, "            failed = true;\n            add(", "            failed = true;\n            if (false) add("),
+    "a fenced node is ready": (READY, "view->state != NODE_PRIMARY && view->state != NODE_STANDBY", "false"),
+    "how far behind does not matter": (READY, "view->head - view->revision > view->lag_max", "false"),
+    "who does not count is ready (I13)": (READY, "    if (!view->voter)", "    if (false)"),
+    "any history will do": (READY, "view->digest == READY_DIGEST_DIFFERENT", "false"),
+    "no history is the same history": (READY, "view->digest == READY_DIGEST_UNKNOWN", "false"),
+    "only an older schema matters (I14)": (
+        READY, "view->schema != view->primary_schema)", "view->schema < view->primary_schema)"),
+    "unknown weighs like a warning": (
+        READY, "rules[rule].weight == READY_UNKNOWN_IS ? READY_UNKNOWN", "rules[rule].weight == READY_UNKNOWN_IS ? READY_YES"),
+    "what found no place does not count": (
+        READY, "    if (verdict > ret->verdict)\n", "    if (verdict > ret->verdict && ret->count < READY_REASONS_MAX)\n"),
+    "the last reason decides": (READY, "    if (verdict > ret->verdict)\n", ""),
+    "one node that is not ready spoils its site": (READY, "nodes[i] < best ? nodes[i] : best", "nodes[i] > best ? nodes[i] : best"),
+    "a site without nodes is ready": (READY, "count == 0 ? READY_UNKNOWN : READY_NO", "count == 0 ? READY_YES : READY_NO"),
+    "the drift of others is ours": (READY, "strcmp(drift->node, view->node) != 0", "false"),
+    "the first node leads": (READY, "        if (strcmp(values[i].node, primary) == 0)\n            return &values[i];", "        (void)primary;"),
+    "who leads is right, primary or not": (READY, "other != NULL && strcmp(lead->node, primary) != 0", "false"),
+    "a flag forgotten at a site is not told (P4)": (READY, "                note(drifts, &values[j], lead, false);", "                ;"),
+    "a flag forgotten at one node is not told (P4)": (READY, "        must_match(drifts, values + i, length, primary);\n        for", "        for"),
+    "a full disk is ready (S60)": (READY, "view->disk_free_mb < view->disk_least_mb", "false"),
+    "a certificate that has ended only warns (S49)": (READY, "    if (view->certificate_days < 0)", "    if (false)"),
+}
+
+
 def command(*parts):
     subprocess.run([COMPILER, *(str(part) for part in parts)], check=True)
 
@@ -246,7 +284,8 @@ def main():
               (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
-              (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"])]
+              (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
+              (READY_MUTANTS, ["test_ready"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:

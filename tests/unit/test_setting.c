@@ -102,6 +102,28 @@ test_rows_are_sound(void **state)
     }
 }
 
+/* How values of several nodes go together is said of every key of node scope, and of no other. */
+static void
+test_each_local_key_says_how_it_goes_together(void **state)
+{
+    static const enum setting_id told[] = {
+#define X(id, rule) SETTING_##id,
+        SETTING_DRIFT_TABLE(X)
+#undef X
+    };
+    (void)state;
+    for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+        size_t count = 0;
+        for (size_t i = 0; i < ARRAY_COUNT(told); i++)
+            count += told[i] == id;
+        if (count != (setting_row(id)->scope == SETTING_SCOPE_NODE))
+            fail_msg("SETTING_DRIFT_TABLE has %s %zu times", setting_row(id)->name, count);
+    }
+    assert_int_equal(setting_drift(SETTING_USE_ALTERNATE), SETTING_DRIFT_DIFFER); /* P4 */
+    assert_int_equal(setting_drift(SETTING_SYNC_K), SETTING_DRIFT_FREE);
+    assert_string_equal(setting_drift_name(SETTING_DRIFT_MATCH), "match");
+}
+
 static void
 expect_row(const char *key, int id)
 {
@@ -565,6 +587,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_are_sound),
+        cmocka_unit_test(test_each_local_key_says_how_it_goes_together),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_rules_for_sql),
         cmocka_unit_test(test_check_key),
