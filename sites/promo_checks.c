@@ -97,7 +97,7 @@ check_quorum(struct promo *promo)
             continue;
         names[count++] = member->name;
         if (strcmp(member->name, promo->old_primary) == 0 &&
-            epoch_equal(&member->facts.promised, &promo->old_epoch))
+            epoch_equal(&member->facts.promised, &promo->old_epoch) && promo_old_is_last(promo))
             old = member->name;
     }
     size_t needed = quorum_needed(&promo->record.now);

@@ -38,6 +38,8 @@ void promo_lower_if_told(struct promo *promo);
 /* Returns how many; borrowed. */
 size_t promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX]);
 bool promo_has_quorum(const struct promo *promo);
+/* False: the arbiter has heard of a primary after the one that the members show. */
+bool promo_old_is_last(const struct promo *promo);
 
 /* Takes the later of log and note for the record; what a person has accepted to lose does not
  * count. */

@@ -14,11 +14,23 @@ promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_
     return count;
 }
 
+/* Whose note of a later epoch the arbiter has was promoted without him, and has needed nobody's
+ * acknowledgement since: then the old primary that we know of is not the last one. */
+bool
+promo_old_is_last(const struct promo *promo)
+{
+    const struct promo_arbiter *arbiter = &promo->arbiter;
+    return !arbiter->told || !arbiter->note.given_up ||
+           epoch_compare(&arbiter->note.epoch, &promo->old_epoch) <= 0;
+}
+
 /* The old primary, when it was captured and nobody had captured it before us: then nobody can have
  * written after it that needs no acknowledgements. Else NULL. */
 static const char *
 captured_old_primary(const struct promo *promo)
 {
+    if (!promo_old_is_last(promo))
+        return NULL;
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
         if (member->captured && strcmp(member->name, promo->old_primary) == 0 &&

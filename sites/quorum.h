@@ -81,8 +81,8 @@ size_t quorum_needed(const struct quorum_set *set);
 
 /*
  * Whether 'captured' (names, with or without voters, no name twice) is enough under the whole
- * record. 'old_primary' is the holder of the newest opened epoch that any answer showed, if that
- * very epoch was still its promise when it was captured; else NULL.
+ * record. 'old_primary' is the holder of the newest opened epoch that any answer showed, the
+ * arbiter's included, if that very epoch was still its promise when it was captured; else NULL.
  */
 bool quorum_captured(const struct quorum_record *record, const char *const *captured,
                      size_t captured_count, const char *old_primary);

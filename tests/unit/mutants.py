@@ -184,6 +184,8 @@ ASKING_MUTANTS = {
     "an epoch that nobody heard of ends a note": (
         WHO, "note, &promo->own.applied.epoch)", "note, &promo->old_epoch)"),
     "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),
+    "an old primary of before the note stands for all (I5)": (WHO, "    if (!promo_old_is_last(promo))\n        return NULL;\n", ""),
+    "the same, for the check 'quorum'": (CHECKS, " && promo_old_is_last(promo))", ")"),
     "what was pulled names another arbiter": (
         PROMO, "    else if (!promo_is_sure(promo))\n        promo_blame_arbiter(promo);\n", ""),
     "who does not count is promoted": (CHECKS, "    if (noted && !quorum_is_voter(&later, promo->self))", "    if (false)"),

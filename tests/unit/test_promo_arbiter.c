@@ -669,6 +669,46 @@ test_a_restarted_holder_goes_on_from_its_note(void **state)
     assert_false(bench.promo.degraded);
 }
 
+/* Async by the note: who was the last primary has all that was acknowledged. The one that the
+ * members show is not, when the arbiter has heard of one after him. */
+static void
+test_an_old_primary_of_before_the_note_is_no_proof(void **state)
+{
+    (void)state;
+    struct quorum_record record = available();
+    struct promo_order order = order_of(0, false);
+    struct quorum_note none = { .number = 4 };
+    struct node_facts a = facts_of("a", NODE_FENCED);
+    struct node_facts c = facts_of("c", NODE_STANDBY);
+    for (unsigned i = 0; i < 3; i++) {
+        struct bench bench;
+        struct quorum_note note = note_of(0, "abc");
+        note.epoch = i == 0 ? epoch_make(3, "a") : epoch_make(4, "c");
+        begin(&bench, &record, &order);
+        step(&bench,
+             (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &a });
+        if (i < 2)
+            step(&bench, (struct promo_event){
+                             .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &c });
+        else
+            step(&bench, (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "c" });
+        arbiter_says(&bench, PROMO_EV_TOLD, i < 2 ? &none : &note);
+        if (i == 2) { /* known before: one who is not there is the last one */
+            failed_with(&bench, "check_failed");
+            assert_int_equal(verdict(&bench, PROMO_CHECK_QUORUM), PROMO_STOP);
+            continue;
+        }
+        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+        captured(&bench, "b", &record);
+        captured(&bench, "a", NULL);
+        arbiter_says(&bench, PROMO_EV_PROMISED, &note);
+        assert_int_equal(bench.promo.state, i == 0 ? PROMO_STATE_ARMING : PROMO_STATE_CAPTURING);
+        if (i == 1)
+            captured(&bench, "c", NULL);
+        assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+    }
+}
+
 /* Its lease lapsed while the database was being opened, and what fenced it came after that: it
  * would refuse the first row for ever. One of which nobody knows what became is tried again. */
 static void
@@ -723,6 +763,7 @@ main(void)
         cmocka_unit_test(test_a_switchover_asks_too),
         cmocka_unit_test(test_a_renewal_asks_too),
         cmocka_unit_test(test_a_restarted_holder_goes_on_from_its_note),
+        cmocka_unit_test(test_an_old_primary_of_before_the_note_is_no_proof),
         cmocka_unit_test(test_a_first_row_that_is_refused_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,8 @@ would_capture(const struct world *world, unsigned set, unsigned candidate,
     bool promised = would_promise(world, candidate, log, &note);
     struct epoch opened = code_epoch(world, db_durable(of).epoch);
     struct quorum_record in_force = quorum_in_force(log, &note, &opened);
+    uint64_t noted = note.given_up ? code_from(world, &note.epoch) : 0;
+    proves = proves && noted <= newest;
     return promised && quorum_is_voter(&in_force, name_of(world, candidate)) &&
            quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL) &&
            quorum_captured(log, names, count, proves ? name_of(world, old) : NULL);
@@ -299,6 +301,8 @@ check_opening(struct world *world, unsigned node)
         note = promo->arbiter.note;
         knows = true;
     }
+    if (knows && note.given_up && epoch_compare(&note.epoch, &promo->old_epoch) > 0)
+        old = NULL;
     struct quorum_record record = *log;
     if (knows && epoch_compare(&note.epoch, &promo->epoch) < 0) /* else we are overtaken */
         record = quorum_in_force(log, &note, &promo->own.applied.epoch);
