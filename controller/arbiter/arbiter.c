@@ -400,3 +400,25 @@ arbiter_close(struct arbiter *arbiter)
     free(take_ptr(&arbiter->node));
     arbiter->port->close(arbiter);
 }
+
+struct json_object *
+arbiter_bar_next(struct json_object *told, struct json_object *wanted)
+{
+    struct json_object *next = NULL;
+    size_t size = sizeof "{}";
+    json_object_object_foreach (wanted, name, value) {
+        uint64_t had = 0;
+        uint64_t first = json_object_get_uint64(value);
+        if (told != NULL)
+            (void)!json_get_u64(told, name, &had);
+        if (first <= had)
+            continue;
+        size += strlen(name) + sizeof "\"\":18446744073709551615,";
+        if (size > ARBITER_NOTE_SIZE)
+            break;
+        if (next == NULL)
+            next = json_object_new_object();
+        json_add_u64(next, name, first);
+    }
+    return next;
+}

@@ -189,3 +189,10 @@ struct arbiter_call *arbiter_start(struct arbiter *arbiter, const struct arbiter
 /* 'done' will not be called; what was sent may be carried out all the same. NULL is fine. Not from
  * inside its own 'done'. */
 void arbiter_cancel(struct arbiter_call *call);
+
+/*
+ * The note of the next BAR: those of 'wanted' that 'told' (NULL: nobody) does not have, or with an
+ * earlier generation, as many as fit. Both are objects of {"NODE": first generation}. NULL: nobody
+ * is left to tell; else the caller's.
+ */
+struct json_object *arbiter_bar_next(struct json_object *told, struct json_object *wanted);

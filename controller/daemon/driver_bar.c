@@ -1,16 +1,14 @@
 /*
  * Who was removed is named to the witness: its certificate is good for weeks after that, and the
  * witness reads no log. Said by the holder of the lease, again after each start and for each lease,
- * for what the witness has already does no harm.
+ * for what the witness has already does no harm. It keeps whom a call leaves out, so that many
+ * names go in several calls.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "controller/arbiter/arbiter.h"
-#include "controller/base/buf.h"
 #include "controller/base/json.h"
 #include "controller/base/log.h"
-#include "controller/base/str.h"
 #include "controller/daemon/driver_inner.h"
 
 /* The first generation of the name that is let in. */
@@ -24,66 +22,70 @@ first_let_in(struct json_object *node)
     return removed ? generation + 1 : generation;
 }
 
-/* The witness keeps whom we leave out, so that what does not fit any more was told before. */
-static char *
-barred(const struct driver *driver)
+/* All who were removed: their names, and the first generation of each that is let in. */
+static struct json_object *
+removed_names(const struct driver *driver)
 {
-    CLEANUP(json_putp) struct json_object *names = json_object_new_object();
+    struct json_object *names = json_object_new_object();
     const struct cache_entry *entry;
-    size_t size = 0;
     for (size_t at = 0; (entry = cache_next(driver->core->cache, "node/", "", &at)) != NULL;) {
-        const char *name = entry->key + strlen("node/");
         uint64_t first = first_let_in(cache_value(entry));
-        size += strlen(name) + sizeof "\"\":,18446744073709551615";
-        if (first > 1 && size < ARBITER_NOTE_SIZE - sizeof "{}")
-            json_add_u64(names, name, first);
+        if (first > 1)
+            json_add_u64(names, entry->key + strlen("node/"), first);
     }
-    return str_dup(json_text(names));
+    return names;
 }
 
 static void
 on_barred(void *data, const struct arbiter_reply *reply)
 {
     struct driver *driver = data;
+    CLEANUP(json_putp) struct json_object *names = take_ptr(&driver->barring);
     driver->bar_call = NULL;
-    if (reply->result == ARBITER_DONE) {
-        free(driver->barred);
-        driver->barred = take_ptr(&driver->barring);
-        log_info("arbiter.bar", "names=\"%s\"", driver->barred);
+    if (reply->result != ARBITER_DONE) { /* the next look asks again */
+        log_debug("arbiter.bar", "result=%s reason=\"%s\"", arbiter_result_name(reply->result),
+                  reply->err.text);
         return;
     }
-    log_debug("arbiter.bar", "result=%s reason=\"%s\"", arbiter_result_name(reply->result),
-              reply->err.text);
-    free(take_ptr(&driver->barring)); /* the next look asks again */
+    if (driver->barred == NULL)
+        driver->barred = json_object_new_object();
+    json_object_object_foreach (names, name, first) {
+        json_add(driver->barred, name, json_object_get(first));
+    }
+    log_info("arbiter.bar", "names=\"%s\"", json_text(names));
 }
 
 void
 driver_bar_stop(struct driver *driver)
 {
     arbiter_cancel(take_ptr(&driver->bar_call));
-    free(take_ptr(&driver->barring));
-    free(take_ptr(&driver->barred));
+    json_putp(&driver->barring);
+    json_putp(&driver->barred);
+    driver->bar_revision = 0;
 }
 
 void
 driver_bar_look(struct driver *driver)
 {
     const struct lease *lease = &driver->lease;
+    uint64_t revision = cache_position(driver->core->cache)->revision;
     if (driver->arbiter == NULL || driver->arbiter_kind != ARBITER_POSTGRES ||
         lease->state != LEASE_STATE_HELD) {
         driver_bar_stop(driver);
         return;
     }
-    if (driver->bar_call != NULL)
+    if (driver->bar_call != NULL || driver->bar_revision == revision)
         return;
-    CLEANUP(freep) char *names = barred(driver);
-    if (strcmp(names, driver->barred == NULL ? "{}" : driver->barred) == 0)
+    CLEANUP(json_putp) struct json_object *removed = removed_names(driver);
+    driver->barring = arbiter_bar_next(driver->barred, removed);
+    if (driver->barring == NULL) {
+        driver->bar_revision = revision;
         return;
+    }
     struct arbiter_ask ask = { .op = ARBITER_OP_BAR,
                                .epoch = lease->epoch,
                                .known = lease->memory.seen,
                                .deadline_ms = (uint32_t)lease->config.renew_ms,
-                               .note = names };
-    driver->barring = take_ptr(&names);
+                               .note = json_text(driver->barring) };
     driver->bar_call = arbiter_start(driver->arbiter, &ask, on_barred, driver);
 }

@@ -140,8 +140,9 @@ struct driver {
     struct arbiter *arbiter;         /* owned; NULL without */
     struct arbiter_call *lease_call; /* under way, or NULL */
     struct arbiter_call *bar_call;   /* under way, or NULL */
-    char *barring;                   /* owned; what it says, or NULL */
-    char *barred;                    /* owned; what the witness has from us, or NULL */
+    struct json_object *barring;     /* owned; what it says, or NULL */
+    struct json_object *barred;      /* owned; all that the witness has from us, or NULL */
+    uint64_t bar_revision;           /* up to which it was told all; 0: nothing yet */
     void *lease_question;            /* owned; of it */
     ev_timer lease_alarm;
     ev_timer give_up; /* asks again that nothing of ours acts */
