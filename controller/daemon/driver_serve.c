@@ -442,12 +442,17 @@ driver_released(struct driver *driver)
         answer_released(serve, true, "");
 }
 
-/* Who takes over may act at once when the lease was given back, too. */
+/* Who takes over may act at once when the lease was given back, too; not when we may act again: we
+ * were promoted while something was still being given up. */
 static void
 on_acting_released(void *data, bool ok, const char *text)
 {
     struct serve *serve = data;
     struct driver *driver = serve->driver;
+    if (ok && driver->leased) {
+        ok = false;
+        text = "this node was promoted again";
+    }
     if (ok)
         driver_lease_stopped(driver);
     if (!ok || !driver_lease_is_releasing(driver) || driver->released_for != NULL)

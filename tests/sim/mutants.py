@@ -183,6 +183,8 @@ MUTANTS = {
     "who was overtaken has the lease given up": [
         (NODE, "return !may_hold_writes(node) || epoch_compare(epoch, &node->own.epoch) > 0;",
          "return node->state != NODE_PRIMARY || epoch_compare(epoch, &node->own.epoch) > 0;")],
+    "who acts again says that it gave up (I9)": [
+        (SERVE, "    if (daemon->leased)\n        ok = false;\n", "")],
     "an arbiter is left while another may act by it (I9)": [
         (HOLDER, "    if (!adopt && !daemon->leased) {", "    if (false) {")],
     # ---- effects

@@ -66,6 +66,16 @@ check_effect(struct world *world, unsigned node, uint64_t epoch)
                    (unsigned long long)(host_now_ms(world, node) - it->permit_ms));
 }
 
+/* Who hears it may act at once. */
+void
+check_gave_up(struct world *world, unsigned node)
+{
+    char text[EPOCH_TEXT_SIZE];
+    if (world->nodes[node].permitted)
+        check_fail(world, "I9: %s says that it acts no more, and may act under epoch %s",
+                   name_of(world, node), code_text(world, world->nodes[node].permit_epoch, text));
+}
+
 /* ------------------------------------------------------------------ taking over */
 
 /* A primary is gone when nothing of it listens, or when the arbiter lets it go. */

@@ -968,6 +968,8 @@ void check_first_row(struct world *world, unsigned node);
 void check_what_if(struct world *world, bool always);
 /* The lease says whether it may act (I9). */
 void check_permit(struct world *world, unsigned node, const struct lease_effect *effect);
+/* It tells another that it acts no more (I9). */
+void check_gave_up(struct world *world, unsigned node);
 /* It acts on the outside, now (I9, I10). */
 void check_effect(struct world *world, unsigned node, uint64_t epoch);
 /* Baton takes over by itself. */

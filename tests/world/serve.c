@@ -180,6 +180,8 @@ static void
 answer_released(struct world *world, unsigned node, struct ticket *ticket, bool ok)
 {
     const struct daemon *daemon = &world->nodes[node].daemon;
+    if (ok)
+        check_gave_up(world, node);
     struct message message = { .flag = ok,
                                .epoch = code_from(world, &daemon->lease.memory.cleared) };
     net_reply(world, node, ticket, REPLY_OK, &message);
@@ -191,11 +193,14 @@ serve_released(struct world *world, unsigned node)
     answer_released(world, node, &world->nodes[node].daemon.released_for, true);
 }
 
-/* Who takes over may act at once when the lease was given back, too. */
+/* Who takes over may act at once when the lease was given back, too; not when we may act again: we
+ * were promoted while something was still being given up. */
 void
 serve_given_up(struct world *world, unsigned node, struct ticket *ticket, bool ok)
 {
     struct daemon *daemon = &world->nodes[node].daemon;
+    if (daemon->leased)
+        ok = false;
     if (ok)
         lease_stopped(world, node);
     if (!ok || daemon->lease.state != LEASE_STATE_RELEASING || daemon->released_for.open)
