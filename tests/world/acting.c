@@ -53,7 +53,7 @@ on_effect(struct world *world, struct event *event)
     if ((!runs && !escaped) || lost)
         return;
     if (runs && activates)
-        check_effect(world, node, event->message.epoch);
+        check_effect(world, node, event->message.epoch, false);
     bool own = runs && hear(&it->receiver, event->message.epoch, event->message.revision);
     bool shared = hear(&outside->heard, event->message.epoch, event->message.revision);
     if (own)
@@ -122,7 +122,7 @@ start_effect(struct world *world, unsigned node)
     acting->phase = ACTING_RUNNING;
     acting->effect = ++world->effect_last;
     if (activates)
-        check_effect(world, node, code_from(world, &acting->record.change.epoch));
+        check_effect(world, node, code_from(world, &acting->record.change.epoch), true);
     struct event *event = queue_add(world, some_ms(world, EFFECT_MS), on_effect, node);
     event->life = daemon->life;
     event->id = acting->effect;

@@ -970,8 +970,8 @@ void check_what_if(struct world *world, bool always);
 void check_permit(struct world *world, unsigned node, const struct lease_effect *effect);
 /* It tells another that it acts no more (I9). */
 void check_gave_up(struct world *world, unsigned node);
-/* It acts on the outside, now (I9, I10). */
-void check_effect(struct world *world, unsigned node, uint64_t epoch);
+/* It acts on the outside, now (I9, I10): it begins to, or what it began arrives. */
+void check_effect(struct world *world, unsigned node, uint64_t epoch, bool begins);
 /* Baton takes over by itself. */
 void check_takeover(struct world *world, unsigned node, unsigned primary, bool loss);
 void check_took_over(struct world *world, uint64_t began_ms, uint64_t epoch);
