@@ -52,8 +52,20 @@ struct connector_probe {
     const char *targets_path; /* where a server lists its target connectors; NULL: nowhere */
 };
 
-enum connector_driver { CONNECTOR_DRIVER_FILE, CONNECTOR_DRIVER_EXEC };
+enum connector_driver { CONNECTOR_DRIVER_FILE, CONNECTOR_DRIVER_EXEC, CONNECTOR_DRIVER_HAPROXY };
 enum connector_format { CONNECTOR_FORMAT_JSON, CONNECTOR_FORMAT_ENV, CONNECTOR_FORMAT_TEMPLATE };
+
+#define CONNECTOR_HAPROXY_MAIN      "main"
+#define CONNECTOR_HAPROXY_ALTERNATE "alternate"
+#define CONNECTOR_HAPROXY_NAME_MAX  63 /* bytes */
+
+struct connector_haproxy {
+    const char *socket;  /* absolute path, "127.0.0.1:PORT", "[::1]:PORT" or "localhost:PORT" */
+    const char *backend; /* NULL: named as the connector */
+    const char *main;    /* names of servers of the backend */
+    const char *alternate;
+    uint64_t drain_ms; /* 0: connections are cut at once */
+};
 
 struct connector_action {
     enum connector_driver driver;
@@ -67,6 +79,8 @@ struct connector_action {
     const char **command;    /* owned array, ends with NULL; the first is an absolute path */
     struct json_object *env; /* borrowed; object of texts, or NULL */
     uint64_t timeout_ms;     /* 0: setting activation.timeout_ms */
+    /* haproxy */
+    struct connector_haproxy haproxy;
 };
 
 struct connector {

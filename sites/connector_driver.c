@@ -11,8 +11,8 @@
 #include "controller/base/str.h"
 
 #define FILE_MODE     0640
-#define DRIVERS       "file|exec"
-#define LATER_DRIVERS "haproxy|webhook|dns"
+#define DRIVERS       "file|exec|haproxy"
+#define LATER_DRIVERS "webhook|dns"
 
 static const char *const format_names[] = {
     [CONNECTOR_FORMAT_JSON] = "json",
@@ -214,6 +214,7 @@ read_exec(struct json_object *object, struct connector_action *action)
 static const struct connector_driver_row rows[] = {
     [CONNECTOR_DRIVER_FILE] = { "file", &file_shape, read_file },
     [CONNECTOR_DRIVER_EXEC] = { "exec", &exec_shape, read_exec },
+    [CONNECTOR_DRIVER_HAPROXY] = { "haproxy", &connector_haproxy_shape, connector_haproxy_read },
 };
 
 const struct connector_driver_row *
@@ -249,7 +250,8 @@ connector_action_faults(struct json_object *action, const char *pointer, struct 
     if (row != NULL)
         shape_check(row->shape, action, pointer, faults);
     else if (shape_is_choice(LATER_DRIVERS, name))
-        fault_add(faults, inner, "'%s' is not available in this version; use file or exec", name);
+        fault_add(faults, inner, "'%s' is not available in this version; use one of %s", name,
+                  DRIVERS);
     else
         fault_add(faults, inner, "'%s' is not one of %s", fault_clip(clip, name), DRIVERS);
 }

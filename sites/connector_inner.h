@@ -30,6 +30,10 @@ const char *connector_secret_fault(const char *secret); /* "secret/NAME" */
 const char *connector_path_fault(const char *path);     /* absolute, of a file */
 bool connector_has_only(const char *text, const char *allowed);
 
+/* Drivers with a file of their own. */
+extern const struct shape connector_haproxy_shape;
+void connector_haproxy_read(struct json_object *object, struct connector_action *action);
+
 /* Faults of one item of 'activation'. */
 void connector_action_faults(struct json_object *action, const char *pointer,
                              struct fault_list *faults);

@@ -7,7 +7,14 @@
 static const struct action_driver *const drivers[] = {
     [CONNECTOR_DRIVER_FILE] = &action_file_driver,
     [CONNECTOR_DRIVER_EXEC] = &action_exec_driver,
+    [CONNECTOR_DRIVER_HAPROXY] = &action_haproxy_driver,
 };
+
+bool
+action_can_check(enum connector_driver driver)
+{
+    return drivers[driver]->can_check;
+}
 
 const char *
 action_end_name(enum action_end end)

@@ -4,6 +4,7 @@
  *     driver   does                                                      refuses a lower epoch by
  *     file     renders a file atomically, off the loop                   its sidecar, PATH.baton
  *     exec     runs a program, BATON_* variables and nothing else        exit code 88
+ *     haproxy  switches the servers of a backend of a running HAProxy    its mark (haproxy.h)
  *
  * Every driver is idempotent, has a deadline and answers exactly once, from the loop, never from
  * inside action_start(). A new driver is a row in the table of action.c, and a name in
@@ -23,6 +24,7 @@
 #include "controller/base/err.h"
 #include "controller/loop/worker.h"
 #include "sites/connector.h"
+#include "sites/effective.h"
 #include "sites/epoch.h"
 
 #define ACTION_OUTPUT_SIZE_MAX 16384 /* kept of what a program prints */
@@ -34,6 +36,9 @@ struct action_order {
     struct template_values values;
     struct epoch epoch; /* as in 'values' */
     uint64_t timeout_ms;
+    const struct connector_server *server; /* in use from now on; 'set' is false for none */
+    enum effective_server which;           /* MAIN, ALTERNATE or NONE */
+    bool check; /* it was done before: look whether all still is so, and put right what is not */
 };
 
 enum action_end {
@@ -51,6 +56,8 @@ struct action_result {
     bool truncated;     /* it printed more */
     int exit_code;      /* exec that ended by itself; else -1 */
     uint64_t took_ms;
+    bool changed;      /* of a check: something was not as it had to be, and is now */
+    uint64_t again_ms; /* check again after so long, because of what was begun; 0: no need */
 };
 
 struct action;
@@ -70,5 +77,8 @@ MUST_CHECK enum err_code action_start(struct worker *worker, const struct action
 void action_cancel(struct action *action);
 /* The same, but 'done' is not called. For shutdown; the worker may still be finishing. */
 void action_abandon(struct action *action);
+
+/* The driver can tell whether all still is as it made it (order->check). */
+bool action_can_check(enum connector_driver driver);
 
 const char *action_end_name(enum action_end end);

@@ -7,6 +7,7 @@
 
 struct action_driver {
     const char *name;
+    bool can_check; /* start() heeds order->check */
     /* Sets action->inner. */
     enum err_code (*start)(struct action *action, struct worker *worker,
                            const struct action_order *order, struct err *err);
@@ -25,6 +26,7 @@ struct action {
 
 extern const struct action_driver action_file_driver;
 extern const struct action_driver action_exec_driver;
+extern const struct action_driver action_haproxy_driver;
 
 /* Answers and frees the action; the driver has let go of 'inner'. */
 void action_finish(struct action *action, struct action_result *result);

@@ -223,6 +223,8 @@ start_driver(struct slot *slot, action_done_fn *done, struct err *err)
     struct action_order order = {
         .action = action,
         .epoch = change->epoch,
+        .server = server,
+        .which = change->server,
         .timeout_ms =
             action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,
         .values = { .text = {
@@ -325,11 +327,14 @@ run_next_step(struct slot *slot)
                                                     : ACTIVATION_OK);
         return;
     }
-    struct err err;
+    struct err err = { 0 };
     slot->phase = PHASE_RUNNING;
     if (start_driver(slot, on_action_done, &err) != ERR_NONE) {
+        char text[ERR_TEXT_SIZE + ERR_MEND_SIZE + 4];
+        (void)snprintf(text, sizeof text, "%s%s%s", err.text, err.mend[0] != '\0' ? "; " : "",
+                       err.mend);
         struct action_result result = {
-            .end = ACTION_FAILED, .text = err.text, .output = "", .exit_code = -1
+            .end = ACTION_FAILED, .text = text, .output = "", .exit_code = -1
         };
         step_ended(slot, &result);
     }

@@ -229,14 +229,27 @@ static void
 test_drivers(void **state)
 {
     (void)state;
-    expect(
-        "{\"activation\":[{\"driver\":\"haproxy\"},{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
-        "{\"driver\":\"fil\\u0007e\"},{}]}",
-        "/activation/0/driver: 'haproxy' is not available in this version; use file or exec\n"
-        "/activation/1/driver: 'webhook' is not available in this version; use file or exec\n"
-        "/activation/2/driver: 'dns' is not available in this version; use file or exec\n"
-        "/activation/3/driver: 'fil?e' is not one of file|exec\n"
-        "/activation/4/driver: missing, one of file|exec is needed\n");
+    expect("{\"activation\":[{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
+           "{\"driver\":\"fil\\u0007e\"},{}]}",
+           "/activation/0/driver: 'webhook' is not available in this version; use one of "
+           "file|exec|haproxy\n"
+           "/activation/1/driver: 'dns' is not available in this version; use one of "
+           "file|exec|haproxy\n"
+           "/activation/2/driver: 'fil?e' is not one of file|exec|haproxy\n"
+           "/activation/3/driver: missing, one of file|exec|haproxy is needed\n");
+    expect("{\"activation\":[{\"driver\":\"haproxy\"},"
+           "{\"driver\":\"haproxy\",\"socket\":\"10.0.0.1:9999\",\"drain_ms\":-1},"
+           "{\"driver\":\"haproxy\",\"socket\":\"127.0.0.1:0\",\"backend\":\"a b\"},"
+           "{\"driver\":\"haproxy\",\"socket\":\"/run/s\",\"main\":\"alternate\"}]}",
+           "/activation/0/socket: missing, a text is needed\n"
+           "/activation/1/socket: must be the absolute path of HAProxy's stats socket, or "
+           "127.0.0.1:PORT or [::1]:PORT (whoever reaches it rules HAProxy, so not beyond this "
+           "host)\n"
+           "/activation/1/drain_ms: -1 is not from 0 to 86400000\n"
+           "/activation/2/socket: has no valid port, a number from 1 to 65535\n"
+           "/activation/2/backend: must be a name as HAProxy has them: letters, digits, '-', '_', "
+           "'.' and ':'\n"
+           "/activation/3/main: main and alternate are two servers of the backend\n");
     expect("{\"activation\":[{\"driver\":\"file\",\"path\":\"x\",\"format\":\"yaml\"},"
            "{\"driver\":\"file\",\"path\":\"/a/../b\",\"format\":\"template\"},"
            "{\"driver\":\"file\",\"path\":\"/a/\",\"format\":\"json\",\"template\":\"\","
