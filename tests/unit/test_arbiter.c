@@ -538,6 +538,8 @@ listen_at(struct world *world, struct listener *listener, const char *words)
     listener->port = pg_fixture_port();
     listener->words = words;
     listener->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1; /* pg_fixture_port() keeps the port until somebody listens there */
+    assert_int_equal(setsockopt(listener->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(listener->port) };
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(bind(listener->socket, (struct sockaddr *)&address, sizeof address), 0);
