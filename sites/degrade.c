@@ -200,3 +200,49 @@ degrade_next(const struct degrade_view *view, struct degrade_action *ret)
     if (ret->step == DEGRADE_STEP_NONE && !view->writing)
         tell(view, ret);
 }
+
+struct quorum_set
+degrade_wanted(const char *self, const struct degrade_member *members, size_t count,
+               const struct quorum_record *record, const struct setting_durability *durability)
+{
+    bool degraded = record->since[0] != '\0';
+    struct quorum_set wanted = { 0 };
+    unsigned streaming = 0;
+    (void)!quorum_add(&wanted, self, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct degrade_member *member = &members[i];
+        streaming += member->streams;
+        if (member->streams || !durability->strict ||
+            (record->now.k > 0 && quorum_has(&record->now, member->name)))
+            (void)!quorum_add(&wanted, member->name, NULL);
+    }
+    size_t others = degraded ? count : wanted.count - 1;
+    wanted.k = durability->strict ? durability->k : 0;
+    if (!degraded && record->now.k == 0 && streaming < (durability->derived ? 2 : wanted.k))
+        wanted.k = 0; /* not yet: those who would have to acknowledge are not there */
+    if (wanted.k > others)
+        wanted.k = (unsigned)others;
+    if (wanted.k == 0) {
+        for (size_t i = 0; i < count; i++)
+            (void)!quorum_add(&wanted, members[i].name, NULL);
+    }
+    return wanted;
+}
+
+struct quorum_note
+degrade_note_to_carry(const struct quorum_record *record, const struct quorum_note *known,
+                      const struct epoch *epoch, uint64_t revision)
+{
+    struct quorum_note note = { .number = record->noted };
+    if (known != NULL && known->number > note.number)
+        note.number = known->number;
+    if (note.number == 0 && record->since[0] == '\0')
+        return note;
+    note.given_up = true;
+    note.epoch = *epoch;
+    note.revision = revision;
+    note.set = record->now;
+    const char *since = record->since[0] == '\0' && known != NULL ? known->since : record->since;
+    memcpy(note.since, since, sizeof note.since);
+    return note;
+}

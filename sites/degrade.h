@@ -29,6 +29,7 @@
 
 #include "sites/epoch.h"
 #include "sites/quorum.h"
+#include "sites/setting.h"
 
 #define DEGRADE_TEXT_SIZE 160
 
@@ -75,3 +76,28 @@ struct degrade_action {
 };
 
 void degrade_next(const struct degrade_view *view, struct degrade_action *ret);
+
+struct degrade_member {
+    const char *name; /* of another than 'self'; borrowed */
+    bool streams;     /* it receives from us now */
+};
+
+/*
+ * The set to come to, were all of it there. A member counts once it has streamed, and then until it
+ * is removed: its absence makes writes wait rather than the promise weaker. While fewer count than
+ * were promised, those who stream are as many as can be hoped for. k 0 when nobody is waited for,
+ * and all members then.
+ */
+struct quorum_set degrade_wanted(const char *self, const struct degrade_member *members,
+                                 size_t count, const struct quorum_record *record,
+                                 const struct setting_durability *durability);
+
+/*
+ * What an arbiter that is chosen now has to know, by the holder of 'at': not every member may have
+ * heard what counts since a note was made, so that it stands in this one until that is taken back.
+ * 'known': of the arbiter before; NULL: none, or it was never heard. Number 0: nothing was ever
+ * given up.
+ */
+struct quorum_note degrade_note_to_carry(const struct quorum_record *record,
+                                         const struct quorum_note *known, const struct epoch *epoch,
+                                         uint64_t revision);

@@ -116,37 +116,17 @@ is_everywhere(const struct driver *driver, uint64_t revision)
     return true;
 }
 
-/* ------------------------------------------------------------------ who is to acknowledge */
-
-/* A member counts for acknowledgements once it has streamed; then it stays until it is removed:
- * its absence makes writes wait rather than the promise weaker. While fewer count than were
- * promised, those who stream are as many as can be hoped for. */
 static struct quorum_set
 wanted_set(const struct driver *driver, const struct quorum_record *record,
            const struct setting_durability *durability)
 {
-    bool degraded = record->since[0] != '\0';
-    struct quorum_set wanted = { 0 };
-    unsigned streaming = 0;
-    (void)!quorum_add(&wanted, driver->core->home->node, NULL);
-    for (size_t i = 0; i < driver->peer_count; i++) {
-        const char *name = driver->peers[i].name;
-        bool streams = standby_streams(driver, name);
-        streaming += streams;
-        if (streams || !durability->strict || (record->now.k > 0 && quorum_has(&record->now, name)))
-            (void)!quorum_add(&wanted, name, NULL);
+    struct degrade_member members[QUORUM_VOTERS_MAX];
+    size_t count = 0;
+    for (; count < driver->peer_count && count < ARRAY_COUNT(members); count++) {
+        const char *name = driver->peers[count].name;
+        members[count] = (struct degrade_member){ name, standby_streams(driver, name) };
     }
-    size_t others = degraded ? driver->peer_count : wanted.count - 1;
-    wanted.k = durability->strict ? durability->k : 0;
-    if (!degraded && record->now.k == 0 && streaming < (durability->derived ? 2 : wanted.k))
-        wanted.k = 0; /* not yet: those who would have to acknowledge are not there */
-    if (wanted.k > others)
-        wanted.k = (unsigned)others;
-    if (wanted.k == 0) {
-        for (size_t i = 0; i < driver->peer_count; i++)
-            (void)!quorum_add(&wanted, driver->peers[i].name, NULL);
-    }
-    return wanted;
+    return degrade_wanted(driver->core->home->node, members, count, record, durability);
 }
 
 /* ------------------------------------------------------------------ the steps */
@@ -348,25 +328,13 @@ driver_set_is_telling(const struct driver *driver)
             quorum_note_holds(&driver->note, &record, &driver->node.own.epoch));
 }
 
-/* Not every member may have heard what counts since a note was made: that stands in it, until it is
- * taken back. */
 struct quorum_note
 driver_set_note(const struct driver *driver)
 {
     struct quorum_record record;
     driver_record(driver, &record);
-    struct quorum_note note = { .number = record.noted };
-    if (driver->note_known && driver->note.number > note.number)
-        note.number = driver->note.number;
-    if (note.number == 0 && record.since[0] == '\0')
-        return note;
-    note.given_up = true;
-    note.epoch = driver->node.own.epoch;
-    note.revision = driver->node.own.applied.revision;
-    note.set = record.now;
-    const char *since = record.since[0] == '\0' ? driver->note.since : record.since;
-    memcpy(note.since, since, sizeof note.since);
-    return note;
+    return degrade_note_to_carry(&record, driver->note_known ? &driver->note : NULL,
+                                 &driver->node.own.epoch, driver->node.own.applied.revision);
 }
 
 static void

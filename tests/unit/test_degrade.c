@@ -610,9 +610,96 @@ test_every_case(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Others than "a", each with '+' when it streams; "all" are the voters of the record. */
+static void
+test_who_is_wanted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *others;
+        unsigned record_k;
+        const char *all;
+        bool degraded;
+        struct setting_durability durability;
+        unsigned k;
+        const char *wanted;
+    } rows[] = {
+        /* nobody set anything: from two that stream on, one acknowledges */
+        { "b+c+", 0, "abc", false, { .strict = true, .k = 1, .derived = true }, 1, "abc" },
+        { "b+c-", 0, "abc", false, { .strict = true, .k = 1, .derived = true }, 0, "abc" },
+        { "b+", 0, "ab", false, { .strict = true, .k = 1 }, 1, "ab" },
+        { "b-", 0, "ab", false, { .strict = true, .k = 1 }, 0, "ab" },
+        /* once it counts it stays, streaming or not; a new one has to stream first */
+        { "b-c-", 1, "abc", false, { .strict = true, .k = 1 }, 1, "abc" },
+        { "b+c+d-", 1, "abc", false, { .strict = true, .k = 1 }, 1, "abc" },
+        { "b+c+d+", 1, "abc", false, { .strict = true, .k = 1 }, 1, "abcd" },
+        { "c+", 1, "abc", false, { .strict = true, .k = 1 }, 1, "ac" }, /* b was removed */
+        /* never more than there are */
+        { "b+c+", 1, "abc", false, { .strict = true, .k = 5 }, 2, "abc" },
+        /* while fewer count than were promised: those who stream, and k of all */
+        { "b+c-", 0, "a", true, { .strict = true, .k = 2 }, 2, "ab" },
+        { "b-c-", 0, "a", true, { .strict = true, .k = 1 }, 1, "a" },
+        /* nobody is waited for */
+        { "b-c+", 1, "abc", false, { .k = 1 }, 0, "abc" },
+    };
+    unsigned wrong = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct quorum_record record = { .now = set_of(rows[i].record_k, rows[i].all) };
+        struct degrade_member members[4];
+        char names[4][2] = { "" };
+        size_t count = 0;
+        if (rows[i].degraded)
+            (void)snprintf(record.since, sizeof record.since, "%s", SINCE);
+        for (const char *at = rows[i].others; *at != '\0'; at += 2) {
+            names[count][0] = *at;
+            members[count] = (struct degrade_member){ names[count], at[1] == '+' };
+            count++;
+        }
+        struct quorum_set wanted =
+            degrade_wanted("a", members, count, &record, &rows[i].durability);
+        struct quorum_set expected = set_of(rows[i].k, rows[i].wanted);
+        if (quorum_equal(&wanted, &expected))
+            continue;
+        print_message("row %zu: k=%u of %zu\n", i, wanted.k, wanted.count);
+        wrong++;
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void
+test_what_the_next_arbiter_has_to_know(void **state)
+{
+    (void)state;
+    struct epoch epoch = epoch_make(3, "a");
+    struct quorum_record record = { .now = set_of(1, "abc") };
+    struct quorum_note known = { .number = 4, .since = NOW };
+
+    struct quorum_note note = degrade_note_to_carry(&record, NULL, &epoch, 120);
+    assert_false(note.given_up); /* nothing was ever given up */
+    assert_int_equal(note.number, 0);
+
+    note = degrade_note_to_carry(&record, &known, &epoch, 120);
+    assert_true(note.given_up); /* not every member may know that it was taken back */
+    assert_int_equal(note.number, 4);
+    assert_string_equal(note.since, NOW);
+    assert_true(quorum_equal(&note.set, &record.now));
+    assert_true(epoch_equal(&note.epoch, &epoch));
+    assert_int_equal(note.revision, 120);
+
+    record.noted = 6;
+    (void)snprintf(record.since, sizeof record.since, "%s", SINCE);
+    note = degrade_note_to_carry(&record, &known, &epoch, 120);
+    assert_int_equal(note.number, 6); /* the record is the later one */
+    assert_string_equal(note.since, SINCE);
+}
+
 int
 main(void)
 {
-    static const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_case) };
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_case),
+        cmocka_unit_test(test_who_is_wanted),
+        cmocka_unit_test(test_what_the_next_arbiter_has_to_know),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,18 +170,12 @@ note_carry(struct world *world, unsigned node, struct wire *wire)
 {
     const struct daemon *daemon = daemon_of(world, node);
     const struct quorum_record *record = daemon_record(world, node);
-    struct quorum_note note = { .number = record->noted };
-    if (daemon->note_known && daemon->note.number > note.number)
-        note.number = daemon->note.number;
+    struct quorum_note note =
+        degrade_note_to_carry(record, daemon->note_known ? &daemon->note : NULL,
+                              &daemon->node.own.epoch, daemon->node.own.applied.revision);
     wire->ask_number = note.number;
-    if (note.number == 0 && record->since[0] == '\0')
-        return;
-    note.given_up = true;
-    note.epoch = daemon->node.own.epoch;
-    note.revision = daemon->node.own.applied.revision;
-    note.set = record->now;
-    memcpy(note.since, record->since, sizeof note.since);
-    wire->ask_told = told_add(world, &note);
+    if (note.given_up)
+        wire->ask_told = told_add(world, &note);
 }
 
 bool
