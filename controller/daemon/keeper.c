@@ -242,13 +242,13 @@ tell_arbiter(struct keeper *keeper, keeper_release *release, void *data)
     keeper->will.grant = 0; /* once; then it runs out */
 }
 
+/* Not waited for: what the kernel holds up must not hold up the watch. reap() buries it. */
 static void
 end_late_release(struct keeper *keeper)
 {
     if (keeper->release_pid == 0 || clock_now_ms() < keeper->release_by_ms)
         return;
     (void)kill(keeper->release_pid, SIGKILL);
-    (void)waitpid(keeper->release_pid, NULL, 0);
     keeper->release_pid = 0;
 }
 
