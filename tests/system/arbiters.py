@@ -154,6 +154,19 @@ class ThirdPlace:
             shutil.copytree(self.folder / ("kept%d" % number), self.folder / ("data%d" % number))
 
 
+def witness_sql(folder, env, statement, database="baton"):
+    """One statement on a witness's PostgreSQL through its socket; rows of text."""
+    config = json.loads((pathlib.Path(folder) / "witness.json").read_text())
+    words = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", config["socket"], "-p", str(config["port"]), "-U", "baton_owner",
+             "-d", database]
+    if config.get("run_as") and os.geteuid() == 0:
+        words = ["runuser", "-u", config["run_as"], "--", *words]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, env=env, cwd="/", input=statement)
+    if done.returncode != 0:
+        raise Failed(done.stderr)
+    return [line.split("|") for line in done.stdout.splitlines()]
+
+
 class Witness:
     """`baton witness init` and `run`, for the clusters whose CA files are given."""
 
@@ -183,6 +196,9 @@ class Witness:
 
     def value(self):
         return json.loads(self.document.read_text())
+
+    def sql(self, statement):
+        return witness_sql(self.folder, self.env, statement)
 
     def start(self):
         with open(self.base / "log", "ab") as log:

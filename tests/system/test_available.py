@@ -1,4 +1,4 @@
-"""Durability 'available' on real nodes with a real etcd: writes go on when nobody acknowledges, everybody sees it, it
+"""Durability 'available' on real nodes with a real etcd and a real witness: writes go on when nobody acknowledges, everybody sees it, it
 ends by itself, and nobody becomes primary by mistake who has not what was acknowledged alone."""
 import base64
 import json
@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from arbiters import ETCD, Etcd
+from arbiters import ETCD, Etcd, Witness
 from cluster import Cluster, logs, until
 from writer import Writers
 
@@ -30,12 +30,21 @@ def etcd(folder):
         etcd.stop()
 
 
-def configure(cluster, etcd, **changes):
+@pytest.fixture(scope="module")
+def third(folder):
+    """A witness, once it is made for the cluster that needs it."""
+    made = []
+    yield made
+    for witness in made:
+        witness.stop()
+
+
+def configure(cluster, words, **changes):
     """The arbiter and short times; until the members have agreed on whom to ask."""
     node = cluster.primary()
     body = [{"key": key, "value": value} for key, value in {**FAST, **changes}.items()]
     assert node.api("POST", "/v1/config", {"changes": body}).status == 200
-    node.cli("arbiter", "set", "etcd", "--endpoints", etcd.url, "--reason", "the third place is ready")
+    node.cli("arbiter", "set", *words, "--reason", "the third place is ready")
     until("who is told is agreed on", lambda: sync_set(node).get("agreed") and held(node))
 
 
@@ -45,7 +54,7 @@ def three(folder, etcd):
         try:
             cluster.three()
             assert cluster.east_1.status()["durability"]["mode"] == "strict"
-            configure(cluster, etcd)
+            configure(cluster, ["etcd", "--endpoints", etcd.url])
             yield cluster
         except BaseException:
             logs(cluster)
@@ -53,13 +62,17 @@ def three(folder, etcd):
 
 
 @pytest.fixture(scope="module")
-def pair(folder, etcd):
+def pair(folder, third):
     with Cluster(folder / "pair", name="pair") as cluster:
         try:
             cluster.init("east-1", "east")
             cluster.join("west-1", "west")
             cluster.settled(k=0)
-            configure(cluster, etcd, durability="available")
+            third.append(Witness(folder / "witness", cluster.east_1.folder / "ca.crt").start())
+            for node in cluster.alive():
+                until("%s can ask it" % node.name, lambda n=node: n.cli(
+                    "arbiter", "test", "postgres", "--file", third[0].document, check=False).returncode == 0)
+            configure(cluster, ["postgres", "--file", third[0].document], durability="available")
             yield cluster
         except BaseException:
             logs(cluster)
@@ -85,16 +98,19 @@ def alarms(node):
     return {alarm["name"]: alarm["text"] for alarm in node.status()["alarms"]}
 
 
-def told(cluster, etcd):
+def told(cluster, arbiter):
     """Number and text of the note that the arbiter has."""
-    key = "baton/%s/record" % cluster.primary().status()["cluster"]["id"]
-    body = json.dumps({"key": base64.b64encode(key.encode()).decode()}).encode()
-    with urllib.request.urlopen(urllib.request.Request(etcd.url + "/v3/kv/range", body), timeout=5) as reply:
+    cluster_id = cluster.primary().status()["cluster"]["id"]
+    if isinstance(arbiter, Witness):
+        number, note = arbiter.sql("select number, note from witness.lease where cluster = '%s'" % cluster_id)[0]
+        return int(number), note
+    body = json.dumps({"key": base64.b64encode(("baton/%s/record" % cluster_id).encode()).decode()}).encode()
+    with urllib.request.urlopen(urllib.request.Request(arbiter.url + "/v3/kv/range", body), timeout=5) as reply:
         record = json.loads(base64.b64decode(json.load(reply)["kvs"][0]["value"]))
     return record["number"], record["note"]
 
 
-def whole(cluster, etcd, seconds=40):
+def whole(cluster, arbiter, seconds=40):
     """Everybody follows one primary, acknowledgements are as promised, and the arbiter knows of nothing else."""
     cluster.settled(seconds, k=1)
     for node in cluster.alive():
@@ -102,7 +118,7 @@ def whole(cluster, etcd, seconds=40):
               and "degraded" not in alarms(n))
     primary = cluster.primary()
     until("the lease is held", lambda: held(primary))
-    until("the arbiter was told", lambda: told(cluster, etcd)[1] == "")
+    until("the arbiter was told", lambda: told(cluster, arbiter)[1] == "")
     return primary
 
 
@@ -278,10 +294,10 @@ def test_strict_waits(three, etcd):
     whole(three, etcd)
 
 
-def test_one_of_two_takes_over_and_goes_on_alone(pair, etcd):
+def test_one_of_two_takes_over_and_goes_on_alone(pair, third):
     """Nobody is left to acknowledge: it waits for the lease, tells the arbiter, and goes on."""
     east, west = pair.east_1, pair.west_1
-    assert whole(pair, etcd) is east
+    assert whole(pair, third[0]) is east
     until("west is ready", lambda: rule(west, "sync")["verdict"] == rule(west, "digest")["verdict"] == "pass")
     with Writers(pair, [east], "app/pair") as writers:
         until("it writes", lambda: writers.count() >= 10)
@@ -289,8 +305,8 @@ def test_one_of_two_takes_over_and_goes_on_alone(pair, etcd):
         until("west takes over", lambda: west.state() == "PRIMARY", 30)
     assert west.put("app/west", 1).status == 200
     assert durability(west)["degraded_since"] and durability(west)["members"] == ["west-1"]
-    assert json.loads(told(pair, etcd)[1])["voters"] == ["west-1"]
+    assert json.loads(told(pair, third[0])[1])["voters"] == ["west-1"]
     assert writers.lost(west) == []
     east.start()
-    assert whole(pair, etcd) is west
+    assert whole(pair, third[0]) is west
     assert east.get("app/west") == 1

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 import certs
+from arbiters import witness_sql
 from cluster import BUILD, PG_PORT, PORT, Failed, free_address, until
 
 OURS = "6f2f1f6e-7d57-4f6e-9d2b-2a37a9c4c001"
@@ -103,15 +104,7 @@ class Witness:
             connection.close()
 
     def sql(self, statement, database="baton"):
-        config = json.loads((self.folder / "witness.json").read_text())
-        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", config["socket"], "-p", str(config["port"]),
-                   "-U", "baton_owner", "-d", database]
-        if self.run_as:
-            command = ["runuser", "-u", self.run_as, "--", *command]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=self.env, cwd="/", input=statement)
-        if done.returncode != 0:
-            raise Failed(done.stderr)
-        return [line.split("|") for line in done.stdout.splitlines()]
+        return witness_sql(self.folder, self.env, statement, database)
 
 
 @pytest.fixture(scope="module")
