@@ -170,11 +170,6 @@ judge_health(const struct target *target, const struct fetch_reply *reply,
     uint64_t latency_ms = target->result.latency_ms;
     bool ok = target->expect_status == 0 ? reply->status >= 200 && reply->status <= 399
                                          : reply->status == (int)target->expect_status;
-    if (!probe_address_allowed(reply->address)) {
-        (void)snprintf(text, PROBE_TEXT_SIZE, "%s is an address that is not probed",
-                       reply->address);
-        return PROBE_STEP_REACH;
-    }
     if (ok)
         (void)snprintf(text, PROBE_TEXT_SIZE, "%d in %" PRIu64 " ms", reply->status, latency_ms);
     else if (target->expect_status == 0)
@@ -303,6 +298,7 @@ request_of(const struct target *target, const char *url)
         .timeout_ms = (unsigned)timeout_of(target),
         .connect_timeout_ms = (unsigned)timeout_of(target),
         .reply_size_max = PROBE_REPLY_SIZE_MAX,
+        .address_allowed = probe_address_allowed,
     };
 }
 

@@ -17,6 +17,8 @@
  *   ERR_UNKNOWN_OUTCOME  any other method whose request may have left us and that got no whole
  *                        answer: perhaps done, perhaps not. Such a request is never sent twice;
  *                        GET and HEAD are repeated once when a kept connection turns out dead.
+ *   ERR_DENIED           nothing was sent: 'address_allowed' wants no such address
+ *                        ("address_denied")
  *   ERR_CANCELLED        the client was closed ("cancelled")
  *   ERR_INVALID          the request itself is wrong ("url", "header"), or our certificate, key or
  *                        CA ("tls_material")
@@ -64,6 +66,9 @@ struct fetch_request {
     const char *url;    /* "https://west-1:7443/v1/peer/state" */
     const char
         *connect_to; /* "ADDR:PORT" to connect to, while name checks use the URL; may be NULL */
+    /* Asked with the address ("192.0.2.1") of each connection before it is made: what the name says
+     * at another time does not count. NULL: any. */
+    bool (*address_allowed)(const char *address);
     const struct fetch_header *headers;
     size_t header_count;
     const void *body; /* NULL: none */

@@ -1,9 +1,13 @@
 #include "controller/loop/fetch_transfer.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "controller/base/check.h"
@@ -139,6 +143,27 @@ on_send(void *data, char *server, char *client, int server_port, int client_port
         return CURL_PREREQFUNC_ABORT; /* nothing has left us: our caller begins anew */
     transfer->sendings++;
     return CURL_PREREQFUNC_OK;
+}
+
+/* A new connection, to an address that is known by now. curl tries the next one when this is none.
+ */
+static curl_socket_t
+on_open(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct transfer *transfer = data;
+    char text[INET6_ADDRSTRLEN] = "";
+    const void *bytes =
+        address->family == AF_INET
+            ? (const void *)&((struct sockaddr_in *)(void *)&address->addr)->sin_addr
+            : &((struct sockaddr_in6 *)(void *)&address->addr)->sin6_addr;
+    if (inet_ntop(address->family, bytes, text, sizeof text) == NULL ||
+        !transfer->address_allowed(text)) {
+        (void)!str_copy(transfer->denied, sizeof transfer->denied, text);
+        errno = EACCES;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static CURLcode
@@ -282,6 +307,7 @@ set_habits(struct transfer *transfer)
     SET(easy, CURLOPT_NOPROXY, "*"); /* what the environment says about proxies is not for us */
     SET(easy, CURLOPT_PROXY, "");
     SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(easy, CURLOPT_PATH_AS_IS, 1L); /* what was signed is what is sent */
     SET(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     SET(easy, CURLOPT_WRITEFUNCTION, on_body);
     SET(easy, CURLOPT_WRITEDATA, transfer);
@@ -315,6 +341,11 @@ fetch_transfer_init(struct transfer *transfer, const struct fetch_trusted *trust
         free(line);
         ASSERT(transfer->connect_to != NULL);
         SET(transfer->easy, CURLOPT_CONNECT_TO, transfer->connect_to);
+    }
+    if (request->address_allowed != NULL) {
+        transfer->address_allowed = request->address_allowed;
+        SET(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+        SET(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer);
     }
     return set_headers(transfer, request, err);
 }
@@ -368,6 +399,9 @@ explain(const struct transfer *transfer, CURLcode result, struct err *err)
                       transfer->name, transfer->resend_denied ? "the kept connection broke" : text);
         return err_mend(err, "look at the state before you do it again");
     }
+    if (transfer->denied[0] != '\0' && result == CURLE_COULDNT_CONNECT)
+        return err_set(err, ERR_DENIED, "address_denied", "%s: no request is made to address %s",
+                       transfer->name, transfer->denied);
     if (transfer->too_large || result == CURLE_FILESIZE_EXCEEDED)
         return err_set(err, ERR_LIMIT, "reply_too_large", "%s: the answer has more than %zu bytes",
                        transfer->name, transfer->reply_size_max);

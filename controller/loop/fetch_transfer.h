@@ -30,7 +30,9 @@ struct transfer {
     bool resend_denied; /* the kept connection broke, and curl would have sent it again */
     bool stale;         /* the kept connection had ended before: to be begun again on a new one */
     bool too_large;
-    fetch_chunk *chunk; /* NULL: the body is collected */
+    bool (*address_allowed)(const char *address); /* NULL: any */
+    char denied[64];                              /* an address that was not; "" */
+    fetch_chunk *chunk;                           /* NULL: the body is collected */
     void *chunk_data;
     bool chunk_ended;
     struct fetch_reply reply;

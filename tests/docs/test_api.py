@@ -243,8 +243,8 @@ def kinds_of(row):
     return row["kind"] if isinstance(row["kind"], list) else [row["kind"]]
 
 
-# Slugs that stay inside: a program error, or of the start of batond and of offline commands.
-INSIDE = set("bad_name copy empty_statement fetch_trust header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
+# Slugs that stay inside: told as the text of a probe or an activation, a program error, or of the start of batond and of offline commands.
+INSIDE = set("address_denied bad_name copy empty_statement fetch_trust header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
              "too_many_members too_many_voters".split())
 
 

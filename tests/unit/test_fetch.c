@@ -225,6 +225,30 @@ requests_are_answered(void **state)
     assert_int_equal(http_server_counters(world->server)->connections, 1);
 }
 
+static bool
+nothing_of_127(const char *address)
+{
+    return !str_starts(address, "127.");
+}
+
+/* A name may lead anywhere: the address that is connected to is the one that was looked at. */
+static void
+an_address_is_looked_at_before_it_is_connected_to(void **state)
+{
+    struct world *world = begin(state, (struct http_options){ 0 });
+    const char *port = strrchr(http_server_address(world->server), ':');
+    char url[64];
+    open_client(world, (struct fetch_trust){ .tls = world->identity });
+    (void)snprintf(url, sizeof url, "https://localhost%s/x", port);
+    fetch_path(world, (struct fetch_request){ .url = url, .address_allowed = nothing_of_127 }, "");
+    if (strstr(world->err.text, "address 127.0.0.1") == NULL)
+        fail_msg("%s", world->err.text);
+    assert_failed(world, ERR_DENIED, "address_denied");
+    assert_int_equal(http_server_counters(world->server)->connections, 0);
+    fetch_path(world, (struct fetch_request){ .url = url }, "");
+    assert_int_equal(world->status, 200);
+}
+
 static void
 a_name_is_checked_and_an_address_connected_to(void **state)
 {
@@ -694,6 +718,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(requests_are_answered),
+        TEST(an_address_is_looked_at_before_it_is_connected_to),
         TEST(a_name_is_checked_and_an_address_connected_to),
         TEST(only_the_right_server_is_trusted),
         TEST(what_is_wrong_is_told_from_the_loop),
