@@ -193,6 +193,7 @@ document_faults(struct json_object *document, const char *pointer, struct fault_
         fault_pointer(inner, server, "url");
         fault_add(faults, inner, "is the same as that of main");
     }
+    connector_webhook_faults(document, pointer, faults);
     struct json_object *actions = json_get(document, "activation");
     fault_pointer(inner, pointer, "activation");
     if (json_object_is_type(actions, json_type_array) &&
@@ -297,6 +298,12 @@ static const struct shape connector_members[] = {
       .max = CONNECTOR_ACTION_COUNT_MAX,
       .inside = &action_item,
       .text = "drivers that bring a server into use, in their order" },
+    { .name = "sign",
+      .type = SHAPE_OBJECT,
+      .inside = connector_sign_members,
+      .more = connector_sign_faults,
+      .text = "key that signs what is asked of the servers; without it requests say who asks, and "
+              "do not prove it" },
     { .name = NULL },
 };
 
@@ -397,6 +404,11 @@ connector_read(const char *name, struct json_object *document, struct connector 
     connector->actions = mem_zero(connector->action_count, sizeof *connector->actions);
     for (size_t i = 0; i < connector->action_count; i++)
         read_action(json_object_array_get_idx(actions, i), &connector->actions[i]);
+    connector_read_sign(json_get(document, "sign"), &connector->sign);
+    for (size_t i = 0; i < connector->action_count; i++) {
+        if (connector->actions[i].driver == CONNECTOR_DRIVER_WEBHOOK)
+            connector_webhook_complete(&connector->actions[i].webhook, connector);
+    }
     *ret = connector;
     return ERR_NONE;
 }

@@ -8,7 +8,10 @@
  *      "probe":     {"path": "/health", "interval_ms": 10000, "timeout_ms": 2000,
  *                    "expect_status": 200, "targets_path": "/connectors"},
  *      "activation": [{"driver": "file", "path": "/etc/x.json", "format": "json", "mode": "0640"},
- *                     {"driver": "exec", "command": ["/usr/bin/x"], "timeout_ms": 5000}]}
+ *                     {"driver": "exec", "command": ["/usr/bin/x"], "timeout_ms": 5000},
+ *                     {"driver": "webhook", "url": "https://tcf1.east:8443/baton",
+ *                      "expect_body": {"field": "/status", "equals": "switched"}}],
+ *      "sign":      {"key_id": "k1", "key_file": "/etc/baton/pam.key"}}
  *
  * 'credential' names a secret that the driver looks up; Baton never holds the secret. All members
  * but the drivers' own may be missing: an empty document is a connector with no server yet (P6).
@@ -52,7 +55,30 @@ struct connector_probe {
     const char *targets_path; /* where a server lists its target connectors; NULL: nowhere */
 };
 
-enum connector_driver { CONNECTOR_DRIVER_FILE, CONNECTOR_DRIVER_EXEC, CONNECTOR_DRIVER_HAPROXY };
+/* The key that signs requests to servers of the connector: a file of each node, or a secret. */
+struct connector_sign {
+    bool set;
+    const char *key_id;
+    const char *key_file; /* absolute; or NULL */
+    const char *key;      /* "secret/NAME"; or NULL */
+};
+
+struct connector_webhook {
+    struct connector_server receiver; /* url, host, port, ca, pin */
+    struct connector_sign sign;       /* always set */
+    unsigned expect_status;           /* 0: any of 200-299 */
+    unsigned refused_status;          /* 0: 409 and 412 */
+    const char *contains;             /* NULL: not asked for */
+    const char *field;                /* JSON pointer; NULL: not asked for */
+    struct json_object *equals;       /* borrowed */
+};
+
+enum connector_driver {
+    CONNECTOR_DRIVER_FILE,
+    CONNECTOR_DRIVER_EXEC,
+    CONNECTOR_DRIVER_HAPROXY,
+    CONNECTOR_DRIVER_WEBHOOK,
+};
 enum connector_format { CONNECTOR_FORMAT_JSON, CONNECTOR_FORMAT_ENV, CONNECTOR_FORMAT_TEMPLATE };
 
 #define CONNECTOR_HAPROXY_MAIN      "main"
@@ -78,9 +104,13 @@ struct connector_action {
     /* exec */
     const char **command;    /* owned array, ends with NULL; the first is an absolute path */
     struct json_object *env; /* borrowed; object of texts, or NULL */
-    uint64_t timeout_ms;     /* 0: setting activation.timeout_ms */
+    bool refuses;            /* the program is said to refuse a lower epoch */
     /* haproxy */
     struct connector_haproxy haproxy;
+    /* webhook */
+    struct connector_webhook webhook;
+    /* exec, haproxy and webhook */
+    uint64_t timeout_ms; /* 0: setting activation.timeout_ms */
 };
 
 struct connector {
@@ -89,6 +119,7 @@ struct connector {
     struct connector_server main;
     struct connector_server alternate;
     struct connector_probe probe;
+    struct connector_sign sign;
     const char **targets; /* owned array */
     size_t target_count;
     struct connector_action *actions; /* owned */

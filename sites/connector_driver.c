@@ -11,8 +11,8 @@
 #include "controller/base/str.h"
 
 #define FILE_MODE     0640
-#define DRIVERS       "file|exec|haproxy"
-#define LATER_DRIVERS "webhook|dns"
+#define DRIVERS       "file|exec|haproxy|webhook"
+#define LATER_DRIVERS "dns"
 
 static const char *const format_names[] = {
     [CONNECTOR_FORMAT_JSON] = "json",
@@ -170,6 +170,11 @@ static const struct shape exec_members[] = {
       .inside = &env_item,
       .name_fault = env_name_fault,
       .text = "variables beside Baton's own" },
+    { .name = "fenced",
+      .type = SHAPE_BOOL,
+      .text =
+          "the program refuses a lower epoch (exit code 88), as far as you know; false when not "
+          "set" },
     { .name = NULL },
 };
 
@@ -208,6 +213,7 @@ read_exec(struct json_object *object, struct connector_action *action)
     size_t count;
     action->command = connector_texts(json_get(object, "command"), &count);
     action->env = json_get(object, "env");
+    action->refuses = json_get_bool(object, "fenced", &action->refuses) && action->refuses;
     action->timeout_ms = connector_number(object, "timeout_ms");
 }
 
@@ -215,6 +221,7 @@ static const struct connector_driver_row rows[] = {
     [CONNECTOR_DRIVER_FILE] = { "file", &file_shape, read_file },
     [CONNECTOR_DRIVER_EXEC] = { "exec", &exec_shape, read_exec },
     [CONNECTOR_DRIVER_HAPROXY] = { "haproxy", &connector_haproxy_shape, connector_haproxy_read },
+    [CONNECTOR_DRIVER_WEBHOOK] = { "webhook", &connector_webhook_shape, connector_webhook_read },
 };
 
 const struct connector_driver_row *

@@ -33,6 +33,18 @@ bool connector_has_only(const char *text, const char *allowed);
 /* Drivers with a file of their own. */
 extern const struct shape connector_haproxy_shape;
 void connector_haproxy_read(struct json_object *object, struct connector_action *action);
+extern const struct shape connector_sign_members[];
+void connector_sign_faults(struct json_object *sign, const char *pointer,
+                           struct fault_list *faults);
+extern const struct shape connector_webhook_shape;
+void connector_webhook_read(struct json_object *object, struct connector_action *action);
+/* Fills in what the connector says for its webhooks; after all else is read. */
+void connector_webhook_complete(struct connector_webhook *webhook,
+                                const struct connector *connector);
+/* Rules between a webhook and the rest of the document. */
+void connector_webhook_faults(struct json_object *document, const char *pointer,
+                              struct fault_list *faults);
+void connector_read_sign(struct json_object *object, struct connector_sign *sign);
 
 /* Faults of one item of 'activation'. */
 void connector_action_faults(struct json_object *action, const char *pointer,

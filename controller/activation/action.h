@@ -5,6 +5,7 @@
  *     file     renders a file atomically, off the loop                   its sidecar, PATH.baton
  *     exec     runs a program, BATON_* variables and nothing else        exit code 88
  *     haproxy  switches the servers of a backend of a running HAProxy    its mark (haproxy.h)
+ *     webhook  posts signed JSON over HTTPS                              status 409, 412, a proof
  *
  * Every driver is idempotent, has a deadline and answers exactly once, from the loop, never from
  * inside action_start(). A new driver is a row in the table of action.c, and a name in
@@ -20,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/activation/sign.h"
 #include "controller/activation/template.h"
 #include "controller/base/err.h"
 #include "controller/loop/worker.h"
@@ -38,7 +40,10 @@ struct action_order {
     uint64_t timeout_ms;
     const struct connector_server *server; /* in use from now on; 'set' is false for none */
     enum effective_server which;           /* MAIN, ALTERNATE or NONE */
-    bool check; /* it was done before: look whether all still is so, and put right what is not */
+    bool check;   /* it was done before: look whether all still is so, and put right what is not */
+    size_t place; /* of the action in the connector's list, from 0 */
+    sign_secret_fn *secret; /* NULL: no secrets here */
+    void *secret_data;      /* borrowed */
 };
 
 enum action_end {
@@ -55,6 +60,7 @@ struct action_result {
     const char *output; /* what the program printed, bounded; "" when nothing */
     bool truncated;     /* it printed more */
     int exit_code;      /* exec that ended by itself; else -1 */
+    bool proved;        /* the receiver has proved that it refuses lower epochs (sign.h) */
     uint64_t took_ms;
     bool changed;      /* of a check: something was not as it had to be, and is now */
     uint64_t again_ms; /* check again after so long, because of what was begun; 0: no need */

@@ -52,6 +52,7 @@ struct activation_manager {
     struct ev_loop *loop;  /* borrowed */
     struct worker *worker; /* borrowed */
     ev_timer alarm;
+    char cluster[ACTIVATION_CLUSTER_SIZE];
     char node[NODE_NAME_SIZE];
     char site[SITE_NAME_SIZE];
     struct activation_settings settings;
@@ -225,6 +226,9 @@ start_driver(struct slot *slot, action_done_fn *done, struct err *err)
         .epoch = change->epoch,
         .server = server,
         .which = change->server,
+        .place = slot->step,
+        .secret = slot->manager->ports.secret,
+        .secret_data = slot->manager->ports.data,
         .timeout_ms =
             action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,
         .values = { .text = {
@@ -241,6 +245,7 @@ start_driver(struct slot *slot, action_done_fn *done, struct err *err)
                         [TEMPLATE_ACTION_ID] = slot->action_id,
                         [TEMPLATE_NODE] = slot->manager->node,
                         [TEMPLATE_SITE] = slot->manager->site,
+                        [TEMPLATE_CLUSTER] = slot->manager->cluster,
                     } },
     };
     return action_start(slot->manager->worker, &order, done, slot, &slot->action, err);
@@ -451,7 +456,7 @@ on_alarm(struct ev_loop *loop, ev_timer *alarm, int revents)
 /* ---- the outside ---- */
 
 struct activation_manager *
-activation_open(struct ev_loop *loop, struct worker *worker, const char *node, const char *site,
+activation_open(struct ev_loop *loop, struct worker *worker, const struct activation_self *self,
                 const struct activation_settings *settings, const struct activation_ports *ports)
 {
     struct activation_manager *manager = mem_zero(1, sizeof *manager);
@@ -459,8 +464,9 @@ activation_open(struct ev_loop *loop, struct worker *worker, const char *node, c
     manager->worker = worker;
     manager->settings = *settings;
     manager->ports = *ports;
-    ASSERT(str_copy(manager->node, sizeof manager->node, node));
-    ASSERT(str_copy(manager->site, sizeof manager->site, site));
+    ASSERT(str_copy(manager->cluster, sizeof manager->cluster, self->cluster));
+    ASSERT(str_copy(manager->node, sizeof manager->node, self->node));
+    ASSERT(str_copy(manager->site, sizeof manager->site, self->site));
     list_init(&manager->slots);
     ev_timer_init(&manager->alarm, on_alarm, 0., 0.);
     return manager;

@@ -28,11 +28,13 @@
 #include <stdint.h>
 
 #include "controller/activation/plan.h"
+#include "controller/activation/sign.h"
 #include "controller/loop/worker.h"
 
 #define ACTIVATION_PARALLEL_MAX   16
 #define ACTIVATION_CONNECTORS_MAX 1000
 #define ACTIVATION_OUTPUT_MAX     32768 /* bytes kept of what the drivers of one try said */
+#define ACTIVATION_CLUSTER_SIZE   64
 
 struct activation_settings {
     struct activation_pauses pauses;
@@ -72,14 +74,23 @@ struct activation_ports {
     void (*store_intent)(void *data, const struct activation_report *report);
     /* A try has ended: done, failed, refused or cancelled. */
     void (*report)(void *data, const struct activation_report *report);
+    /* What secret/NAME holds (sign.h), at once. NULL: secrets are not available here. */
+    sign_secret_fn *secret;
     void *data; /* borrowed */
 };
 
 struct activation_manager;
 
-/* 'node' and 'site' are copied; the loop is the default one. */
+/* Who we are; copied. */
+struct activation_self {
+    const char *cluster; /* id of the cluster */
+    const char *node;
+    const char *site;
+};
+
+/* The loop is the default one. */
 struct activation_manager *activation_open(struct ev_loop *loop, struct worker *worker,
-                                           const char *node, const char *site,
+                                           const struct activation_self *self,
                                            const struct activation_settings *settings,
                                            const struct activation_ports *ports);
 /* Programs that run are killed; a file that is being written is finished by the worker. */

@@ -28,7 +28,8 @@
     X(EPOCH_HOLDER, "epoch_holder", "node that holds the epoch")                                   \
     X(ACTION_ID, "action_id", "the same for every try of one change, never for two")               \
     X(NODE, "node", "node that acts")                                                              \
-    X(SITE, "site", "site of that node")
+    X(SITE, "site", "site of that node")                                                           \
+    X(CLUSTER, "cluster", "id of the cluster")
 
 enum template_name {
 #define X(symbol, name, text) TEMPLATE_##symbol,

@@ -332,8 +332,10 @@ acting_new(struct core *core)
     acting->role = EFFECTIVE_ROLE_FENCED;
     acting->list = mem_zero(ACTING_CONNECTORS_MAX, sizeof *acting->list);
     acting->prober = probe_open(core->loop, &probes, seed, on_probe_changed, acting);
-    acting->manager = activation_open(core->loop, core->worker, core->home->node, core->home->site,
-                                      &settings, &ports);
+    struct activation_self self = { .cluster = core->home->cluster_id,
+                                    .node = core->home->node,
+                                    .site = core->home->site };
+    acting->manager = activation_open(core->loop, core->worker, &self, &settings, &ports);
     ev_timer_init(&acting->soon, on_soon, 0.0, 0.0);
     acting->watcher.changed = on_changed;
     cache_watch(core->cache, &acting->watcher);

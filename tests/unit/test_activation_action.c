@@ -77,7 +77,8 @@ call_init(struct call *call, struct world *world, const char *action_json, uint6
                               [TEMPLATE_EPOCH_HOLDER] = holder,
                               [TEMPLATE_ACTION_ID] = action_id,
                               [TEMPLATE_NODE] = "west-1",
-                              [TEMPLATE_SITE] = "west" } },
+                              [TEMPLATE_SITE] = "west",
+                              [TEMPLATE_CLUSTER] = "6f2f1f6e" } },
     };
     if (call->order.timeout_ms == 0)
         call->order.timeout_ms = 10000;
@@ -464,6 +465,7 @@ a_program_sees_the_order_and_nothing_else(void **state)
         "BATON_NODE=west-1\n",
         "BATON_ACTION_ID=pam:3:west-1:main:1:1\n",
         "BATON_SITE=west\n",
+        "BATON_CLUSTER=6f2f1f6e\n",
         "BATON_CREDENTIAL=secret/pam-main\n",
         "LC_ALL=C\n",
         "PATH=/usr/local/sbin:",

@@ -77,8 +77,9 @@ node_start(struct node *node)
     struct activation_ports ports = { .store_intent = on_intent,
                                       .report = on_report,
                                       .data = node };
-    node->manager = activation_open(node->world->loop, node->world->worker, "west-1", "west",
-                                    &settings, &ports);
+    struct activation_self self = { .cluster = "prod-id", .node = "west-1", .site = "west" };
+    node->manager =
+        activation_open(node->world->loop, node->world->worker, &self, &settings, &ports);
 }
 
 static void
@@ -674,8 +675,9 @@ many_connectors_go_side_by_side_within_a_bound(void **state)
     struct activation_ports ports = { .store_intent = crowd_intent,
                                       .report = crowd_report,
                                       .data = &crowd };
-    crowd.manager = activation_open(node->world->loop, node->world->worker, "west-1", "west",
-                                    &settings, &ports);
+    struct activation_self self = { .cluster = "prod-id", .node = "west-1", .site = "west" };
+    crowd.manager =
+        activation_open(node->world->loop, node->world->worker, &self, &settings, &ports);
     struct activation_desired list[CROWD];
     char names[CROWD][16];
     for (size_t i = 0; i < CROWD; i++) {

@@ -28,6 +28,7 @@ static const struct template_values values = { .text = {
                                                        "pam.3.west-1.1.alternate.1",
                                                    [TEMPLATE_NODE] = "west-1",
                                                    [TEMPLATE_SITE] = "west",
+                                                   [TEMPLATE_CLUSTER] = "6f2f1f6e",
                                                } };
 
 static void

@@ -216,6 +216,67 @@ test_trust_and_credential(void **state)
            "/main/ca: must not hold a private key\n");
 }
 
+#define SIGN "\"sign\":{\"key_id\":\"k1\",\"key_file\":\"/etc/baton/k1\"}"
+#define HOOK "\"driver\":\"webhook\",\"url\":\"https://a:8443/x\""
+
+/* A11: what a webhook may say. */
+static void
+test_a11_webhook(void **state)
+{
+    (void)state;
+    expect("{\"activation\":[{" HOOK "," SIGN "},{" HOOK "}]}",
+           "/activation/1/sign: missing, here or as 'sign' of the connector: the receiver has to "
+           "know who calls\n");
+    expect("{" SIGN ",\"activation\":[{" HOOK ",\"expect_status\":204,\"refused_status\":410,"
+           "\"timeout_ms\":5000,\"pin\":\"sha256:" HEX64 "\",\"expect_body\":"
+           "{\"contains\":\"ok\",\"field\":\"/a~1b/0\",\"equals\":true}}]}",
+           "");
+    expect("{" SIGN ",\"activation\":[{\"driver\":\"webhook\",\"url\":\"http://a\","
+           "\"expect_status\":302,\"refused_status\":200,\"expect_body\":{}},{" HOOK
+           ",\"expect_body\":{\"field\":\"status\",\"equals\":1.5}},{" HOOK
+           ",\"expect_body\":{\"equals\":{}}},{" HOOK ",\"urll\":1}]}",
+           "/activation/0/url: must begin with https://\n"
+           "/activation/0/expect_status: 302 is not from 200 to 299\n"
+           "/activation/0/refused_status: 200 is not from 400 to 499\n"
+           "/activation/0/expect_body: needs 'contains', or 'field' and 'equals'\n"
+           "/activation/1/expect_body/field: must be a JSON pointer, such as /status\n"
+           "/activation/1/expect_body/equals: must be a text, a whole number, true or false\n"
+           "/activation/2/expect_body/equals: must be a text, a whole number, true or false\n"
+           "/activation/2/expect_body: 'field' and 'equals' go together\n"
+           "/activation/3/urll: not known here; did you mean 'url'?\n");
+    expect("{\"sign\":{\"key_id\":\"K\",\"key_file\":\"kk\",\"key\":\"hunter2\"}}",
+           "/sign/key_id: must be a name of a-z, 0-9 and '-', at most 63 bytes\n"
+           "/sign/key_file: must be the absolute path of a file\n"
+           "/sign/key: must be 'secret/NAME', the name of a secret and never the secret itself\n"
+           "/sign: needs exactly one of 'key_file' and 'key'\n");
+}
+
+/* Whom a webhook trusts, and whose key signs it, where it does not say so itself. */
+static void
+test_webhook_takes_what_the_connector_says(void **state)
+{
+    (void)state;
+    CLEANUP(json_putp)
+    struct json_object *document =
+        parse("{\"main\":{\"url\":\"https://a:8443/\",\"ca\":\"" PEM "\"},"
+              "\"alternate\":{\"url\":\"https://b:8443/\",\"pin\":\"sha256:" HEX64 "\"}," SIGN ","
+              "\"activation\":[{" HOOK "},{\"driver\":\"webhook\",\"url\":\"https://b:8443/y\","
+              "\"sign\":{\"key_id\":\"own\",\"key\":\"secret/own\"}},"
+              "{\"driver\":\"webhook\",\"url\":\"https://a:8444/\"}]}");
+    CLEANUP(connector_freep) struct connector *connector = NULL;
+    struct err err = { 0 };
+    assert_int_equal(connector_read("pam", document, &connector, &err), ERR_NONE);
+    const struct connector_webhook *first = &connector->actions[0].webhook;
+    const struct connector_webhook *second = &connector->actions[1].webhook;
+    const struct connector_webhook *third = &connector->actions[2].webhook;
+    assert_ptr_equal(first->receiver.ca, connector->main.ca);
+    assert_string_equal(first->sign.key_id, "k1");
+    assert_string_equal(first->sign.key_file, "/etc/baton/k1");
+    assert_true(second->receiver.ca == NULL && second->receiver.pin_set);
+    assert_string_equal(second->sign.key, "secret/own");
+    assert_true(third->receiver.ca == NULL && !third->receiver.pin_set); /* another port */
+}
+
 /* P3: main and alternate are two servers. */
 static void
 test_p3_alternate_is_another_server(void **state)
@@ -229,14 +290,16 @@ static void
 test_drivers(void **state)
 {
     (void)state;
-    expect("{\"activation\":[{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
-           "{\"driver\":\"fil\\u0007e\"},{}]}",
-           "/activation/0/driver: 'webhook' is not available in this version; use one of "
-           "file|exec|haproxy\n"
-           "/activation/1/driver: 'dns' is not available in this version; use one of "
-           "file|exec|haproxy\n"
-           "/activation/2/driver: 'fil?e' is not one of file|exec|haproxy\n"
-           "/activation/3/driver: missing, one of file|exec|haproxy is needed\n");
+    expect(
+        "{\"activation\":[{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
+        "{\"driver\":\"fil\\u0007e\"},{}]}",
+        "/activation/0/url: missing, a text is needed\n"
+        "/activation/1/driver: 'dns' is not available in this version; use one of "
+        "file|exec|haproxy|webhook\n"
+        "/activation/2/driver: 'fil?e' is not one of file|exec|haproxy|webhook\n"
+        "/activation/3/driver: missing, one of file|exec|haproxy|webhook is needed\n"
+        "/activation/0/sign: missing, here or as 'sign' of the connector: the receiver has to know "
+        "who calls\n");
     expect("{\"activation\":[{\"driver\":\"haproxy\"},"
            "{\"driver\":\"haproxy\",\"socket\":\"10.0.0.1:9999\",\"drain_ms\":-1},"
            "{\"driver\":\"haproxy\",\"socket\":\"127.0.0.1:0\",\"backend\":\"a b\"},"
@@ -341,6 +404,8 @@ main(void)
         cmocka_unit_test(test_trust_and_credential),
         cmocka_unit_test(test_p3_alternate_is_another_server),
         cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_a11_webhook),
+        cmocka_unit_test(test_webhook_takes_what_the_connector_says),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_names_of_keys),
     };
