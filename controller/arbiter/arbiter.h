@@ -21,10 +21,11 @@
  *       person says what holds (CREATE with 'adopt').
  *   A4  Whatever is not clearly granted is UNCLEAR: a timeout, any error, an answer that does not
  *       make sense, a clock that went back, a comparison that others won.
- *   A5  A note is taken from the holder of the lease alone, only while it has it, only if its
- * number is higher than that of the note that is there, and never again once a later epoch was
- *       promised. So who has the arbiter's promise knows the last word of every earlier epoch, and
- *       no late message changes it.
+ *   A5  A note is taken from the holder of the lease alone, only while it has it, only when its
+ *       number is higher than that of the note that is there, and never again once a later epoch
+ *       was promised. So who has the arbiter's promise knows the last word of every earlier epoch,
+ *       and no late message changes it. A record that is made anew keeps the note that it finds,
+ *       unless the one that comes with it is higher: a person says who acts, not who acknowledged.
  *   A6  What belongs to one ACQUIRE (its 'grant') does nothing after the next: a RELEASE that was
  *       long under way does not release what was acquired again under the same epoch.
  *   A7  Who was removed is told and granted nothing by a witness, once the holder of the lease has

@@ -647,7 +647,8 @@ plan_grant(struct etcd_call *call)
     call->planned.clean = true;
     call->planned.suspect = epoch_make(0, "");
     call->planned.promised = epoch_make(0, "");
-    plan_note(call);
+    if (wish->number > call->record.number || !call->has_record) /* A5 */
+        plan_note(call);
 }
 
 static void
@@ -690,6 +691,10 @@ on_look(struct etcd_call *call, struct json_object *answer)
     if (!sense && (!adopts || !call->has_record)) {
         fail(call, ERR_PROTOCOL, "arbiter_record", "its record of this cluster makes no sense");
         return;
+    }
+    if (!sense) {
+        call->record.number = 0;
+        call->record.note[0] = '\0';
     }
     enum arbiter_result result =
         arbiter_decide(&call->base.ask, call->has_record ? &call->record : NULL);

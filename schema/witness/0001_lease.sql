@@ -10,7 +10,7 @@
 --   W5  A row that is older than what a node knows to have been granted here was restored: it grants
 --       nothing to anybody until a person adopts it ('suspect').
 --   W6  A note is taken from the holder while it has its lease, never in the place of a newer one, and not
---       once a later epoch was promised.
+--       once a later epoch was promised. A person makes the record anew, and not the note older.
 --   W7  Who was removed from its cluster is told nothing and granted nothing. The holder says of a name which
 --       generation is let in; that never falls, and a name that it does not name is let in: a list that
 --       is old lets in who should not be, and keeps nobody out who should.
@@ -184,7 +184,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- By a person's word: the row is there, and the holder of its epoch has the lease. What it was before
--- counts only where its epoch is later; the clock is believed anew.
+-- counts only where its epoch is later, or its note (W6); the clock is believed anew.
 create function witness.found(p_cluster uuid, p_epoch bigint, p_holder text, p_lease_ms integer, p_adopt boolean,
     p_number bigint, p_note text, n timestamptz) returns witness.lease
 language sql set search_path = pg_catalog, pg_temp as $$
@@ -197,7 +197,8 @@ language sql set search_path = pg_catalog, pg_temp as $$
             else l.holder end,
         lease_ms = excluded.lease_ms, expires = excluded.expires, released = false, clean = true,
         clock = excluded.clock, suspect = null, suspect_holder = null, grant_serial = l.grant_serial + 1,
-        promised = 0, promised_holder = '', number = excluded.number, note = excluded.note
+        promised = 0, promised_holder = '', number = greatest(l.number, excluded.number),
+        note = case when l.number < excluded.number then excluded.note else l.note end
     where p_adopt -- else another was faster
     returning l.*
 $$;

@@ -185,6 +185,8 @@ MUTANTS = {
          "return node->state != NODE_PRIMARY || epoch_compare(epoch, &node->own.epoch) > 0;")],
     "who acts again says that it gave up (I9)": [
         (SERVE, "    if (daemon->leased)\n        ok = false;\n", "")],
+    "a record that is made anew forgets what was told (I5)": [
+        (ARBITER, "if (wire->ask_number > it->number || !it->there) { /* A5 */", "{")],
     "an arbiter is left while another may act by it (I9)": [
         (HOLDER, "    if (!adopt && !daemon->leased) {", "    if (false) {")],
     # ---- effects

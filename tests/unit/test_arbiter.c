@@ -423,7 +423,7 @@ test_bar(struct world *world)
     pair_close(&pair);
 }
 
-/* By a person's word nothing holds of before but what he is told to bring. */
+/* By a person's word nothing holds of before but the later note: of the record, or as brought. */
 static void
 test_note_created(struct world *world)
 {
@@ -439,9 +439,22 @@ test_note_created(struct world *world)
     assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
     note_is(world, pair.west, 7, "brought");
     (void)expect(world, pair.west, ARBITER_OP_PROMISE, 4, "west-1", ARBITER_DONE);
+    what.adopt = true; /* A5 */
+    what.number = 6;
+    what.note = "earlier";
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
+    note_is(world, pair.west, 7, "brought");
+    what.number = 7;
+    what.note = "the same number";
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
     adopt(world, pair.east, 3, "east-1");
-    note_is(world, pair.west, 0, "");
-    (void)expect_note(world, pair.east, 3, 1, "again", ARBITER_DONE);
+    note_is(world, pair.west, 7, "brought");
+    (void)expect_note(world, pair.east, 3, 7, "again", ARBITER_EXPIRED);
+    (void)expect_note(world, pair.east, 3, 8, "again", ARBITER_DONE);
+    what.number = 9;
+    what.note = "";
+    assert_int_equal(ask(world, pair.east, &what).result, ARBITER_DONE);
+    note_is(world, pair.west, 9, "");
     pair_close(&pair);
 }
 
@@ -601,6 +614,7 @@ test_garbage(struct world *world)
     (void)expect(world, pair.west, ARBITER_OP_ACQUIRE, 9, "west-1", ARBITER_UNCLEAR);
     (void)expect(world, pair.west, ARBITER_OP_READ, 0, "", ARBITER_UNCLEAR);
     adopt(world, pair.east, 3, "east-1");
+    note_is(world, pair.west, 0, "");
     (void)expect(world, pair.east, ARBITER_OP_RENEW, 3, "east-1", ARBITER_GRANTED);
     pair_close(&pair);
 }

@@ -123,8 +123,10 @@ grant(struct world *world, unsigned at, const struct wire *wire)
         it->suspect = 0;
         it->clock_ms = clock_of(world, at);
         it->promised = 0;
-        it->number = wire->ask_number;
-        it->told = wire->ask_told;
+        if (wire->ask_number > it->number || !it->there) { /* A5 */
+            it->number = wire->ask_number;
+            it->told = wire->ask_told;
+        }
     }
     ASSERT(it->epoch <= wire->epoch || wire->op == WIRE_CREATE); /* A1 */
     if (it->epoch < wire->epoch || !it->there)
