@@ -311,7 +311,8 @@ bool lease_may_act(const struct lease *lease, uint64_t now_ms);
 /* Whether a holder that was fenced may go on under 'epoch': the arbiter has granted it anew, or all
  * members have confirmed it, or there is no arbiter (I11: the peers are asked beside that). */
 bool lease_is_granted(const struct lease *lease, const struct epoch *epoch, uint64_t now_ms);
-/* Whether 'epoch' was released, so that only a later one can be granted: a renewal is needed. */
+/* Whether 'epoch' was released, so that only a later one can be granted: a renewal is needed. Who
+ * acts in FAILSAFE goes on until the arbiter is heard again. */
 bool lease_needs_later_epoch(const struct lease *lease);
 /* Whether nobody else can hold a lease of the arbiter that there is now: only then may it be
  * changed without a person's word that no other node acts. */

@@ -62,7 +62,8 @@ lease_is_granted(const struct lease *lease, const struct epoch *epoch, uint64_t 
 bool
 lease_needs_later_epoch(const struct lease *lease)
 {
-    if (lease->epoch.number == 0)
+    if (lease->epoch.number == 0 ||
+        (lease->state == LEASE_STATE_FAILSAFE && lease_counts_members(lease)))
         return false;
     return epoch_equal(&lease->given_up, &lease->epoch) ||
            (lease->known && lease->record.released &&

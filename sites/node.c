@@ -403,6 +403,14 @@ on_lapsed_candidate(struct node *node, struct step_context *context)
     return NODE_CANDIDATE;
 }
 
+/* A primary in failsafe meets an arbiter again that grants its epoch no more: if it went on so,
+ * the first member to be missed would end it. */
+static bool
+is_outdated(const struct node *node)
+{
+    return node->state == NODE_PRIMARY && node->leased && node->released;
+}
+
 static enum node_state
 on_heard_primary(struct node *node, struct step_context *context)
 {
@@ -413,7 +421,7 @@ on_heard_primary(struct node *node, struct step_context *context)
                    epoch_text(&other->facts.epoch, text));
         return step_down(node, context);
     }
-    bool challenged = false;
+    bool challenged = is_outdated(node);
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct node_peer *peer = &node->peers[i];
         if (!is_fresh(node, peer, context->event->now_ms))
@@ -444,6 +452,8 @@ is_challenged_long(const struct node *node, uint64_t now_ms)
 static enum node_state
 on_tick_primary(struct node *node, struct step_context *context)
 {
+    if (node->challenged_ms == 0 && is_outdated(node))
+        node->challenged_ms = context->event->now_ms;
     if (is_challenged_long(node, context->event->now_ms)) {
         node->challenged_ms = context->event->now_ms; /* once for each span */
         (void)emit(context, NODE_DO_RENEW);

@@ -8,6 +8,7 @@
  *   PRIMARY, CLOSED, DRAINING -a primary or rows of a later epoch are heard of, or one is promised
  *                              here-> FENCED
  *   CLOSED -members keep a later promise-> FENCED,   PRIMARY -the same-> (renewal) CANDIDATE
+ *   PRIMARY -its lease was given back, and can be granted for a later epoch-> (renewal) CANDIDATE
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
  *       epoch only when the peers that any capture would have met have promised nothing later.

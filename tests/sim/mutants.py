@@ -119,6 +119,8 @@ MUTANTS = {
         (NODE, "    if (!is_challenged_long(node, context->event->now_ms))\n        return NODE_CLOSED;", "    return NODE_CLOSED;")],
     "a first row that is refused is waited for": [
         (PROMO, "    if (event->fenced)\n        return fail_fenced(promo, context);\n", "")],
+    "who is in failsafe waits for a lease that is granted no more": [
+        (NODE, "return node->state == NODE_PRIMARY && node->leased && node->released;", "return false;")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

@@ -543,6 +543,23 @@ test_what_is_being_released_needs_a_later_epoch(void **state)
     assert_false(bench.lease.asking);
 }
 
+static void
+test_failsafe_needs_a_later_epoch_when_the_arbiter_is_heard(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct lease_effects effects;
+    begin(&bench, LEASE_STATE_FAILSAFE, LEASE_EV_TICK);
+    bench.lease.given_up = bench.lease.epoch;
+    bench.lease.unclear_ms = NOW - 100;
+    assert_false(lease_needs_later_epoch(&bench.lease));
+    begin(&bench, LEASE_STATE_FAILSAFE, LEASE_EV_REPLY);
+    read_that_it_was_released(&bench);
+    assert_int_equal(lease_step(&bench.lease, &bench.event, &effects, NULL), ERR_NONE);
+    assert_int_equal(bench.lease.state, LEASE_STATE_FAILSAFE);
+    assert_true(lease_needs_later_epoch(&bench.lease));
+}
+
 static uint64_t
 waits_after_ms(uint64_t shown_ms)
 {
@@ -650,6 +667,7 @@ main(void)
         cmocka_unit_test(test_members_that_stay_keep_what_they_confirmed),
         cmocka_unit_test(test_what_was_released_needs_a_later_epoch),
         cmocka_unit_test(test_what_is_being_released_needs_a_later_epoch),
+        cmocka_unit_test(test_failsafe_needs_a_later_epoch_when_the_arbiter_is_heard),
         cmocka_unit_test(test_a_longer_lease_that_was_shown_is_waited_for),
         cmocka_unit_test(test_a_wait_that_was_interrupted_begins_anew),
         cmocka_unit_test(test_the_members_word_is_as_long_as_the_last_grant),

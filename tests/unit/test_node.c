@@ -344,6 +344,29 @@ challenged_a_moment_ago(struct bench *bench)
     bench->node.challenged_ms = NOW - 299;
 }
 
+/* Each member says that all is well, and so does its lease, but for a while. */
+static void
+given_back(struct bench *bench)
+{
+    struct epoch held = bench->node.own.epoch;
+    node_note_lease(&bench->node, true, &held);
+    node_note_released(&bench->node, true);
+}
+
+static void
+given_back_for_long(struct bench *bench)
+{
+    struct node_event heard = { .kind = NODE_EV_HEARD,
+                                .now_ms = NOW - 300,
+                                .facts = &bench->facts };
+    struct node_effects effects;
+    given_back(bench);
+    assert_int_equal(node_step(&bench->node, &heard, &effects, NULL), ERR_NONE);
+    assert_int_equal(effects.count, 0);
+    heard.now_ms = NOW - 1;
+    assert_int_equal(node_step(&bench->node, &heard, &effects, NULL), ERR_NONE);
+}
+
 static void
 captured_by_a_primary(struct bench *bench)
 {
@@ -518,6 +541,9 @@ static const struct node_case cases[] = {
     { NODE_PRIMARY, NODE_EV_TICK, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_TICK, challenged_a_moment_ago, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_TICK, challenged_for_long, NODE_PRIMARY, "RENEW" },
+    { NODE_PRIMARY, NODE_EV_TICK, given_back, NODE_PRIMARY, "" },
+    { NODE_PRIMARY, NODE_EV_TICK, given_back_for_long, NODE_PRIMARY, "RENEW" },
+    { NODE_CLOSED, NODE_EV_TICK, given_back_for_long, NODE_CLOSED, "" },
     { NODE_PRIMARY, NODE_EV_CAPTURED, captured, NODE_FENCED, "WRITES_HOLD DEACTIVATE" },
     { NODE_PRIMARY, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING,
       "WRITES_HOLD DEACTIVATE ATTACH:3/c-1" },
