@@ -326,7 +326,7 @@ def summary(said):
     line = next((line for line in said.splitlines() if ": " in line and not line.endswith(" runs")),
                 said.splitlines()[0] if said else "")
     line = re.sub(r"^seed \d+, event \d+, at \d+ ms: ", "", line)
-    return re.sub(r" at /\S+/", " at ", line).strip()[:110]
+    return re.sub(r"(^| )/\S+/", r"\1", line).strip()[:110]
 
 
 def read_page():
