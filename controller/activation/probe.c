@@ -31,13 +31,18 @@ struct target {
     bool pin_set;
     uint8_t pin[CONNECTOR_PIN_SIZE];
     unsigned expect_status;
-    char *targets_url;    /* owned; NULL: no list is asked for */
-    char *targets;        /* owned; the wanted names, each with a line end */
+    char *targets_url; /* owned; NULL: no list is asked for */
+    char *targets;     /* owned; the wanted names, each with a line end */
+    char *key_id;      /* owned, as the next two; NULL: requests are not signed */
+    char *key_file;
+    char *key_secret;
     uint64_t interval_ms; /* 0: that of the settings */
     uint64_t timeout_ms;
     /* how it stands */
     struct fetch_client *client; /* owned; from the start of a probe until after its end */
     struct fetch *fetch;         /* borrowed; while a probe is under way */
+    struct sign_key *key;        /* owned; as long as 'client' */
+    char *signature;             /* owned; of the newest request; NULL for none */
     uint64_t next_ms;
     bool changed; /* to be told */
     struct probe_result result;
@@ -50,7 +55,12 @@ struct prober {
     struct probe_settings settings;
     uint64_t random;
     probe_changed_fn *changed;
-    void *data; /* borrowed */
+    void *data;    /* borrowed */
+    char *cluster; /* owned; NULL: not identified */
+    char *node;    /* owned */
+    sign_secret_fn *secret;
+    void *secret_data; /* borrowed */
+    struct epoch epoch;
     struct list targets;
     size_t target_count;
     size_t under_way;
@@ -290,16 +300,53 @@ on_targets(void *data, const struct fetch_reply *reply, const struct err *err)
         end_probe(target, PROBE_STEP_ALL, target->health);
 }
 
-static struct fetch_request
-request_of(const struct target *target, const char *url)
+/* Says who asks, and under which epoch; signed where the connector has a key. */
+static void
+ask(struct target *target, const char *url, fetch_done *done)
 {
-    return (struct fetch_request){
+    struct prober *prober = target->prober;
+    struct sign_headers said = { 0 };
+    struct fetch_header headers[SIGN_HEADERS_MAX];
+    struct sign_message message = {
+        .method = "GET",
+        .target = sign_target(url),
+        .claim = { .cluster = prober->cluster, .epoch = prober->epoch, .node = prober->node },
+        .now_s = clock_wall_ms() / 1000,
+    };
+    if (prober->cluster != NULL)
+        sign_headers(&message, target->key, &said);
+    for (size_t i = 0; i < said.count; i++)
+        headers[i] =
+            (struct fetch_header){ .name = said.list[i].name, .value = said.list[i].value };
+    free(target->signature);
+    target->signature = str_dup(sign_headers_get(&said, "Signature"));
+    struct fetch_request request = {
         .url = url,
         .timeout_ms = (unsigned)timeout_of(target),
         .connect_timeout_ms = (unsigned)timeout_of(target),
         .reply_size_max = PROBE_REPLY_SIZE_MAX,
         .address_allowed = probe_address_allowed,
+        .headers = headers,
+        .header_count = said.count,
     };
+    target->fetch = fetch_start(target->client, &request, done, target);
+    sign_headers_done(&said);
+}
+
+/* Does who answers keep the highest epoch, and is ours lower? Then 'text' says so. */
+static bool
+judge_fence(struct target *target, const struct fetch_reply *reply, char text[PROBE_TEXT_SIZE])
+{
+    struct epoch seen;
+    char theirs[EPOCH_TEXT_SIZE], ours[EPOCH_TEXT_SIZE];
+    target->result.fenced = sign_proof_check(target->key, target->signature,
+                                             fetch_reply_header(reply, "Baton-Fenced"), &seen);
+    if (!target->result.fenced || epoch_compare(&seen, &target->prober->epoch) <= 0)
+        return true;
+    (void)snprintf(text, PROBE_TEXT_SIZE, "status %d: it has seen epoch %s, and refuses our %s",
+                   reply->status, epoch_text(&seen, theirs),
+                   epoch_text(&target->prober->epoch, ours));
+    return false;
 }
 
 static void
@@ -309,6 +356,7 @@ on_health(void *data, const struct fetch_reply *reply, const struct err *err)
     target->result.latency_ms = 0;
     target->result.not_after_s = 0;
     target->result.version[0] = '\0';
+    target->result.fenced = false;
     if (reply == NULL) {
         end_probe(target, step_of(err), cause_of(target->url, err));
         return;
@@ -316,13 +364,14 @@ on_health(void *data, const struct fetch_reply *reply, const struct err *err)
     target->result.latency_ms = (reply->total_us + 500) / 1000;
     target->result.not_after_s = reply->not_after_s;
     read_version(reply, target->result.version);
-    enum probe_step step = judge_health(target, reply, target->health);
+    enum probe_step step = judge_fence(target, reply, target->health)
+                               ? judge_health(target, reply, target->health)
+                               : PROBE_STEP_HEALTH;
     if (step != PROBE_STEP_ALL || target->targets_url == NULL) {
         end_probe(target, step, target->health);
         return;
     }
-    struct fetch_request request = request_of(target, target->targets_url);
-    target->fetch = fetch_start(target->client, &request, on_targets, target);
+    ask(target, target->targets_url, on_targets);
 }
 
 /* One for each probe: nothing is kept, neither a connection nor the memory of idle clients. */
@@ -338,6 +387,33 @@ open_client(struct target *target, struct err *err)
     return fetch_client_open(target->prober->loop, &trust, &target->client, err);
 }
 
+static enum err_code
+read_key(struct target *target, struct err *err)
+{
+    struct prober *prober = target->prober;
+    struct connector_sign sign = { .set = target->key_id != NULL,
+                                   .key_id = target->key_id,
+                                   .key_file = target->key_file,
+                                   .key = target->key_secret };
+    if (target->key == NULL)
+        target->key = mem_zero(1, sizeof *target->key);
+    return sign_key_read(&sign, prober->secret, prober->secret_data, target->key, err);
+}
+
+/* What a probe needs while it is under way. */
+static void
+close_client(struct target *target)
+{
+    fetch_client_close(target->client);
+    target->client = NULL;
+    if (target->key != NULL)
+        sign_key_wipe(target->key);
+    free(target->key);
+    target->key = NULL;
+    free(target->signature);
+    target->signature = NULL;
+}
+
 static void
 start(struct target *target, uint64_t now_ms)
 {
@@ -347,13 +423,16 @@ start(struct target *target, uint64_t now_ms)
         set_result(target, PROBE_STEP_REACH, "link-local and multicast addresses are not probed");
         return;
     }
+    if (read_key(target, &err) != ERR_NONE) {
+        set_result(target, PROBE_STEP_REACH, err.text);
+        return;
+    }
     if (open_client(target, &err) != ERR_NONE) {
         set_result(target, PROBE_STEP_TLS, err.text);
         return;
     }
-    struct fetch_request request = request_of(target, target->url);
     target->prober->under_way++;
-    target->fetch = fetch_start(target->client, &request, on_health, target);
+    ask(target, target->url, on_health);
 }
 
 /* ---- all of them ---- */
@@ -387,10 +466,8 @@ close_clients(struct prober *prober)
 {
     list_each (at, &prober->targets) {
         struct target *target = CONTAINER_OF(at, struct target, node);
-        if (target->fetch == NULL) {
-            fetch_client_close(target->client);
-            target->client = NULL;
-        }
+        if (target->fetch == NULL)
+            close_client(target);
     }
 }
 
@@ -444,8 +521,11 @@ target_stop(struct target *target)
         target->fetch = NULL;
         target->prober->under_way--;
     }
-    fetch_client_close(target->client);
-    target->client = NULL;
+    close_client(target);
+    free(target->key_id);
+    free(target->key_file);
+    free(target->key_secret);
+    target->key_id = target->key_file = target->key_secret = NULL;
     free(target->url);
     free(target->address);
     free(target->ca);
@@ -487,6 +567,8 @@ probe_close(struct prober *prober)
     ev_timer_stop(prober->loop, &prober->alarm);
     list_each (at, &prober->targets)
         target_free(CONTAINER_OF(at, struct target, node));
+    free(prober->cluster);
+    free(prober->node);
     free(prober);
 }
 
@@ -508,6 +590,22 @@ probe_configure(struct prober *prober, const struct probe_settings *settings)
             target->next_ms = latest_ms;
     }
     wake_in(prober, 0);
+}
+
+void
+probe_identify(struct prober *prober, const struct probe_self *self)
+{
+    ASSERT(prober->cluster == NULL);
+    prober->cluster = str_dup(self->cluster);
+    prober->node = str_dup(self->node);
+    prober->secret = self->secret;
+    prober->secret_data = self->data;
+}
+
+void
+probe_epoch(struct prober *prober, const struct epoch *epoch)
+{
+    prober->epoch = *epoch;
 }
 
 static struct target *
@@ -585,7 +683,10 @@ want_server(struct prober *prober, const struct connector *connector,
                 same_text(targets_url, target->targets_url) &&
                 same_text(targets, target->targets) && server->pin_set == target->pin_set &&
                 memcmp(server->pin, target->pin, sizeof target->pin) == 0 &&
-                connector->probe.expect_status == target->expect_status;
+                connector->probe.expect_status == target->expect_status &&
+                same_text(connector->sign.key_id, target->key_id) &&
+                same_text(connector->sign.key_file, target->key_file) &&
+                same_text(connector->sign.key, target->key_secret);
     bool sooner = connector->probe.interval_ms != target->interval_ms;
     target->listed = true;
     target->revision = revision;
@@ -598,6 +699,9 @@ want_server(struct prober *prober, const struct connector *connector,
         target->targets = take_ptr(&targets);
         target->address = str_dup(server->host);
         target->ca = str_dup(server->ca);
+        target->key_id = str_dup(connector->sign.key_id);
+        target->key_file = str_dup(connector->sign.key_file);
+        target->key_secret = str_dup(connector->sign.key);
         target->pin_set = server->pin_set;
         memcpy(target->pin, server->pin, sizeof target->pin);
         target->expect_status = connector->probe.expect_status;

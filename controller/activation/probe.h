@@ -20,9 +20,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/activation/sign.h"
 #include "controller/base/err.h"
 #include "sites/connector.h"
 #include "sites/effective.h"
+#include "sites/epoch.h"
 
 #define PROBE_PARALLEL_MAX    16
 #define PROBE_STALE_INTERVALS 3
@@ -58,6 +60,15 @@ struct probe_result {
     bool targets_asked;         /* the connector names target connectors and where to ask */
     int64_t not_after_s;        /* end of the server's certificate, since 1970; 0: not known */
     char version[PROBE_VERSION_SIZE]; /* as the server tells; "" when it tells none */
+    bool fenced; /* the last answer proved that the server refuses lower epochs (sign.h) */
+};
+
+/* What requests say of us (sign.h). */
+struct probe_self {
+    const char *cluster;    /* id of the cluster */
+    const char *node;       /* copied, both */
+    sign_secret_fn *secret; /* NULL: no secrets here */
+    void *data;             /* borrowed, for 'secret' */
 };
 
 struct probe_settings {
@@ -78,6 +89,10 @@ struct prober *probe_open(struct ev_loop *loop, const struct probe_settings *set
                           uint64_t seed, probe_changed_fn *changed, void *data);
 void probe_close(struct prober *prober);
 void probe_configure(struct prober *prober, const struct probe_settings *settings);
+/* Before the first probe_want(); without it requests say nothing of us. */
+void probe_identify(struct prober *prober, const struct probe_self *self);
+/* The epoch that requests carry from now on; a receiver may refuse one that is over. */
+void probe_epoch(struct prober *prober, const struct epoch *epoch);
 
 /* The whole list; documents are not kept. A server whose address, trust or path changed starts anew
  * as unknown, and is probed at once. */

@@ -331,7 +331,9 @@ acting_new(struct core *core)
     acting->core = core;
     acting->role = EFFECTIVE_ROLE_FENCED;
     acting->list = mem_zero(ACTING_CONNECTORS_MAX, sizeof *acting->list);
+    struct probe_self asker = { .cluster = core->home->cluster_id, .node = core->home->node };
     acting->prober = probe_open(core->loop, &probes, seed, on_probe_changed, acting);
+    probe_identify(acting->prober, &asker);
     struct activation_self self = { .cluster = core->home->cluster_id,
                                     .node = core->home->node,
                                     .site = core->home->site };
@@ -376,6 +378,7 @@ acting_role(struct acting *acting, enum effective_role role, const char *primary
     restore(acting);
     acting->role = role;
     acting->epoch = *epoch;
+    probe_epoch(acting->prober, epoch);
     acting->may_act = may_act;
     (void)snprintf(acting->primary_site, sizeof acting->primary_site, "%s", primary_site);
     if (may_act)
