@@ -112,6 +112,9 @@
       "pause before a failed activation is tried again; doubles each time")                        \
     X(ACTIVATION_RETRY_MAX_MS, "activation.retry_max_ms", INTEGER, "ms", 1000, 3600000, "60000",   \
       SITE, LIVE, "longest pause between two tries of an activation")                              \
+    X(ACTIVATION_CHECK_MS, "activation.check_ms", INTEGER, "ms", 0, 3600000, "5000", SITE, LIVE,   \
+      "how often a driver that can tell looks whether all is still as it made it, and puts right " \
+      "what somebody changed; 0: never")                                                           \
     X(SESSION_IDLE_MS, "session.idle_ms", INTEGER, "ms", 60000, 86400000, "1800000", CLUSTER,      \
       LIVE, "a login that is not used for this long ends")                                         \
     X(SESSION_MAX_MS, "session.max_ms", INTEGER, "ms", 60000, 2592000000, "43200000", CLUSTER,     \

@@ -268,7 +268,8 @@ plan_out(const struct haproxy_goal *goal, const char *name, const struct haproxy
         plan->again_ms = drain_ms;
     if (drain_ms > 0 && server->state == HAPROXY_DRAIN)
         return;
-    tell(plan, name, server->state == HAPROXY_DRAIN ? "has drained" : "was ready");
+    if (server->state == HAPROXY_READY)
+        tell(plan, name, "was ready");
     if (drain_ms > 0)
         set_state(plan, goal, name, HAPROXY_DRAIN);
     else

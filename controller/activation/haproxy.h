@@ -78,7 +78,7 @@ struct haproxy_goal {
 
 struct haproxy_plan {
     bool refused;      /* a later epoch was here */
-    bool different;    /* a server was not as it has to be */
+    bool different;    /* a server was not as it has to be; the end of a drain is no difference */
     uint64_t again_ms; /* look again after so long, when a drain is over; 0: no drain */
     struct buf line;   /* what to send, without its end; empty: nothing to do */
     struct buf why;    /* for people, what was different: "main was in maint" */

@@ -16,6 +16,8 @@ enum phase {
     PHASE_STORING,  /* the intent is being stored */
     PHASE_RUNNING,  /* a driver runs */
     PHASE_STOPPING, /* a driver runs and was told to end */
+    PHASE_LOOKING,  /* a driver looks whether all is still as it made it */
+    PHASE_LEAVING,  /* the same, and was told to end */
 };
 
 enum step_state { STEP_TODO, STEP_DONE, STEP_REFUSED, STEP_FAILED };
@@ -46,6 +48,14 @@ struct slot {
     int64_t ended_wall_ms;
     uint64_t started_ms;
     uint64_t took_ms;
+    /* looking after it */
+    uint64_t looked_ms;     /* the last try or look ended then */
+    uint64_t again_ms;      /* a driver asked for a look after so long; 0: none did */
+    uint64_t again_next_ms; /* the same, of the look that goes on */
+    bool overtaken;         /* what we gave up is somebody else's now */
+    uint64_t repair_count;
+    int64_t repaired_wall_ms;
+    char *repair; /* owned; what the last one put right */
 };
 
 struct activation_manager {
@@ -78,6 +88,7 @@ slot_free(struct slot *slot)
     buf_done(&slot->output);
     free(slot->drivers);
     free(slot->text);
+    free(slot->repair);
     free(slot);
 }
 
@@ -138,6 +149,9 @@ report_of(const struct slot *slot)
         .started_ms = slot->started_wall_ms,
         .ended_ms = slot->ended_wall_ms,
         .took_ms = slot->took_ms,
+        .repair_count = slot->repair_count,
+        .repaired_ms = slot->repaired_wall_ms,
+        .repair = slot->repair == NULL ? "" : slot->repair,
         .blocked = slot->blocked,
     };
     if (record->state == ACTIVATION_FAILED) {
@@ -179,7 +193,7 @@ finish(struct slot *slot, enum activation_state state)
     slot->phase = PHASE_IDLE;
     manager->running_count--;
     slot->record.state = state;
-    slot->record.failed_at_ms = clock_now_ms();
+    slot->record.failed_at_ms = slot->looked_ms = clock_now_ms();
     slot->ended_wall_ms = clock_wall_ms();
     slot->took_ms = clock_now_ms() - slot->started_ms;
 
@@ -209,7 +223,7 @@ server_of(const struct slot *slot)
 }
 
 static enum err_code
-start_driver(struct slot *slot, action_done_fn *done, struct err *err)
+start_driver(struct slot *slot, bool check, action_done_fn *done, struct err *err)
 {
     const struct activation_change *change = &slot->record.change;
     const struct connector_action *action = &slot->used->actions[slot->step];
@@ -229,6 +243,7 @@ start_driver(struct slot *slot, action_done_fn *done, struct err *err)
         .place = slot->step,
         .secret = slot->manager->ports.secret,
         .secret_data = slot->manager->ports.data,
+        .check = check,
         .timeout_ms =
             action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,
         .values = { .text = {
@@ -251,6 +266,33 @@ start_driver(struct slot *slot, action_done_fn *done, struct err *err)
     return action_start(slot->manager->worker, &order, done, slot, &slot->action, err);
 }
 
+#define NOT_STARTED_SIZE (ERR_TEXT_SIZE + ERR_MEND_SIZE + 4)
+
+static struct action_result
+not_started(const struct err *err, char text[NOT_STARTED_SIZE])
+{
+    (void)snprintf(text, NOT_STARTED_SIZE, "%s%s%s", err->text, err->mend[0] != '\0' ? "; " : "",
+                   err->mend);
+    return (
+        struct action_result){ .end = ACTION_FAILED, .text = text, .output = "", .exit_code = -1 };
+}
+
+/* What a driver said: the newest text, and all in the output. */
+static void
+file_words(struct slot *slot, const struct action_result *result)
+{
+    free(slot->text);
+    slot->text = str_printf("%s: %s", connector_driver_name(slot->used->actions[slot->step].driver),
+                            result->text);
+    buf_printf(&slot->output, "%s\n", slot->text);
+    size_t room =
+        ACTIVATION_OUTPUT_MAX > slot->output.size ? ACTIVATION_OUTPUT_MAX - slot->output.size : 0;
+    size_t size = strlen(result->output);
+    buf_add(&slot->output, result->output, size < room ? size : room);
+    if (size > room || result->truncated)
+        buf_add_text(&slot->output, "\n(cut)\n");
+}
+
 /* Files what a driver said, and goes on with the next, or ends the try. */
 static void
 step_ended(struct slot *slot, const struct action_result *result)
@@ -262,16 +304,9 @@ step_ended(struct slot *slot, const struct action_result *result)
         [ACTION_CANCELLED] = STEP_TODO,
     };
     slot->steps[slot->step] = states[result->end];
-    free(slot->text);
-    slot->text = str_printf("%s: %s", connector_driver_name(slot->used->actions[slot->step].driver),
-                            result->text);
-    buf_printf(&slot->output, "%s\n", slot->text);
-    size_t room =
-        ACTIVATION_OUTPUT_MAX > slot->output.size ? ACTIVATION_OUTPUT_MAX - slot->output.size : 0;
-    size_t size = strlen(result->output);
-    buf_add(&slot->output, result->output, size < room ? size : room);
-    if (size > room || result->truncated)
-        buf_add_text(&slot->output, "\n(cut)\n");
+    if (result->again_ms != 0)
+        slot->again_ms = result->again_ms;
+    file_words(slot, result);
 
     bool undoes = slot->record.change.server == EFFECTIVE_NONE;
     if (slot->phase == PHASE_STOPPING) {
@@ -334,13 +369,9 @@ run_next_step(struct slot *slot)
     }
     struct err err = { 0 };
     slot->phase = PHASE_RUNNING;
-    if (start_driver(slot, on_action_done, &err) != ERR_NONE) {
-        char text[ERR_TEXT_SIZE + ERR_MEND_SIZE + 4];
-        (void)snprintf(text, sizeof text, "%s%s%s", err.text, err.mend[0] != '\0' ? "; " : "",
-                       err.mend);
-        struct action_result result = {
-            .end = ACTION_FAILED, .text = text, .output = "", .exit_code = -1
-        };
+    if (start_driver(slot, false, on_action_done, &err) != ERR_NONE) {
+        char text[NOT_STARTED_SIZE];
+        struct action_result result = not_started(&err, text);
         step_ended(slot, &result);
     }
 }
@@ -373,6 +404,8 @@ begin(struct slot *slot, const struct activation_change *change)
     slot->started_wall_ms = clock_wall_ms();
     slot->ended_wall_ms = 0;
     slot->took_ms = 0;
+    slot->again_ms = 0;
+    slot->overtaken = false;
     slot->phase = PHASE_STORING;
     manager->running_count++;
 
@@ -395,6 +428,152 @@ stop(struct slot *slot, const char *reason)
     } /* PHASE_STORING: step() ends it */
 }
 
+/* ---- looking after what was done ---- */
+
+static void look_on(struct slot *slot, size_t from);
+
+static void
+leave(struct slot *slot)
+{
+    if (slot->phase != PHASE_LOOKING)
+        return;
+    slot->phase = PHASE_LEAVING;
+    action_cancel(slot->action);
+}
+
+static void
+end_look(struct slot *slot)
+{
+    slot->phase = PHASE_IDLE;
+    slot->looked_ms = clock_now_ms();
+    slot->manager->running_count--;
+    wake_in(slot->manager, 0);
+}
+
+/* The change is one that failed, or was refused, from now on; its other drivers are not asked. */
+static void
+look_failed(struct slot *slot, const struct action_result *result)
+{
+    bool refused = result->end == ACTION_REFUSED;
+    buf_clear(&slot->output);
+    file_words(slot, result);
+    slot->steps[slot->step] = refused ? STEP_REFUSED : STEP_FAILED;
+    slot->record.state = refused ? ACTIVATION_REFUSED : ACTIVATION_FAILED;
+    slot->record.tries = 1;
+    slot->record.failed_at_ms = clock_now_ms();
+    slot->ended_wall_ms = clock_wall_ms();
+    end_look(slot);
+    struct activation_report report = report_of(slot);
+    if (slot->manager->ports.report != NULL)
+        slot->manager->ports.report(slot->manager->ports.data, &report);
+}
+
+static void
+repaired(struct slot *slot, const struct action_result *result)
+{
+    const struct activation_ports *ports = &slot->manager->ports;
+    if (slot->output.size > ACTIVATION_OUTPUT_MAX / 2)
+        buf_clear(&slot->output);
+    file_words(slot, result);
+    free(slot->repair);
+    slot->repair = str_dup(slot->text);
+    slot->repair_count++;
+    slot->repaired_wall_ms = clock_wall_ms();
+    struct activation_report report = report_of(slot);
+    if (ports->repaired != NULL)
+        ports->repaired(ports->data, &report);
+}
+
+static void
+look_ended(struct slot *slot, const struct action_result *result)
+{
+    bool undone = slot->record.change.server == EFFECTIVE_NONE;
+    if (slot->phase == PHASE_LEAVING || result->end == ACTION_CANCELLED) {
+        end_look(slot);
+    } else if (!undone && result->end != ACTION_OK) {
+        look_failed(slot, result);
+    } else {
+        slot->overtaken = slot->overtaken || result->end == ACTION_REFUSED;
+        if (result->again_ms != 0)
+            slot->again_next_ms = result->again_ms;
+        if (result->changed)
+            repaired(slot, result);
+        look_on(slot, slot->step + 1);
+    }
+}
+
+static void
+on_look_done(void *data, const struct action_result *result)
+{
+    struct slot *slot = data;
+    slot->action = NULL;
+    look_ended(slot, result);
+}
+
+/* From this driver on: the first that can tell and was done; 'count' when there is none. */
+static size_t
+next_look(const struct slot *slot, size_t from)
+{
+    size_t count = slot->used == NULL ? 0 : slot->used->action_count;
+    while (from < count &&
+           !(action_can_check(slot->used->actions[from].driver) && slot->steps[from] == STEP_DONE))
+        from++;
+    return from < count ? from : CONNECTOR_ACTION_COUNT_MAX;
+}
+
+static void
+look_on(struct slot *slot, size_t from)
+{
+    struct err err = { 0 };
+    slot->step = next_look(slot, from);
+    if (slot->step == CONNECTOR_ACTION_COUNT_MAX) {
+        slot->again_ms = slot->again_next_ms;
+        end_look(slot);
+    } else if (start_driver(slot, true, on_look_done, &err) != ERR_NONE) {
+        char text[NOT_STARTED_SIZE];
+        struct action_result result = not_started(&err, text);
+        look_ended(slot, &result);
+    }
+}
+
+/* When one may begin; UINT64_MAX: not now. */
+static uint64_t
+look_at_ms(const struct slot *slot, uint64_t pause_ms)
+{
+    struct activation_looks looks = { .looked_ms = slot->looked_ms,
+                                      .pause_ms = pause_ms,
+                                      .again_ms = slot->again_ms };
+    if (slot->overtaken || next_look(slot, 0) == CONNECTOR_ACTION_COUNT_MAX)
+        return UINT64_MAX;
+    return activation_look_at(&slot->desired, &slot->record, slot->manager->gate, &looks);
+}
+
+static void
+leave_if_it_may_not(struct slot *slot)
+{
+    if (look_at_ms(slot, 1) == UINT64_MAX)
+        leave(slot);
+}
+
+/* Begins, ends, or waits with a look. */
+static void
+look_after(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
+{
+    uint64_t at_ms = look_at_ms(slot, slot->manager->settings.check_ms);
+    leave_if_it_may_not(slot);
+    if (slot->phase != PHASE_IDLE || at_ms == UINT64_MAX)
+        return;
+    if (at_ms > now_ms) {
+        if (at_ms - now_ms < *wake_ms)
+            *wake_ms = at_ms - now_ms;
+    } else if (slot->manager->running_count < ACTIVATION_PARALLEL_MAX) {
+        slot->phase = PHASE_LOOKING;
+        slot->again_next_ms = 0;
+        slot->manager->running_count++;
+        look_on(slot, 0);
+    } /* else: the end of another wakes us */
+}
+
 /* ---- what to do next ---- */
 
 static void
@@ -404,6 +583,7 @@ step(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
     struct activation_step plan = activation_plan(&slot->desired, &slot->record, manager->gate,
                                                   &manager->settings.pauses, now_ms);
     slot->blocked = plan.verdict == ACTIVATION_BLOCKED ? plan.reason : "";
+    look_after(slot, now_ms, wake_ms);
     switch (plan.verdict) {
     case ACTIVATION_REST:
     case ACTIVATION_BLOCKED:
@@ -420,6 +600,8 @@ step(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
         }
         break;
     case ACTIVATION_RUN:
+        if (slot->phase == PHASE_LEAVING)
+            break; /* soon */
         ASSERT(slot->phase == PHASE_IDLE);
         if (manager->running_count < ACTIVATION_PARALLEL_MAX)
             begin(slot, &plan.change);
@@ -442,7 +624,7 @@ on_alarm(struct ev_loop *loop, ev_timer *alarm, int revents)
         step(CONTAINER_OF(at, struct slot, node), now_ms, &wake_ms);
     list_each (at, &manager->slots) {
         struct slot *slot = CONTAINER_OF(at, struct slot, node);
-        if (!slot->listed && slot->phase == PHASE_IDLE &&
+        if (!slot->listed && slot->phase == PHASE_IDLE && slot->again_ms == 0 &&
             activation_settled(&slot->desired, &slot->record)) {
             slot_free(slot);
             manager->slot_count--;
@@ -576,6 +758,7 @@ activation_gate(struct activation_manager *manager, enum activation_gate gate)
                                                       &manager->settings.pauses, clock_now_ms());
         if (plan.verdict == ACTIVATION_STOP)
             stop(slot, plan.reason);
+        leave_if_it_may_not(slot);
     }
     wake_in(manager, 0);
 }
@@ -619,7 +802,9 @@ activation_all_settled(const struct activation_manager *manager)
 {
     list_each (at, &manager->slots) {
         const struct slot *slot = CONTAINER_OF(at, struct slot, node);
-        if (slot->phase != PHASE_IDLE || !activation_settled(&slot->desired, &slot->record))
+        bool runs = slot->phase != PHASE_IDLE && slot->phase != PHASE_LOOKING &&
+                    slot->phase != PHASE_LEAVING; /* record.state is that of the change */
+        if (runs || !activation_settled(&slot->desired, &slot->record))
             return false;
     }
     return true;

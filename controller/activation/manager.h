@@ -10,6 +10,11 @@
  * the first failure; a deactivation runs them in the reverse order and goes on after a failure. The
  * next try runs only what did not succeed.
  *
+ * What was done is looked after: a driver that can tell (action_can_check()) is asked from time to
+ * time whether all is still as it made it, and puts right what somebody changed: a repair. A look
+ * that fails makes the change a failed one, which is then tried again as any other; but for a
+ * deactivation, where nobody answering is as good as nothing in use. A look gives way to a wish.
+ *
  * The intent is stored before the first effect, so that a node that dies in between knows, when it
  * comes back, what it has to undo. A manager starts with its gate closed.
  *
@@ -39,6 +44,7 @@
 struct activation_settings {
     struct activation_pauses pauses;
     uint64_t timeout_ms; /* of a driver, where its row sets none */
+    uint64_t check_ms;   /* pause between two looks; 0: none */
 };
 
 /* What one connector of this node shall be. The document is kept by reference and must not be
@@ -64,8 +70,11 @@ struct activation_report {
     int64_t started_ms; /* wall clock, of this try */
     int64_t ended_ms;   /* wall clock; 0 while it runs */
     uint64_t took_ms;
-    uint64_t retry_at_ms; /* FAILED: clock_now_ms() of the next try; else 0 */
-    const char *blocked;  /* static; why nothing runs although something is wanted; "" */
+    uint64_t retry_at_ms;  /* FAILED: clock_now_ms() of the next try; else 0 */
+    uint64_t repair_count; /* since this batond started */
+    int64_t repaired_ms;   /* wall clock of the last one; 0: none */
+    const char *repair;    /* what it put right; "" */
+    const char *blocked;   /* static; why nothing runs although something is wanted; "" */
 };
 
 struct activation_ports {
@@ -76,6 +85,8 @@ struct activation_ports {
     void (*report)(void *data, const struct activation_report *report);
     /* What secret/NAME holds (sign.h), at once. NULL: secrets are not available here. */
     sign_secret_fn *secret;
+    /* Something was not as it had to be any more, and is again: 'repair'. May be NULL. */
+    void (*repaired)(void *data, const struct activation_report *report);
     void *data; /* borrowed */
 };
 

@@ -186,6 +186,20 @@ activation_settled(const struct activation_change *desired,
     return step.verdict == ACTIVATION_REST && recorded->state != ACTIVATION_RUNNING;
 }
 
+uint64_t
+activation_look_at(const struct activation_change *desired,
+                   const struct activation_record *recorded, enum activation_gate gate,
+                   const struct activation_looks *looks)
+{
+    uint64_t pause_ms = looks->pause_ms != 0 ? looks->pause_ms : UINT64_MAX;
+    if (recorded->state != ACTIVATION_OK || !activation_settled(desired, recorded) ||
+        gate_refuses(gate, recorded->change.server) != NULL)
+        return UINT64_MAX;
+    if (looks->again_ms != 0 && looks->again_ms < pause_ms)
+        pause_ms = looks->again_ms;
+    return pause_ms == UINT64_MAX ? UINT64_MAX : looks->looked_ms + pause_ms;
+}
+
 const char *
 activation_id(const char *connector, const struct activation_change *change,
               char text[ACTIVATION_ID_SIZE])

@@ -99,6 +99,20 @@ struct activation_step activation_plan(const struct activation_change *desired,
                                        enum activation_gate gate,
                                        const struct activation_pauses *pauses, uint64_t now_ms);
 
+/*
+ * When the drivers that can tell whether all still is as they made it are asked next, in
+ * clock_now_ms(); UINT64_MAX: not while all stays as it is. Only what succeeded and is still wanted
+ * is looked after, and only by who may do that change now.
+ */
+struct activation_looks {
+    uint64_t looked_ms; /* the last try or look ended then */
+    uint64_t pause_ms;  /* setting activation.check_ms; 0: never, but for 'again_ms' */
+    uint64_t again_ms;  /* a driver asked for a look after so long; 0: none did */
+};
+uint64_t activation_look_at(const struct activation_change *desired,
+                            const struct activation_record *recorded, enum activation_gate gate,
+                            const struct activation_looks *looks);
+
 /* Nothing is left to do for this desire, now or later. */
 bool activation_settled(const struct activation_change *desired,
                         const struct activation_record *recorded);

@@ -168,6 +168,7 @@ configure(struct acting *acting)
         .pauses = { .first_ms = setting_u64(SETTING_ACTIVATION_RETRY_MS, source),
                     .max_ms = setting_u64(SETTING_ACTIVATION_RETRY_MAX_MS, source) },
         .timeout_ms = setting_u64(SETTING_ACTIVATION_TIMEOUT_MS, source),
+        .check_ms = setting_u64(SETTING_ACTIVATION_CHECK_MS, source),
     };
     struct probe_settings probes = {
         .interval_ms = setting_u64(SETTING_PROBE_INTERVAL_MS, source),
@@ -274,6 +275,25 @@ on_report(void *data, const struct activation_report *report)
 }
 
 static void
+on_repaired(void *data, const struct activation_report *report)
+{
+    struct acting *acting = data;
+    char epoch[EPOCH_TEXT_SIZE];
+    CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+    json_add_string(document, "connector", report->connector);
+    json_add_string(document, "server", effective_server_name(report->change.server));
+    json_add_string(document, "epoch", epoch_text(&report->change.epoch, epoch));
+    json_add_string(document, "text", report->repair);
+    json_add_u64(document, "count", report->repair_count);
+    log_warn("activation.repaired", "connector=%s server=%s epoch=%s count=%llu text=\"%s\"",
+             report->connector, effective_server_name(report->change.server), epoch,
+             (unsigned long long)report->repair_count, report->repair);
+    const char *values[] = { "repair", json_text(document) };
+    (void)pq_query(acting->core->ctl, sql_event_add, ARRAY_COUNT(values), values, on_report_stored,
+                   NULL);
+}
+
+static void
 on_restored(void *data, const PGresult *result, const struct err *err, bool warned)
 {
     struct acting *acting = data;
@@ -323,9 +343,9 @@ acting_new(struct core *core)
     struct probe_settings probes = { .interval_ms = 10000, .timeout_ms = 2000 };
     struct activation_settings settings = { .pauses = { .first_ms = 1000, .max_ms = 60000 },
                                             .timeout_ms = 30000 };
-    struct activation_ports ports = { .store_intent = store_intent,
-                                      .report = on_report,
-                                      .data = acting };
+    struct activation_ports ports = {
+        .store_intent = store_intent, .report = on_report, .repaired = on_repaired, .data = acting
+    };
     uint64_t seed = 1;
     (void)RAND_bytes((unsigned char *)&seed, sizeof seed);
     acting->core = core;
@@ -499,6 +519,21 @@ activation_json(const struct acting *acting, const struct acting_one *one)
     return object;
 }
 
+/* NULL: nothing was put right since batond started. */
+static struct json_object *
+repair_json(const struct acting *acting, const struct acting_one *one)
+{
+    struct activation_report report;
+    char at[CLOCK_TEXT_SIZE];
+    if (!activation_view(acting->manager, one->name, &report) || report.repair_count == 0)
+        return NULL;
+    struct json_object *object = json_object_new_object();
+    json_add_u64(object, "count", report.repair_count);
+    json_add_string(object, "at", clock_wall_text(report.repaired_ms, at));
+    json_add_string(object, "text", report.repair);
+    return object;
+}
+
 static const char *
 url_of(const struct acting_one *one, enum effective_server server)
 {
@@ -522,6 +557,9 @@ one_json(const struct acting *acting, const struct acting_one *one)
     json_add(object, "latent_probe", in_use ? NULL : probe_json(acting, one, choice->would_use));
     json_add(object, "probe", in_use ? probe_json(acting, one, choice->in_use) : NULL);
     json_add(object, "activation", activation_json(acting, one));
+    struct json_object *repair = repair_json(acting, one);
+    if (repair != NULL)
+        json_add(object, "repair", repair);
     json_add_string(object, "hint", choice->hint);
     return object;
 }

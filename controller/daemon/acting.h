@@ -44,7 +44,7 @@ void acting_release(struct acting *acting, acting_done *done, void *data);
 bool acting_ready(const struct acting *acting, char text[ACTING_TEXT_SIZE]);
 
 /* The connectors of this node as GET /v1/connectors lists them ({"name","node","effective","url",
- * "would_use","probe":{..},"latent_probe":{..},"activation":{..},"hint"}); owned by the caller.
- * acting_connector() gives NULL for an unknown name. */
+ * "would_use","probe":{..},"latent_probe":{..},"activation":{..},"hint"}, and "repair" where there
+ * was one); owned by the caller. acting_connector() gives NULL for an unknown name. */
 struct json_object *acting_connectors(const struct acting *acting);
 struct json_object *acting_connector(const struct acting *acting, const char *name);

@@ -13,6 +13,8 @@
 #include "controller/daemon/driver_inner.h"
 #include "sites/setting.h"
 
+#define REPAIR_SHOWN_MS 60000 /* how long a repair is an alarm */
+
 #define NOT_RECEIVING "its subscription does not receive"
 
 static struct json_object *
@@ -431,6 +433,20 @@ add_disk_alarm(const struct core *core, struct json_object *list)
                        (unsigned long long)free_mb, core->home->folder);
 }
 
+/* A repair is over when it is told; whoever looks soon after shall see that somebody else has a
+ * hand in it. */
+static void
+add_repair_alarm(struct json_object *list, const char *name, struct json_object *repair)
+{
+    const char *at = "";
+    const char *text = "";
+    int64_t at_ms;
+    if (!json_get_string(repair, "at", &at) || !json_get_string(repair, "text", &text) ||
+        !clock_wall_parse(at, &at_ms) || clock_wall_ms() - at_ms > REPAIR_SHOWN_MS)
+        return;
+    view_add_alarm(list, "activation_repaired", "%s: %s", name, text);
+}
+
 static void
 add_connector_alarms(struct json_object *list, struct json_object *connectors)
 {
@@ -446,6 +462,7 @@ add_connector_alarms(struct json_object *list, struct json_object *connectors)
             (void)!json_get_string(activation, "text", &text);
             view_add_alarm(list, "activation_failed", "%s: %s", name, text);
         }
+        add_repair_alarm(list, name, json_get(connector, "repair"));
         struct json_object *probe = json_get(connector, "probe");
         if (probe == NULL)
             probe = json_get(connector, "latent_probe");

@@ -304,6 +304,50 @@ ids_are_read_back(void **state)
     assert_false(activation_state_from_name("green", &at));
 }
 
+/* Only what succeeded and is still wanted, by who may do it, is looked after. */
+static void
+what_was_done_is_looked_after(void **state)
+{
+    (void)state;
+    struct activation_change used = {
+        .server = EFFECTIVE_MAIN, .epoch = epoch_make(3, "west-1"), .revision = 7, .sequence = 1
+    };
+    struct activation_change other = used;
+    other.server = EFFECTIVE_ALTERNATE;
+    struct activation_record record = { .change = used, .state = ACTIVATION_OK };
+    struct activation_looks looks = { .looked_ms = 1000, .pause_ms = 50 };
+#define LOOK(desired, gate) activation_look_at(&(desired), &record, ACTIVATION_GATE_##gate, &looks)
+    assert_int_equal(LOOK(used, OPEN), 1050);
+    assert_int_equal(LOOK(used, RELEASE), UINT64_MAX);
+    assert_int_equal(LOOK(used, CLOSED), UINT64_MAX);
+    assert_int_equal(LOOK(other, OPEN), UINT64_MAX);
+    looks.again_ms = 20; /* a drain is over before */
+    assert_int_equal(LOOK(used, OPEN), 1020);
+    looks.pause_ms = 0; /* switched off, but for that */
+    assert_int_equal(LOOK(used, OPEN), 1020);
+    looks.again_ms = 0;
+    assert_int_equal(LOOK(used, OPEN), UINT64_MAX);
+    looks.pause_ms = 50;
+    static const enum activation_state never[] = { ACTIVATION_NEVER, ACTIVATION_RUNNING,
+                                                   ACTIVATION_FAILED, ACTIVATION_REFUSED,
+                                                   ACTIVATION_CANCELLED };
+    for (size_t i = 0; i < ARRAY_COUNT(never); i++) {
+        record.state = never[i];
+        assert_int_equal(LOOK(used, OPEN), UINT64_MAX);
+    }
+    /* what an earlier batond activated is proved again first */
+    record.state = ACTIVATION_OK;
+    record.before_start = true;
+    assert_int_equal(LOOK(used, OPEN), UINT64_MAX);
+    record.before_start = false;
+    /* what was given up, by a standby as well */
+    record.change.server = EFFECTIVE_NONE;
+    used.server = EFFECTIVE_NONE;
+    assert_int_equal(LOOK(used, RELEASE), 1050);
+    assert_int_equal(LOOK(used, CLOSED), UINT64_MAX);
+#undef LOOK
+}
+
 int
 main(void)
 {
@@ -318,6 +362,7 @@ main(void)
         cmocka_unit_test(what_runs_is_stopped_only_for_something_newer),
         cmocka_unit_test(every_combination_is_safe),
         cmocka_unit_test(ids_are_read_back),
+        cmocka_unit_test(what_was_done_is_looked_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
