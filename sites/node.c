@@ -404,11 +404,14 @@ on_lapsed_candidate(struct node *node, struct step_context *context)
 }
 
 /* A primary in failsafe meets an arbiter again that grants its epoch no more: if it went on so,
- * the first member to be missed would end it. */
+ * the first member to be missed would end it. Or the arbiter has promised another epoch: it can
+ * neither be told that fewer acknowledge, nor that all do again. */
 static bool
 is_outdated(const struct node *node)
 {
-    return node->state == NODE_PRIMARY && node->leased && node->released;
+    bool cannot_tell =
+        node->record.arbiter != 0 && epoch_compare(&node->arbiter_promised, &node->own.epoch) > 0;
+    return node->state == NODE_PRIMARY && ((node->leased && node->released) || cannot_tell);
 }
 
 static enum node_state
@@ -765,6 +768,12 @@ node_note_lease(struct node *node, bool leased, const struct epoch *granted)
 {
     node->leased = leased;
     node->granted = granted == NULL ? (struct epoch){ 0 } : *granted;
+}
+
+void
+node_note_arbiter(struct node *node, const struct epoch *promised)
+{
+    node->arbiter_promised = promised == NULL ? (struct epoch){ 0 } : *promised;
 }
 
 void

@@ -9,6 +9,7 @@
  *                              here-> FENCED
  *   CLOSED -members keep a later promise-> FENCED,   PRIMARY -the same-> (renewal) CANDIDATE
  *   PRIMARY -its lease was given back, and can be granted for a later epoch-> (renewal) CANDIDATE
+ *   PRIMARY -the arbiter that is told of it keeps a later promise-> (renewal) CANDIDATE
  *
  *   I11 Every start is FENCED, and the node's own row proves nothing: a holder goes on under its
  *       epoch only when the peers that any capture would have met have promised nothing later.
@@ -138,10 +139,12 @@ struct node {
     struct quorum_record record;
     struct node_peer peers[NODE_MEMBERS_MAX]; /* the other members */
     size_t peer_count;
-    bool database;                  /* our database answers */
-    bool leased;                    /* an arbiter grants epochs */
-    struct epoch granted;           /* by it, to us; number 0 for none */
-    bool released;                  /* our epoch was given back: only a later one is granted */
+    bool database;        /* our database answers */
+    bool leased;          /* an arbiter grants epochs */
+    struct epoch granted; /* by it, to us; number 0 for none */
+    bool released;        /* our epoch was given back: only a later one is granted */
+    struct epoch
+        arbiter_promised; /* the latest that the arbiter has promised; number 0: it is not heard */
     char following[NODE_NAME_SIZE]; /* REJOINING, STANDBY */
     struct epoch following_epoch;
     struct epoch freeze_epoch;     /* DRAINING: asked for by */
@@ -193,6 +196,10 @@ void node_note(struct node *node, const struct position *applied, const struct e
 
 /* Whether there is an arbiter, and the epoch under which it lets us go on; NULL for none. */
 void node_note_lease(struct node *node, bool leased, const struct epoch *granted);
+/* What the arbiter has promised a candidate: it takes no word of an earlier epoch any more, so a
+ * primary that may have to tell it something takes a later epoch when nobody else does. NULL: it is
+ * not heard. */
+void node_note_arbiter(struct node *node, const struct epoch *promised);
 /* What was wanted of it was given back: a FENCED node that could go on takes a later epoch. */
 void node_note_released(struct node *node, bool released);
 

@@ -152,10 +152,11 @@ struct promo_order {
 
 /* What the arbiter says, where it has to be asked. */
 struct promo_arbiter {
-    bool asked;    /* an answer is outstanding */
-    bool told;     /* 'note' is what it has, or had when it was asked last */
-    bool promised; /* it takes none of an earlier epoch any more */
-    uint64_t row;  /* that chose the one that was asked last */
+    bool asked;          /* an answer is outstanding */
+    bool told;           /* 'note' is what it has, or had when it was asked last */
+    bool promised;       /* it takes none of an earlier epoch any more */
+    uint64_t row;        /* that chose the one that was asked last */
+    struct epoch newest; /* that it has granted or promised */
     struct quorum_note note;
     char text[PROMO_TEXT_SIZE]; /* why it could not be asked */
 };
@@ -229,7 +230,9 @@ struct promo_event {
     const struct node_facts *facts;     /* ANSWER */
     struct position position;           /* FROZEN, APPLIED, CAPTURED, PULLED */
     struct epoch promised;              /* CAPTURED: the promise before ours; refused: the later
-                                           one; SUPERSEDED; PROMISED, refused: the later one */
+                                           one; SUPERSEDED; PROMISED, refused: the later one;
+                                           TOLD: the latest that the arbiter has granted, or
+                                           promised */
     const struct quorum_record *record; /* PULLED: as the log says now */
     const struct quorum_note *note;     /* TOLD, PROMISED: ok */
     uint64_t arbiter;                   /* TOLD, PROMISED: revision of the row that chose it */

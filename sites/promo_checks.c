@@ -50,7 +50,7 @@ promo_would_follow(const struct promo *promo, const struct promo_member *member)
 struct epoch
 promo_newest_epoch(const struct promo *promo)
 {
-    struct epoch newest = { 0 };
+    struct epoch newest = promo->arbiter.newest;
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
         if (!member->answered)

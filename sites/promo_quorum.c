@@ -136,6 +136,7 @@ promo_note_arbiter(struct promo *promo, const struct promo_event *event)
     struct promo_arbiter *arbiter = &promo->arbiter;
     arbiter->asked = false;
     arbiter->row = event->arbiter;
+    arbiter->newest = *epoch_max(&arbiter->newest, &event->promised);
     if (event->ok) {
         arbiter->told = true;
         arbiter->note = *event->note;

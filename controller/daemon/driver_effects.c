@@ -249,7 +249,8 @@ do_own_promo(struct driver *driver, enum promo_mode mode)
     struct promo_order order = { .mode = mode, .connectors_ready = true };
     const char *why = driver->node.released
                           ? "the lease of this epoch was given back"
-                          : "members hold a later promise of a promotion that was given up";
+                          : "members, or the arbiter, hold a later promise of a promotion that was "
+                            "given up";
     if (mode == PROMO_RESUMPTION)
         why = driver->peer_count == 0
                   ? "started; there is no other member to ask"

@@ -413,6 +413,8 @@ post(struct driver *driver, const struct lease_event *from)
         granted = &driver->lease.epoch;
     node_note_lease(&driver->node, driver->lease.state != LEASE_STATE_NONE, granted);
     node_note_released(&driver->node, lease_needs_later_epoch(&driver->lease));
+    node_note_arbiter(&driver->node,
+                      driver->lease.unclear_ms == 0 ? &driver->arbiter_promised : NULL);
     for (size_t i = 0; i < effects.count; i++)
         carry_out(driver, &effects.list[i]);
     if (driver->lease.state != before) {

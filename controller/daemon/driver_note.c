@@ -107,7 +107,7 @@ on_answer(void *data, const struct arbiter_reply *reply)
     if (!driver->running || !promo_is_running(&driver->promo) ||
         !epoch_equal(&inquiry.epoch, &driver->promo.epoch))
         return;
-    if (reply->result == ARBITER_STALE)
+    if (reply->result == ARBITER_STALE || (reply->op == ARBITER_OP_READ && reply->has_record))
         promised = *epoch_max(&reply->epoch, &reply->promised);
     (void)snprintf(text, sizeof text, "the arbiter: %.200s",
                    reply->result == ARBITER_RESTORED ? "it was restored from a copy"

@@ -120,7 +120,9 @@ MUTANTS = {
     "a first row that is refused is waited for": [
         (PROMO, "    if (event->fenced)\n        return fail_fenced(promo, context);\n", "")],
     "who is in failsafe waits for a lease that is granted no more": [
-        (NODE, "return node->state == NODE_PRIMARY && node->leased && node->released;", "return false;")],
+        (NODE, "((node->leased && node->released) || cannot_tell)", "cannot_tell")],
+    "a promise that the arbiter was left with is not outdone": [
+        (NODE, "((node->leased && node->released) || cannot_tell)", "node->leased && node->released")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

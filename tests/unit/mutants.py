@@ -174,6 +174,7 @@ NOTE_MUTANTS = {
     "any old primary stands for all": (QUORUM, " && quorum_has(set, old_primary)", ""),
 }
 ASKING_MUTANTS = {
+    "what the arbiter has promised is no epoch": (CHECKS, "newest = promo->arbiter.newest;", "newest = { 0 };"),
     "to read the note is enough": (WHO, "(arbiter->promised && arbiter->row", "(arbiter->told && arbiter->row"),
     "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row >= promo->log.arbiter)", "arbiter->promised"),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),

@@ -354,17 +354,55 @@ given_back(struct bench *bench)
 }
 
 static void
-given_back_for_long(struct bench *bench)
+wait_and_hear(struct bench *bench)
 {
     struct node_event heard = { .kind = NODE_EV_HEARD,
                                 .now_ms = NOW - 300,
                                 .facts = &bench->facts };
     struct node_effects effects;
-    given_back(bench);
     assert_int_equal(node_step(&bench->node, &heard, &effects, NULL), ERR_NONE);
     assert_int_equal(effects.count, 0);
     heard.now_ms = NOW - 1;
     assert_int_equal(node_step(&bench->node, &heard, &effects, NULL), ERR_NONE);
+}
+
+static void
+given_back_for_long(struct bench *bench)
+{
+    given_back(bench);
+    wait_and_hear(bench);
+}
+
+/* It takes no word of ours any more, and may have to be told of us. */
+static void
+promised_by_the_arbiter(struct bench *bench)
+{
+    struct epoch later = epoch_make(1, "c-1");
+    bench->node.record.arbiter = 7;
+    node_note_arbiter(&bench->node, &later);
+}
+
+static void
+promised_by_the_arbiter_for_long(struct bench *bench)
+{
+    promised_by_the_arbiter(bench);
+    wait_and_hear(bench);
+}
+
+static void
+promised_by_an_arbiter_that_is_not_heard(struct bench *bench)
+{
+    promised_by_the_arbiter(bench);
+    node_note_arbiter(&bench->node, NULL);
+    wait_and_hear(bench);
+}
+
+static void
+promised_by_an_arbiter_that_is_not_told(struct bench *bench)
+{
+    promised_by_the_arbiter(bench);
+    bench->node.record.arbiter = 0;
+    wait_and_hear(bench);
 }
 
 static void
@@ -544,6 +582,11 @@ static const struct node_case cases[] = {
     { NODE_PRIMARY, NODE_EV_TICK, given_back, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_TICK, given_back_for_long, NODE_PRIMARY, "RENEW" },
     { NODE_CLOSED, NODE_EV_TICK, given_back_for_long, NODE_CLOSED, "" },
+    { NODE_PRIMARY, NODE_EV_TICK, promised_by_the_arbiter, NODE_PRIMARY, "" },
+    { NODE_PRIMARY, NODE_EV_TICK, promised_by_the_arbiter_for_long, NODE_PRIMARY, "RENEW" },
+    { NODE_PRIMARY, NODE_EV_TICK, promised_by_an_arbiter_that_is_not_heard, NODE_PRIMARY, "" },
+    { NODE_PRIMARY, NODE_EV_TICK, promised_by_an_arbiter_that_is_not_told, NODE_PRIMARY, "" },
+    { NODE_CLOSED, NODE_EV_TICK, promised_by_the_arbiter_for_long, NODE_CLOSED, "" },
     { NODE_PRIMARY, NODE_EV_CAPTURED, captured, NODE_FENCED, "WRITES_HOLD DEACTIVATE" },
     { NODE_PRIMARY, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING,
       "WRITES_HOLD DEACTIVATE ATTACH:3/c-1" },

@@ -241,6 +241,26 @@ test_the_arbiter_is_asked_and_promises(void **state)
     assert_int_equal(bench.promo.record.noted, 4);
 }
 
+/* Left by a promotion that died before any member had promised it anything. */
+static void
+test_the_epoch_is_later_than_what_the_arbiter_has_promised(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct quorum_record record = available();
+    struct promo_order order = order_of(0, false);
+    struct quorum_note none = { .number = 4 };
+    begin(&bench, &record, &order);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_TOLD,
+                                       .ok = true,
+                                       .arbiter = ROW,
+                                       .note = &none,
+                                       .promised = epoch_make(9, "c") });
+    members_answer(&bench);
+    assert_int_equal(effect_of(&bench, PROMO_DO_PROMISE)->epoch.number, 10);
+    assert_int_equal(bench.promo.old_epoch.number, 3); /* nobody was primary of it */
+}
+
 static void
 test_a_note_that_excludes_us_stops(void **state)
 {
@@ -747,6 +767,7 @@ main(void)
         cmocka_unit_test(test_a_strict_primary_never_goes_on_alone),
         cmocka_unit_test(test_a_takeover_does_not_wait_for_who_is_gone),
         cmocka_unit_test(test_the_arbiter_is_asked_and_promises),
+        cmocka_unit_test(test_the_epoch_is_later_than_what_the_arbiter_has_promised),
         cmocka_unit_test(test_a_note_that_excludes_us_stops),
         cmocka_unit_test(test_a_note_of_before_stops_nobody),
         cmocka_unit_test(test_who_is_left_takes_over_alone),

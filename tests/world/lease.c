@@ -261,6 +261,8 @@ post(struct world *world, unsigned node, const struct lease_event *from)
         granted = &daemon->lease.epoch;
     node_note_lease(&daemon->node, daemon->lease.state != LEASE_STATE_NONE, granted);
     node_note_released(&daemon->node, lease_needs_later_epoch(&daemon->lease));
+    struct epoch promised = code_epoch(world, daemon->arbiter_promised);
+    node_note_arbiter(&daemon->node, daemon->lease.unclear_ms == 0 ? &promised : NULL);
     for (size_t i = 0; i < effects.count; i++)
         carry_out(world, node, &effects.list[i]);
     if (before == LEASE_STATE_RELEASING && daemon->lease.state != before)

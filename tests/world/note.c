@@ -99,7 +99,7 @@ inquiry_answered(struct world *world, unsigned node, const struct wire *wire)
     if (!promo_is_running(&daemon->promo) ||
         daemon->inquiry_epoch != code_from(world, &daemon->promo.epoch))
         return;
-    if (wire->result == LEASE_RESULT_STALE)
+    if (wire->result == LEASE_RESULT_STALE || (wire->op == WIRE_READ && wire->has_record))
         promised = wire->record_epoch > wire->promised ? wire->record_epoch : wire->promised;
     tell_promo(world, node, wire->op == WIRE_PROMISE, daemon->inquiry_row,
                wire->result == LEASE_RESULT_DONE, &note, promised);
