@@ -173,12 +173,18 @@ tell(const struct degrade_view *view, struct degrade_action *ret)
 {
     const struct quorum_record *record = view->record;
     bool degraded = record->since[0] != '\0';
+    bool known = view->acknowledged && view->everywhere;
     if (!view->leased || view->note == NULL || record->joint ||
         epoch_compare(&view->promised, &view->epoch) > 0)
         return;
-    if (degraded && !view->note->given_up && view->arbiter != 0) {
-        give_up(view, &record->now, ret); /* a person has had its record made anew */
-    } else if (!degraded && view->note->given_up && view->acknowledged && view->everywhere) {
+    bool forgotten = view->note->number < record->noted; /* a copy of its record was put back */
+    if (degraded && (forgotten || !view->note->given_up)) {
+        if (view->arbiter != 0)
+            give_up(view, &record->now, ret);
+    } else if (!degraded && forgotten && !known) {
+        ret->step = DEGRADE_STEP_NOTE; /* what was told is still needed */
+        ret->note = degrade_note_to_carry(record, view->note, &view->epoch, view->revision);
+    } else if (!degraded && view->note->given_up && known) {
         ret->step = DEGRADE_STEP_NOTE;
         ret->note = (struct quorum_note){ .number = next_number(view) };
     }
@@ -238,6 +244,8 @@ degrade_note_to_carry(const struct quorum_record *record, const struct quorum_no
         note.number = known->number;
     if (note.number == 0 && record->since[0] == '\0')
         return note;
+    if (note.number == 0)
+        note.number = 1; /* with 0 it would hold for nobody: every record knows of that */
     note.given_up = true;
     note.epoch = *epoch;
     note.revision = revision;

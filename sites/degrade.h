@@ -18,9 +18,10 @@
  *       'arbiter' of the record says whom to ask, and nothing is given up before that was
  *       acknowledged, and no other is being written.
  *   D3  A record written after a note knows its number, and is the later one wherever it arrives.
- * So the way back is that of every change of the set: both count, names, the new one counts. D4 The
- * note is taken back when every member has such a record: until then it spares those who have not
- * from a capture that would miss what was acknowledged.
+ *       So the way back is that of every change of the set: both count, names, the new one counts.
+ *   D4  The note is taken back when every member has such a record: until then it spares those who
+ *       have not from a capture that would miss what was acknowledged, and is told again to an
+ *       arbiter that has forgotten it.
  */
 #pragma once
 

@@ -463,6 +463,36 @@ the_arbiter_has_forgotten(struct bench *bench)
     bench->note = (struct quorum_note){ .number = 0 };
 }
 
+/* An older copy of its record was put back. */
+static void
+the_arbiter_remembers_an_earlier_one(struct bench *bench)
+{
+    degraded(bench);
+    bench->note.number = 3;
+}
+
+static void
+whole_again_and_forgotten(struct bench *bench)
+{
+    whole_again(bench);
+    bench->note = (struct quorum_note){ .number = 3 };
+}
+
+static void
+whole_again_and_forgotten_by_settings_strict(struct bench *bench)
+{
+    whole_again_and_forgotten(bench);
+    bench->record.arbiter = bench->view.arbiter = 0;
+    bench->record.agreed = false;
+}
+
+static void
+whole_everywhere_and_forgotten(struct bench *bench)
+{
+    whole_again_and_forgotten(bench);
+    bench->view.everywhere = true;
+}
+
 static void
 few_again_and_told_once_more(struct bench *bench)
 {
@@ -567,6 +597,7 @@ static const struct {
     { degraded_and_one_is_back, "RECORD 0{a}+1{ab} arbiter=7 noted=5 since " SINCE },
     { degraded_and_one_of_two_is_back, "RECORD 0{a}+1{ab} arbiter=7 noted=5 since " SINCE },
     { the_arbiter_has_forgotten, "NOTE 6 0{a} since " SINCE },
+    { the_arbiter_remembers_an_earlier_one, "NOTE 6 0{a} since " SINCE },
     { few_again_and_told_once_more, "NOTE 6 0{a} since " SINCE },
     /* the way back */
     { both_count, "NAMES 1{ab}" },
@@ -580,6 +611,9 @@ static const struct {
     { whole_everywhere_not_acknowledged, "-" },
     { whole_everywhere_without_a_lease, "-" },
     { whole_everywhere_but_promised, "-" },
+    { whole_again_and_forgotten, "NOTE 5 1{ab} since " },
+    { whole_again_and_forgotten_by_settings_strict, "NOTE 5 1{ab} since " },
+    { whole_everywhere_and_forgotten, "-" },
     /* the settings */
     { set_to_available, "RECORD 1{abc} arbiter=7? noted=0" },
     { available_is_acknowledged, "RECORD 1{abc} arbiter=7 noted=0" },
@@ -690,6 +724,11 @@ test_what_the_next_arbiter_has_to_know(void **state)
     (void)snprintf(record.since, sizeof record.since, "%s", SINCE);
     note = degrade_note_to_carry(&record, &known, &epoch, 120);
     assert_int_equal(note.number, 6); /* the record is the later one */
+    assert_string_equal(note.since, SINCE);
+
+    record.noted = 0; /* a person has accepted a loss, and no arbiter was ever told */
+    note = degrade_note_to_carry(&record, NULL, &epoch, 120);
+    assert_true(quorum_note_holds(&note, &(struct quorum_record){ 0 }, &epoch));
     assert_string_equal(note.since, SINCE);
 }
 
