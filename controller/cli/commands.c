@@ -491,6 +491,34 @@ const struct command command_rows[] = {
         .run = run_witness_sql,
     },
     {
+        .name = "gate init",
+        .operands = "",
+        .options = { OPTION_STATE | COMMAND_REQUIRED, OPTION_CLUSTER_ID | COMMAND_REQUIRED,
+                     OPTION_EPOCH },
+        .text = "begin the state of a gate, beside a connector server",
+        .more =
+            "A state that is there is left alone. Where one was lost, --epoch says the epoch "
+            "that it had, as baton status shows it: a gate that forgets lets an old primary in.",
+        .example = "baton gate init --state g.json --cluster-id "
+                   "6f2f1f6e-7d57-4f6e-9d2b-2a37a9c4c001",
+        .run = run_gate_init,
+    },
+    {
+        .name = "gate run",
+        .operands = "",
+        .options = { OPTION_STATE | COMMAND_REQUIRED, OPTION_SIGN_KEY | COMMAND_REQUIRED,
+                     OPTION_GATE_LISTEN, OPTION_WINDOW, OPTION_CERT, OPTION_CERT_KEY },
+        .text = "refuse what comes under an epoch that is over",
+        .more =
+            "In the foreground, as a service does. The proxy in front of a connector server "
+            "asks it whether a request may pass (nginx: auth_request): it passes when it is "
+            "signed by a key of --key, is of the cluster, and its epoch is not below the "
+            "highest that an activation came with, which is kept in --state. SIGTERM and SIGINT "
+            "stop it, SIGHUP reads keys and certificate again.",
+        .example = "baton gate run --state gate.json --key k1=/etc/baton/pam.key",
+        .run = run_gate_run,
+    },
+    {
         .name = "login",
         .operands = "",
         .options = { OPTION_USER, OPTION_PASSWORD_FILE, OPTION_CA, OPTION_PIN },

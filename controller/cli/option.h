@@ -47,6 +47,17 @@ enum option_type {
       "where nodes find the witness (the listen address, or the name of the host)")                \
     X(CLUSTER_CA, "cluster-ca", FILES, "FILE", NULL,                                               \
       "certificate of a cluster's CA (ca.crt of any node); may stand several times")               \
+    X(GATE_LISTEN, "listen", TEXT, "ADDR:PORT", NULL, "where the gate listens (127.0.0.1:7446)")   \
+    X(STATE, "state", FILE, "FILE", NULL, "where the gate keeps the highest epoch")                \
+    X(CLUSTER_ID, "cluster-id", TEXT, "ID", NULL,                                                  \
+      "id of the cluster, as baton status --json says")                                            \
+    X(EPOCH, "epoch", TEXT, "EPOCH", NULL, "the lowest epoch that passes, such as 7/west-1 (any)") \
+    X(SIGN_KEY, "key", FILES, "KEY_ID=FILE", NULL,                                                 \
+      "a key of 'sign', mode 0600; may stand several times")                                       \
+    X(WINDOW, "window", DURATION, "TIME", NULL,                                                    \
+      "how far the clock of who signed may be from ours (5m)")                                     \
+    X(CERT, "cert", FILE, "FILE", NULL, "certificate to listen with TLS; needed beyond this host") \
+    X(CERT_KEY, "cert-key", FILE, "FILE", NULL, "its key")                                         \
     X(ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                             \
       "where other nodes find this one (the listen address, or the name of the host)")             \
     X(DATABASE, "database", TEXT, "managed|DSN", NULL,                                             \

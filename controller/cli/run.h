@@ -57,6 +57,8 @@ struct cli;
     X(witness_run)                                                                                 \
     X(witness_add)                                                                                 \
     X(witness_sql)                                                                                 \
+    X(gate_init)                                                                                   \
+    X(gate_run)                                                                                    \
     X(login)                                                                                       \
     X(logout)                                                                                      \
     X(user_list)                                                                                   \

@@ -244,7 +244,7 @@ def kinds_of(row):
 
 
 # Slugs that stay inside: told as the text of a probe or an activation, a program error, or of the start of batond and of offline commands.
-INSIDE = set("address_denied bad_name copy empty_statement fetch_trust header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
+INSIDE = set("address_denied bad_name copy empty_statement fetch_trust gate_state header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
              "too_many_members too_many_voters".split())
 
 

@@ -207,7 +207,7 @@ test_help(void **state)
 static void
 test_bounds(void **state)
 {
-    const char *words[2 * COMMAND_OPERANDS_MAX];
+    const char *words[2 * COMMAND_OPERANDS_MAX + 2 * OPTION_COUNT];
     struct arguments arguments;
     struct err err;
     (void)state;
