@@ -49,6 +49,7 @@ bench: $(DEPS) all
 	@/usr/bin/python3 -B tests/bench/run.py
 
 bench-failover: $(DEPS) all
+	@$(if $(DEPS),bash .ci/deps peers)
 	@/usr/bin/python3 -B tests/bench/run.py --long
 
 format:

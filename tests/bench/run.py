@@ -4,7 +4,7 @@
     tests/bench/run.py [--quick] [--long] [--only NAME]... [--json FILE]
 
 Takeovers by itself are measured in clusters of their own, with namespaces (so as root); --long adds those
-that take longer, and those of an etcd that loses its leader.
+that take longer, those of an etcd that loses its leader, and those of Patroni.
 Prints a table and writes build/bench.json. Times are reported and never judged; wrong is what may not be
 in any run: a client error in a planned switchover, an acknowledged write that is gone, an answer that
 is none. Then it exits with 1.
@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 import measures  # noqa: E402
 import moves  # noqa: E402
+import peer_patroni  # noqa: E402
 import peers  # noqa: E402
 import takeovers  # noqa: E402
 from cluster import BUILD, Cluster, Failed, logs  # noqa: E402
@@ -56,6 +57,7 @@ LONG = {
     "takeover-frozen-tightest": takeovers.frozen_tightest,
     "etcd-silent": peers.etcd_silent,
     "etcd-frozen": peers.etcd_frozen,
+    "patroni-killed": peer_patroni.patroni_killed,
 }
 ALL = {**MEASURES, **TAKEOVERS, **LONG}
 
