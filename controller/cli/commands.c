@@ -323,6 +323,18 @@ const struct command command_rows[] = {
         .run = run_connector_show,
     },
     {
+        .name = "connector haproxy-config",
+        .operands = "[NAME...]",
+        .operands_max = COMMAND_OPERANDS_MAX,
+        .options = { OPTION_FRONTEND_LISTEN, OPTION_HOLD },
+        .text = "a whole haproxy.cfg for connectors with driver haproxy",
+        .more = "Without a NAME: for all that have the driver. Servers start disabled, so a "
+                "HAProxy that was restarted gives traffic to nobody before Baton says so. The "
+                "head of the file tells how a reload keeps what Baton said.",
+        .example = "baton connector haproxy-config pam >/etc/haproxy/haproxy.cfg",
+        .run = run_connector_haproxy_config,
+    },
+    {
         .name = "setaside list",
         .operands = "",
         .text = "what this node wrote alone as an outdated primary",

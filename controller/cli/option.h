@@ -41,6 +41,12 @@ enum option_type {
       "the value of this site alone; without it the value of the whole cluster")                   \
     X(NODE, "node", NAME, "NAME", NULL, "name of this node")                                       \
     X(LISTEN, "listen", TEXT, "ADDR:PORT", NULL, "where batond listens (0.0.0.0:7443)")            \
+    X(FRONTEND_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                          \
+      "where clients of the first connector come in, of each further one a port higher "           \
+      "(0.0.0.0:8443)")                                                                            \
+    X(HOLD, "hold", FILE, "FILE", NULL,                                                            \
+      "write a script for HAProxy to this file, by which clients that come while no server is in " \
+      "use wait for one, 5 s at most")                                                             \
     X(WITNESS_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                           \
       "where the witness listens (0.0.0.0:7445)")                                                  \
     X(WITNESS_ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                     \

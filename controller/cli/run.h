@@ -47,6 +47,7 @@ struct cli;
     X(setaside_discard)                                                                            \
     X(connector_list)                                                                              \
     X(connector_show)                                                                              \
+    X(connector_haproxy_config)                                                                    \
     X(node_list)                                                                                   \
     X(node_remove)                                                                                 \
     X(site_list)                                                                                   \

@@ -576,7 +576,7 @@ def test_doctor_of_a_stopped_node(node, baton, identity):
 
 def test_help_of_every_command(baton):
     overview = baton("--help", folder=False).out
-    for name in re.findall(r"^  ([a-z ]+?)  +\S", overview.split("commands\n")[1].split("\n\n")[0], re.M):
+    for name in re.findall(r"^  ([a-z][a-z -]*?)(?:  +\S|$)", overview.split("commands\n")[1].split("\n\n")[0], re.M):
         text = baton(f"{name} --help", folder=False).out
         assert text.startswith(f"usage: baton {name}")
         assert "\nexample\n  $ " in text
