@@ -6,6 +6,7 @@
 #include "controller/base/check.h"
 #include "controller/base/json.h"
 #include "sites/connector.h"
+#include "sites/sealing.h"
 
 struct explain_view
 explain_promoted(const struct explain_view *now, const char *site, const char *candidate)
@@ -73,6 +74,13 @@ connector_json(const char *name, const struct explain_view *view,
     return json;
 }
 
+/* A secret is shown to nobody. */
+static struct json_object *
+shown_value(const struct setting_row *row, struct json_object *value)
+{
+    return row->scope == SETTING_SCOPE_SECRET ? sealing_shown(value) : json_object_get(value);
+}
+
 static struct json_object *
 layers_json(const char *key, const struct setting_source *source, const struct setting_value *value)
 {
@@ -85,7 +93,7 @@ layers_json(const char *key, const struct setting_source *source, const struct s
             if (shown == NULL)
                 continue;
         } else if (setting_layer_find(value->row, key, layer, source, &stored)) {
-            shown = json_object_get(stored.value);
+            shown = shown_value(value->row, stored.value);
         } else {
             continue;
         }
@@ -125,7 +133,7 @@ explain_key(const char *key, const struct explain_view *view, const struct setti
     json_add_string(json, "node", view->node);
     json_add_string(json, "site", view->site);
     bool shown = value.known && value.set;
-    json_add(json, "value", shown ? json_object_get(value.value) : NULL);
+    json_add(json, "value", shown ? shown_value(row, value.value) : NULL);
     json_add_string(json, "from", shown ? setting_layer_name(value.layer) : NULL);
     json_add_bool(json, "known", value.known);
     json_add_bool(json, "refused", value.refused);

@@ -9,6 +9,7 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "sites/connector.h"
+#include "sites/sealing.h"
 #include "sites/shape.h"
 
 #define INTEGER_CHOICES(unit)   NULL
@@ -44,10 +45,9 @@ static const char *const type_names[] = {
 };
 
 static const char *const scope_names[] = {
-    [SETTING_SCOPE_CLUSTER] = "cluster",
-    [SETTING_SCOPE_SITE] = "site",
-    [SETTING_SCOPE_NODE] = "node",
-    [SETTING_SCOPE_SYSTEM] = "system",
+    [SETTING_SCOPE_CLUSTER] = "cluster", [SETTING_SCOPE_SITE] = "site",
+    [SETTING_SCOPE_NODE] = "node",       [SETTING_SCOPE_SYSTEM] = "system",
+    [SETTING_SCOPE_SECRET] = "secret",
 };
 
 static const char *const layer_names[] = {
@@ -292,6 +292,11 @@ setting_check_place(const char *key, enum setting_layer layer, const char *site,
     (void)fault_clip(clip, key);
     if (row->scope == SETTING_SCOPE_SYSTEM)
         return err_set(err, ERR_INVALID, "key_system", "key '%s' is written by Baton alone", clip);
+    if (row->scope == SETTING_SCOPE_SECRET) {
+        (void)err_set(err, ERR_INVALID, "key_secret",
+                      "key '%s' is a secret, and a node seals it first", clip);
+        return err_mend(err, "use: baton secret set %s", clip + strlen(SEALING_PREFIX));
+    }
     if (layer == SETTING_LAYER_NODE && row->scope != SETTING_SCOPE_NODE) {
         (void)err_set(err, ERR_INVALID, "key_scope", "key '%s' is shared, not local to a node",
                       clip);

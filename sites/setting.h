@@ -7,6 +7,7 @@
  *     site      shared config, a site or ""         site, cluster, default
  *     node      schema local of one node            node, default
  *     system    shared config, by Baton alone       cluster
+ *     secret    shared config, sealed (sealing.h)   cluster
  *
  * Pure: the values come through 'struct setting_source'. A stored value that the table does not
  * allow (psql users write without our check) is never used: the default is, and it is reported.
@@ -143,6 +144,8 @@
       "whether this node, when it acts, uses the alternate server of the connector")               \
     X(CONNECTOR, "connector/*", CONNECTOR, "", 0, 0, NULL, SITE, LIVE,                             \
       "a connector: its main and alternate server, probe and activation")                          \
+    X(SECRET, "secret/*", ANY, "", 0, 0, NULL, SECRET, LIVE,                                       \
+      "a secret, sealed by a node before anybody stores it; never shown: baton secret set")        \
     X(APP, "app/**", ANY, "", 0, 0, NULL, SITE, LIVE, "free keys for your own configuration")      \
     X(SYSTEM_CLUSTER, "cluster", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "name and id of the cluster")  \
     X(SYSTEM_EPOCH, "epoch", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                    \
@@ -150,6 +153,8 @@
     X(SYSTEM_NODE, "node/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a member")                        \
     X(SYSTEM_TOKEN, "token/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "an invitation to join")         \
     X(SYSTEM_USER, "user/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a person who may log in")         \
+    X(SYSTEM_SEAL, "seal/keys", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                 \
+      "the data keys of the secrets, each in a box for every member")                              \
     X(SYSTEM_SYNC, "sync/set", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                  \
       "the members whose acknowledgement counts")                                                  \
     X(SYSTEM_ARBITER, "arbiter", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                \
@@ -202,6 +207,7 @@ enum setting_scope {
     SETTING_SCOPE_SITE,
     SETTING_SCOPE_NODE,
     SETTING_SCOPE_SYSTEM,
+    SETTING_SCOPE_SECRET,
 };
 
 enum setting_drift { SETTING_DRIFT_FREE, SETTING_DRIFT_MATCH, SETTING_DRIFT_DIFFER };
@@ -255,8 +261,8 @@ struct json_object *setting_rules_json(void);
 MUST_CHECK enum err_code setting_check_key(const char *key, const struct setting_row **ret,
                                            struct err *err);
 /* May a person write this key there? 'layer' NODE: local; else shared, with 'site' "" for the
- * cluster. "key_system"; "key_scope": node key in shared, shared key in local, a site for a key of
- * cluster scope; "site_spelling". */
+ * cluster. "key_system"; "key_secret"; "key_scope": node key in shared, shared key in local, a site
+ * for a key of cluster scope; "site_spelling". */
 MUST_CHECK enum err_code setting_check_place(const char *key, enum setting_layer layer,
                                              const char *site, struct err *err);
 /* Every fault of a value; JSON null is NULL. Adds nothing when all is well. */

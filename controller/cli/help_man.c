@@ -227,6 +227,9 @@ help_man_settings(FILE *to)
                 "its own.");
     print_scope(to, SETTING_SCOPE_NODE, "NODE SETTINGS",
                 "Local; never replicated, and changeable at any time, primary or not.");
+    print_scope(to, SETTING_SCOPE_SECRET, "SECRETS",
+                "Shared, and sealed before they are stored: *baton secret set* NAME. What they "
+                "hold is shown to nobody.");
     print_scope(to, SETTING_SCOPE_SYSTEM, "SYSTEM KEYS",
                 "Written by Baton itself; shown for those who read the shared log with *psql*(1).");
     (void)fputs("# SEE ALSO\n\n*baton*(1), *batond*(8)\n", to);

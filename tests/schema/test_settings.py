@@ -57,7 +57,7 @@ def rules_of_the_daemon():
     """The rows of sites/setting.h, as its setting_rules_json() tells them."""
     text = (ROOT / "sites/setting.h").read_text()
     table = text[text.index("#define SETTING_TABLE"):text.index("enum setting_id")]
-    found = re.findall(r'X\(\w+, "([^"]+)", \w+,.*?\b(CLUSTER|SITE|NODE|SYSTEM),\s*\\?\s*(?:LIVE|RESTART)', table, re.S)
+    found = re.findall(r'X\(\w+, "([^"]+)", \w+,.*?\b(CLUSTER|SITE|NODE|SYSTEM|SECRET),\s*\\?\s*(?:LIVE|RESTART)', table, re.S)
     return {name: scope.lower() for name, scope in found}
 
 
@@ -85,7 +85,7 @@ def test_the_daemon_loads_its_rules(make):
 
 @pytest.mark.parametrize("key, scope", [
     ("connector/pam", "site"), ("connector/pam/use_alternate_server", "node"), ("connector/pam/other", None),
-    ("connector/a/b/use_alternate_server", None), ("connector/pam/useXalternate_server", None), ("connector/", "site"),
+    ("connector/a/b/use_alternate_server", None), ("secret/pam-main", "secret"), ("secret/a/b", None), ("connector/pam/useXalternate_server", None), ("connector/", "site"),
     ("app", None), ("app/a", "site"), ("app/a/b/c", "site"), ("apps/a", None), ("user/root", "system"),
     ("user/a/b", None), ("promotion/3/east-1", "system"), ("epoch", "system"), ("epochs", None), ("", None)])
 def test_the_longest_pattern_decides(make, key, scope):
@@ -98,7 +98,7 @@ def test_no_rules_are_refused(make):
     for rules in ([], {}):
         assert error_of(node.run, "key_rules_load", rules)[0] == "22023"
     assert error_of(node.run, "key_rules_load", [{"pattern": "x", "scope": "all"}])[0] == "23514"
-    assert node.own("select count(*) from local.key_rule") == [(10,)]
+    assert node.own("select count(*) from local.key_rule") == [(12,)]
 
 
 def test_events_are_bounded(make):
