@@ -13,7 +13,7 @@
  *                      "expect_body": {"field": "/status", "equals": "switched"}}],
  *      "sign":      {"key_id": "k1", "key_file": "/etc/baton/pam.key"}}
  *
- * 'credential' names a secret that the driver looks up; Baton never holds the secret. All members
+ * 'credential' names a secret (sealing.h), never the secret itself. All members
  * but the drivers' own may be missing: an empty document is a connector with no server yet (P6).
  */
 #pragma once

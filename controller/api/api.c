@@ -14,6 +14,7 @@
 #include "controller/base/str.h"
 #include "controller/loop/fetch.h"
 #include "controller/loop/pq.h"
+#include "sites/sealing.h"
 
 #define API_SQL_MS 10000
 
@@ -375,7 +376,7 @@ doc_entry(const struct cache_entry *entry)
     struct json_object *document = json_object_new_object();
     json_add_string(document, "site", entry->site);
     json_add_string(document, "key", entry->key);
-    json_add(document, "value", doc_raw(entry->text));
+    json_add(document, "value", doc_value(entry->key, entry->text));
     json_add_u64(document, "revision", entry->revision);
     json_add_string(document, "author", entry->author);
     json_add_string(document, "at", entry->at);
@@ -404,6 +405,20 @@ doc_is_system(const char *key)
 {
     const struct setting_row *row = setting_find(key);
     return row != NULL && row->scope == SETTING_SCOPE_SYSTEM;
+}
+
+struct json_object *
+doc_value(const char *key, const char *text)
+{
+    struct err err;
+    CLEANUP(json_putp) struct json_object *value = NULL;
+    const struct setting_row *row = key == NULL ? NULL : setting_find(key);
+    bool secret = key == NULL || str_starts(key, SEALING_PREFIX);
+    if (text == NULL || (row != NULL && row->scope == SETTING_SCOPE_SYSTEM))
+        return NULL;
+    if (!secret)
+        return doc_raw(text);
+    return json_read(text, strlen(text), &value, &err) == ERR_NONE ? sealing_shown(value) : NULL;
 }
 
 uint64_t
@@ -550,6 +565,12 @@ api_new(struct core *core, struct api **ret_api, struct err *err)
     api->page = status_page_new(core);
     *ret_api = api;
     return ERR_NONE;
+}
+
+void
+api_write(struct api *api, struct json_object *group, writer_done_fn *done, void *data)
+{
+    intake_submit(api->intake, group, 0, done, data);
 }
 
 void

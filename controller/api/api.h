@@ -6,7 +6,7 @@
  *   handler -> { cache: at once, database of this node, intake (writes), driver (promotions) }
  *
  *   A1  No handler runs before the caller's role was compared with the route's.
- *   A2  A secret (user/NAME, token/ID) leaves through no route.
+ *   A2  A secret (user/NAME, token/ID, secret/NAME) leaves through no route.
  *   A3  Each request is answered exactly once; the database and peers may answer after the client
  *       has gone.
  *   A4  Who wrote through this node and then reads here sees the write (fresh.h), and so does who
@@ -15,7 +15,10 @@
  */
 #pragma once
 
+#include <json-c/json.h>
+
 #include "controller/base/err.h"
+#include "controller/daemon/writer.h"
 
 struct api;
 struct core;
@@ -32,6 +35,9 @@ void api_handle(void *data, struct http_request *request);
 /* Refuses new requests with 503, ends event streams and held writes. Then the server, the writer
  * and the worker are closed, which answers what is left, and then the api is freed. */
 void api_stop(struct api *api);
+/* A write of this node itself, wherever the primary is; takes 'group' (writer.h). 'done' is called
+ * once, at the latest by api_free(). */
+void api_write(struct api *api, struct json_object *group, writer_done_fn *done, void *data);
 /* Our database was started anew. */
 void api_reconnect(struct api *api);
 void api_free(struct api *api);

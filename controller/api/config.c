@@ -12,6 +12,7 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/loop/pq.h"
+#include "sites/sealing.h"
 #include "sites/setting.h"
 #include "sql.h"
 
@@ -210,6 +211,13 @@ serve_config_delete(struct call *call)
     const struct cache_entry *entry = find_entry(call, &site);
     if (entry == NULL || !call_reason(call, &reason))
         return;
+    struct err err;
+    if (sealing_is_secret(entry->key)) {
+        (void)err_set(&err, ERR_INVALID, "key_secret", "key '%s' is a secret", entry->key);
+        (void)err_mend(&err, "use: baton secret delete %s", entry->key + strlen(SEALING_PREFIX));
+        call_fail(call, &err);
+        return;
+    }
     struct json_object *changes = json_object_new_array();
     struct json_object *change = make_change(entry->key, entry->site, if_match);
     json_add_bool(change, "delete", true);
@@ -298,7 +306,7 @@ history_row(const PGresult *result, int at)
     json_add_u64(row, "txn", doc_number(result, at, "txn"));
     json_add_string(row, "site", pq_text(result, at, "site"));
     json_add_string(row, "key", key);
-    json_add(row, "value", value != NULL && !hidden ? doc_raw(value) : NULL);
+    json_add(row, "value", doc_value(key, value));
     json_add_bool(row, "deleted", value == NULL);
     json_add_bool(row, "hidden", hidden);
     json_add_string(row, "author", pq_text(result, at, "author"));

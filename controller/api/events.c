@@ -123,13 +123,12 @@ row_document(const struct tail_row *row)
 {
     struct json_object *document = json_object_new_object();
     bool hidden = doc_is_system(row->key); /* A2 */
-    bool shown = row->text != NULL && !hidden;
     json_add_u64(document, "revision", row->revision);
     json_add(document, "epoch", doc_epoch(row->epoch, row->holder));
     json_add_u64(document, "txn", row->txn);
     json_add_string(document, "site", row->site);
     json_add_string(document, "key", row->key);
-    json_add(document, "value", shown ? doc_raw(row->text) : NULL);
+    json_add(document, "value", doc_value(row->key, row->text));
     json_add_bool(document, "deleted", row->text == NULL);
     json_add_bool(document, "hidden", hidden);
     json_add_string(document, "author", row->author);

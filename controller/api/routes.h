@@ -30,6 +30,10 @@
     X(config_get, GET, "/v1/config/{key...}", VIEWER, "site")                                      \
     X(config_set, PUT, "/v1/config/{key...}", OPERATOR, "site")                                    \
     X(config_delete, DELETE, "/v1/config/{key...}", OPERATOR, "site")                              \
+    X(secret_list, GET, "/v1/secrets", VIEWER, "")                                                 \
+    X(secret_set, PUT, "/v1/secrets/{name}", OPERATOR, "")                                         \
+    X(secret_delete, DELETE, "/v1/secrets/{name}", OPERATOR, "")                                   \
+    X(secret_rotate, POST, "/v1/datakey/rotate", OPERATOR, "")                                     \
     X(history, GET, "/v1/history", VIEWER, "key,after,limit")                                      \
     X(rollback, POST, "/v1/rollback", OPERATOR, "")                                                \
     X(local_list, GET, "/v1/local", VIEWER, "")                                                    \

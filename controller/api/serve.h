@@ -131,6 +131,9 @@ struct json_object *doc_entry(const struct cache_entry *entry);
 const char *doc_time(const char *text, char to[32]);
 /* A key that only Baton writes: its value is not shown. */
 bool doc_is_system(const char *key);
+/* What people are shown of a value, 'text' being JSON: nothing of a system key, {"sealed": ID} of a
+ * secret, else the value (A2). NULL stays NULL. */
+struct json_object *doc_value(const char *key, const char *text);
 uint64_t doc_number(const PGresult *result, int row, const char *column);
 /* Nodes of the cluster, at least one. */
 size_t doc_member_count(const struct cache *cache);

@@ -60,7 +60,7 @@ row_document(const struct cache *cache, const PGresult *result, int at)
              doc_epoch(doc_number(result, at, "epoch"), pq_text(result, at, "holder")));
     json_add_string(row, "site", site);
     json_add_string(row, "key", key);
-    json_add(row, "value", value != NULL && !hidden ? doc_raw(value) : NULL);
+    json_add(row, "value", doc_value(key, value));
     json_add_bool(row, "deleted", value == NULL);
     json_add_bool(row, "hidden", hidden);
     json_add_string(row, "author", pq_text(result, at, "author"));

@@ -251,6 +251,53 @@ const struct command command_rows[] = {
         .run = run_config_watch,
     },
     {
+        .name = "secret set",
+        .operands = "NAME",
+        .operands_min = 1,
+        .operands_max = 2, /* the second is refused without being repeated */
+        .options = { OPTION_SECRET_FILE, OPTION_STDIN, OPTION_IF_MATCH, OPTION_REASON },
+        .text = "seal a secret and keep it for the whole cluster",
+        .more = "A password, token or key of 1 to 65536 bytes that connectors name as "
+                "secret/NAME. It is asked for without echo, and sealed by the node that takes it, "
+                "before anything is stored. Nothing prints it again: there is no secret get.",
+        .example = "baton secret set pam-main --reason 'new password'\n"
+                   "baton secret set pam-tls --file pam.key\n"
+                   "vault kv get -field=password pam | baton secret set pam-main --stdin",
+        .run = run_secret_set,
+    },
+    {
+        .name = "secret list",
+        .operands = "",
+        .text = "the names of the secrets, and who uses them",
+        .more = "And who has the data key. HERE: whether the node that was asked can open it; "
+                "missing: a connector names "
+                "it, and there is none.",
+        .example = "baton secret list",
+        .run = run_secret_list,
+    },
+    {
+        .name = "secret rotate",
+        .operands = "",
+        .options = { OPTION_REASON },
+        .text = "make a new data key and seal all secrets by it",
+        .more =
+            "In one write: all of them or none. To be done after a node was removed or its disk "
+            "was lost. Who has read a secret knows it all the same: change it where it counts, "
+            "and set it again.",
+        .example = "baton secret rotate --reason 'west-2 was sold'",
+        .run = run_secret_rotate,
+    },
+    {
+        .name = "secret delete",
+        .operands = "NAME",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { OPTION_IF_MATCH, OPTION_REASON, OPTION_YES },
+        .text = "delete a secret that no connector names",
+        .example = "baton secret delete pam-old",
+        .run = run_secret_delete,
+    },
+    {
         .name = "local get",
         .operands = "KEY",
         .operands_min = 1,

@@ -91,6 +91,9 @@ enum option_type {
       "only if the key still has this revision; 0: only if it does not exist")                     \
     X(VALUE_FILE, "file", FILE, "FILE", NULL,                                                      \
       "take the value from this JSON or YAML file; - is standard input")                           \
+    X(SECRET_FILE, "file", FILE, "FILE", NULL, "take the secret from this file, byte for byte")    \
+    X(STDIN, "stdin", FLAG, NULL, NULL,                                                            \
+      "take the secret from standard input, without the line end at its end")                      \
     X(TEXT, "text", FLAG, NULL, NULL, "VALUE is text even if it looks like JSON")                  \
     X(AFTER, "after", NUMBER, "REVISION", NULL, "only what came after this revision")              \
     X(LIMIT, "limit", NUMBER, "COUNT", NULL, "at most this many, the newest")                      \

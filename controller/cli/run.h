@@ -35,6 +35,10 @@ struct cli;
     X(config_export)                                                                               \
     X(config_import)                                                                               \
     X(config_watch)                                                                                \
+    X(secret_set)                                                                                  \
+    X(secret_list)                                                                                 \
+    X(secret_rotate)                                                                               \
+    X(secret_delete)                                                                               \
     X(local_get)                                                                                   \
     X(local_set)                                                                                   \
     X(local_delete)                                                                                \

@@ -11,6 +11,7 @@
 #include "controller/cli/sse.h"
 #include "controller/cli/transfer.h"
 #include "controller/cli/word.h"
+#include "sites/sealing.h"
 
 #define WATCH_RETRY_MS     500
 #define WATCH_RETRY_MAX_MS 5000
@@ -49,10 +50,17 @@ run_config_get(struct cli *cli, struct err *err)
     enum err_code code = connect_get(cli, buf_text(&path), &entry, err);
     if (code != ERR_NONE)
         return code;
-    if (cli_json(cli))
+    if (cli_json(cli)) {
         cli_print_json(cli, entry);
-    else
+        return ERR_NONE;
+    }
+    if (!str_starts(cli_operand(cli, 0), SEALING_PREFIX)) {
         print_value(cli, json_get(entry, "value"));
+        return ERR_NONE;
+    }
+    CLEANUP(freep) char *sealed = word_brief(json_get(entry, "value"));
+    struct table_look look = table_look(cli);
+    table_text(&look, TABLE_PLAIN, "%s\n", sealed);
     return ERR_NONE;
 }
 

@@ -45,6 +45,8 @@ void show_changes(const struct table_look *look, struct json_object *changes,
                   struct json_object *entries);
 /* One line for one row of the log, for a watcher. */
 void show_row(const struct table_look *look, struct json_object *row);
+/* Names, keys and users of the secrets; there is nothing else to show. */
+void show_secrets(const struct table_look *look, struct json_object *document);
 void show_local(const struct table_look *look, struct json_object *list);
 void show_tokens(const struct table_look *look, struct json_object *list);
 void show_users(const struct table_look *look, struct json_object *list);

@@ -9,9 +9,17 @@
 #include "controller/base/str.h"
 #include "controller/cli/word.h"
 #include "controller/cli/yaml.h"
+#include "sites/sealing.h"
 
 #define TRANSFER_VERSION 1
 #define READ_STEP        65536
+
+/* Secrets stay where they are: a file has none, and what it lacks of them is not missing. */
+static bool
+is_secret(struct json_object *entry)
+{
+    return str_starts(word_or(entry, "key", ""), SEALING_PREFIX);
+}
 
 struct json_object *
 transfer_export(struct json_object *list)
@@ -23,6 +31,8 @@ transfer_export(struct json_object *list)
         struct json_object *entry = word_item(list, "entries", i);
         const char *site = word_or(entry, "site", "");
         struct json_object *scope = cluster;
+        if (is_secret(entry))
+            continue;
         if (site[0] != '\0') {
             scope = json_get(sites, site);
             if (scope == NULL) {
@@ -149,7 +159,7 @@ transfer_diff(struct json_object *file, struct json_object *list, const char *pr
         const char *site = word_or(entry, "site", "");
         struct json_object *scope = site[0] == '\0' ? cluster : json_get(sites, site);
         bool kept = scope != NULL && json_object_object_get_ex(scope, key, NULL);
-        if (!kept && str_starts(key, prefix))
+        if (!kept && str_starts(key, prefix) && !is_secret(entry))
             json_add_bool(add_change(changes, site, key, entry), "delete", true);
     }
     *ret_changes = changes;

@@ -19,11 +19,13 @@
 
 #define TRANSFER_SIZE_MAX (64UL * 1024 * 1024)
 
-/* 'list': answer of GET /v1/config. The result is the caller's. */
+/* 'list': answer of GET /v1/config. Without the secrets, which nobody can read. The result is the
+ * caller's. */
 struct json_object *transfer_export(struct json_object *list);
 /*
  * '*ret_changes' (the caller's): the "changes" of POST /v1/config, maybe empty. 'prefix' "" is all:
- * keys outside of it are left alone. With 'prune' keys that the file lacks are deleted.
+ * keys outside of it are left alone. With 'prune' keys that the file lacks are deleted,
+ * secrets excepted.
  * ERR_INVALID slug "config_file" names the member at fault.
  */
 MUST_CHECK enum err_code transfer_diff(struct json_object *file, struct json_object *list,

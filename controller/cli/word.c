@@ -151,6 +151,10 @@ char *
 word_brief(struct json_object *value)
 {
     CLEANUP(json_putp) struct json_object *copy = NULL;
+    const char *key;
+    if (json_object_is_type(value, json_type_object) && json_object_object_length(value) == 1 &&
+        json_get_string(value, "sealed", &key))
+        return str_printf("(sealed, key %s)", key);
     if (value != NULL && json_object_deep_copy(value, &copy, NULL) == 0)
         shorten_pem(copy);
     return word_value(copy, WORD_BRIEF_SIZE_MAX);

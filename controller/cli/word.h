@@ -31,8 +31,8 @@ const char *word_epoch(struct json_object *object, const char *name, char text[W
 /* A string as itself, else compact JSON, cut with "..." beyond 'size_max' bytes (not in the middle
  * of a character); the caller's. */
 char *word_value(struct json_object *value, size_t size_max);
-/* A value to be recognised, not read: PEM texts in it become "PEM, 1 certificate", and the rest is
- * cut as word_value() does; the caller's. */
+/* A value to be recognised, not read: PEM texts in it become "PEM, 1 certificate", a secret (as the
+ * API shows it) "(sealed, key ID)", and the rest is cut as word_value() does; the caller's. */
 char *word_brief(struct json_object *value);
 /* The items of an array member; 0 when there is none. */
 size_t word_count(struct json_object *object, const char *name);

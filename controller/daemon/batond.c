@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "controller/api/api.h"
@@ -22,6 +23,7 @@
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/keeper.h"
+#include "controller/daemon/secrets.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/tuning.h"
 #include "controller/daemon/will.h"
@@ -183,6 +185,14 @@ on_setting(struct cache_watcher *watcher, enum cache_change change, const char *
 
 /* ------------------------------------------------------------------ start */
 
+/* The api is younger than who writes by it, and writes nothing before it is there. */
+static void
+write_by_api(void *data, struct json_object *group, writer_done_fn *done, void *done_data)
+{
+    const struct core *core = data;
+    api_write(core->api, group, done, done_data);
+}
+
 static enum err_code
 open_server(struct batond *batond, struct err *err)
 {
@@ -195,6 +205,7 @@ open_server(struct batond *batond, struct err *err)
     enum err_code code = fetch_client_open(core->loop, &trust, &core->peers, err);
     if (code != ERR_NONE)
         return code;
+    core->secrets = secrets_new(core, write_by_api, core);
     core->acting = acting_new(core);
     core->driver = driver_new(core);
     code = api_new(core, &core->api, err);
@@ -335,6 +346,7 @@ finish(struct batond *batond)
         pq_close(core->ctl);
     if (core->api != NULL)
         api_free(core->api);
+    secrets_free(core->secrets);
     driver_free(core->driver);
     admit_free(core->admit);
     acting_free(core->acting);
@@ -376,6 +388,9 @@ run(void *data)
 {
     struct batond *batond = data;
     struct err err;
+    /* What is in our memory stays there: no core file, whatever the limits and the pattern say. The
+     * programs that we start are not ours, and leave theirs as they are told to. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     enum err_code code = start(batond, &err);
     if (code != ERR_NONE) {
         (void)fprintf(stderr, "batond: %s\n", err.text);

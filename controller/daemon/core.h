@@ -23,6 +23,7 @@ struct fetch_client;
 struct http_server;
 struct managed;
 struct pq;
+struct secrets;
 struct tail;
 struct worker;
 struct writer;
@@ -42,6 +43,7 @@ struct core {
     struct tail *tail;
     struct writer *writer;
     struct driver *driver;
+    struct secrets *secrets;
     struct acting *acting; /* which connector server, and making it so */
     struct api *api;
     struct http_server *server;

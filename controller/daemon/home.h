@@ -4,6 +4,7 @@
  *   node.json             who we are; below
  *   ca.crt ca.key         of the cluster; ca.key 0400
  *   node.crt node.key     ours; node.key 0400
+ *   seal.key              0400; the node's own key to the secrets (secrets.h)
  *   batond.pid            locked while batond runs
  *   db.password           external database only, 0400
  *   db.ca                 external database only: sslrootcert of its DSN, and our ca.crt

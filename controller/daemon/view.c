@@ -11,6 +11,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/secrets.h"
 #include "sites/setting.h"
 
 #define REPAIR_SHOWN_MS 60000 /* how long a repair is an alarm */
@@ -573,6 +574,8 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
         view_add_alarm(list, "certificate", "%s: the node's certificate ends in %d days",
                        core->home->node, driver->certificate_days);
     add_disk_alarm(core, list);
+    if (core->secrets != NULL)
+        secrets_alarms(core->secrets, list);
     add_connector_alarms(list, connectors);
     return list;
 }

@@ -148,6 +148,9 @@ COMMANDS = [
     ("node list", "GET", "/v1/nodes", NODES),
     ("node remove west-2 --yes", "DELETE", "/v1/nodes/west-2", None),
     ("site list", "GET", "/v1/sites", None),
+    ("secret list", "GET", "/v1/secrets", None),
+    ("secret rotate", "POST", "/v1/datakey/rotate", None),
+    ("secret delete pam-old --yes", "DELETE", "/v1/secrets/pam-old", None),
     ("user list", "GET", "/v1/users", None),
     ("user set anna --role viewer", "PUT", "/v1/users/anna", None),
     ("user delete anna --yes", "DELETE", "/v1/users/anna", None),
@@ -175,7 +178,7 @@ def test_command(node, baton, line, method, path, answer):
 def test_every_route_for_people_has_a_command(node):
     """What the description offers to people, the command line asks for (or another test here does)."""
     asked = {node.find(method, path)[1]["operationId"] for _, method, path, _ in COMMANDS}
-    elsewhere = {"login", "logout", "events", "config_write", "join"}
+    elsewhere = {"login", "logout", "events", "config_write", "join", "secret_set"}
     machines = {"healthz", "readyz", "primary", "standby", "metrics", "version"}
     for item in node.api["paths"].values():
         for method, operation in item.items():
@@ -428,13 +431,40 @@ def test_new_password_is_typed_twice(node, baton):
     assert node.seen[-1].body == {"password": "correct horse"}
 
 
+def test_a_secret_is_sent_and_never_said(node, baton, tmp_path):
+    """From standard input without the line end that a shell adds, from a file byte for byte, or typed twice."""
+    (tmp_path / "key").write_bytes(b"\x00\xfe key\n")
+    for words, stdin, sent in (("--stdin", "s3cret\n", {"value": "s3cret"}), ("--stdin", "two\n\n", {"value": "two\n"}),
+                               ("--stdin", "é", {"value": "é"}), (f"--file {tmp_path}/key", None, {"base64url": "AP4ga2V5Cg"})):
+        shown = baton(f"secret set pam-main {words} --reason why", stdin=stdin)
+        request = node.seen[-1]
+        assert (request.method, request.path, request.body) == ("PUT", "/v1/secrets/pam-main", sent)
+        assert "s3cret" not in shown.out + shown.notes and "sealed pam-main: revision" in shown.out
+    screen = baton.on_terminal("secret set pam-main", typed=[("Secret: ", "s3cret\n"), ("Again: ", "s3cret\n")])
+    assert node.seen[-1].body == {"value": "s3cret"} and "s3cret" not in screen
+    count = len(node.seen)
+    screen = baton.on_terminal("secret set pam-main", code=2, typed=[("Secret: ", "s3cret\n"), ("Again: ", "s3cre\n")])
+    assert "differ" in screen and "s3cre" not in screen
+    (tmp_path / "large").write_bytes(b"x" * 65537)
+    for words, stdin in (("s3cret", None), ("", ""), ("--stdin", ""), ("--stdin", "\n"), ("--stdin", "x" * 65537),
+                         (f"--file {tmp_path}/large", None), (f"--file {tmp_path}/key --stdin", "s3cret")):
+        shown = baton(f"secret set pam-main {words}", stdin=stdin, code=2)
+        assert "s3cret" not in shown.out + shown.notes
+    assert len(node.seen) == count
+
+
 # ---- files, editor, streams ----
 
 
 def test_export_and_import(node, baton, tmp_path):
-    node.answers[("GET", "/v1/config")] = golden("entries")
+    entries = golden("entries")
+    entries["entries"].append({"site": "", "key": "secret/pam-main", "value": {"sealed": "0123456789abcdef"}, "revision": 5,
+                               "author": "anna", "at": "2026-11-22T05:41:03.123Z"})
+    node.answers[("GET", "/v1/config")] = entries
+    assert "(sealed, key 0123456789abcdef)" in baton("config list").out
     for name in ("config.yaml", "config.json"):
         baton(f"config export --output {tmp_path}/{name}")
+        assert "secret" not in (tmp_path / name).read_text()
         assert "nothing to do" in baton(f"config import {tmp_path}/{name} --prune --yes").out
     assert all(request.method == "GET" for request in node.seen)
     text = (tmp_path / "config.yaml").read_text()

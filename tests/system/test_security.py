@@ -605,12 +605,61 @@ SECRET = "planted-Secret-73"
 
 def secrets_of(three, token, person):
     """Texts that must stay where they are: the body of each key, and what people and machines prove themselves by."""
-    found = {"password": PASSWORD, "another password": SECRET, "token": token.body["secret"], "session": person.token}
+    found = {"password": PASSWORD, "another password": SECRET, "token": token.body["secret"], "session": person.token,
+             "sealed": SEALED, "sealed, as bytes": SEALED_BYTES.decode("latin-1"),
+             "sealed, encoded": base64.b64encode(SEALED.encode())[:-4].decode()}
     for node in three.nodes.values():
         for name in ("ca.key", "node.key"):
             lines = (node.folder / name).read_text().splitlines()
             found["%s of %s" % (name, node.name)] = lines[2]
+        found["seal.key of " + node.name] = (node.folder / "seal.key").read_text()
     return found
+
+
+SEALED = "sealed-Secret-51-zu-langem-Ende"
+SEALED_BYTES = b"\x00\xffsealed-bytes-52\xfe"
+
+
+def everybody_has_the_data_key(three):
+    for node in three.nodes.values():
+        until("%s sees that all have the data key" % node.name, lambda n=node: all(
+            member["state"] == "has" for member in n.api("GET", "/v1/secrets").json["data_key"]["members"]) and
+              n.api("GET", "/v1/secrets").json["data_key"]["here"])
+
+
+def plant_sealed(three):
+    """Secrets for connectors, by every way that takes one; what is refused must not tell them either. Returns the
+    ids of the data keys, the first and the one after a rotation."""
+    east, west = three.east_1, three.west_1
+    west.cli("secret", "set", "pam-main", "--stdin", stdin=SEALED + "\n")
+    everybody_has_the_data_key(three)
+    (three.folder.parent / "bytes").write_bytes(SEALED_BYTES)
+    three.east_2.cli("secret", "set", "pam-bytes", "--file", three.folder.parent / "bytes")
+    for words in (("secret", "set", "pam-main", SEALED), ("config", "set", "secret/pam-x", SEALED),
+                  ("local", "set", "secret/pam-x", SEALED)):
+        done = east.cli(*words, check=False)
+        assert done.returncode == 2 and SEALED not in done.stdout + done.stderr, words
+    assert "baton secret set pam-x" in east.cli("config", "set", "secret/pam-x", "1", check=False).stderr
+    for path, body in (("pam-x", {"value": SEALED, "valu": SEALED}), ("Pam", {"value": SEALED}),
+                       ("pam-x", {"value": SEALED, "base64url": "AA"}), ("pam-x", {"base64url": SEALED + "!"})):
+        reply = west.api("PUT", "/v1/secrets/" + path, body)
+        assert reply.status == 400 and SEALED not in reply.body.decode(), reply.body
+    assert east.put("secret/pam-x", SEALED).json["code"] == "key_secret"
+    with pytest.raises(Failed, match="is a secret"):
+        east.sql("select shared.set('secret/pam-x', '\"plain\"')")
+    old = east.api("GET", "/v1/secrets").json["data_key"]["id"]
+    rotated = west.api("POST", "/v1/datakey/rotate", {"reason": "try"}).json
+    assert rotated["count"] == 2 and rotated["key_id"] != old
+    everybody_has_the_data_key(three)
+    three.settled(k=1)
+    for node in three.nodes.values():
+        listed = node.api("GET", "/v1/secrets").json
+        assert [(row["name"], row["state"], row["key_id"]) for row in listed["secrets"]] \
+            == [("pam-bytes", "here", rotated["key_id"]), ("pam-main", "here", rotated["key_id"])]
+        assert node.get("secret/pam-main") == {"sealed": rotated["key_id"]}
+        assert "(sealed, key %s)" % rotated["key_id"] in node.cli("explain", "secret/pam-main").stdout
+        assert "(sealed, key %s)" % rotated["key_id"] in node.cli("config", "list").stdout
+    return old, rotated["key_id"]
 
 
 def streamed(node, after):
@@ -647,6 +696,7 @@ def test_secrets_stay_where_they_belong(three, folder):
     join(node, fresh, "east-2", csr, "127.0.0.63")
     person = log_in(node, "paula", SECRET)
     three.settled(k=1)
+    data_keys = plant_sealed(three)
     secrets = secrets_of(three, fresh, person)
     hashes = [row[0] for row in node.sql("select value ->> 'hash' from shared.config where key ~ '^(user|token)/'")]
     assert len(hashes) >= 3
@@ -655,7 +705,9 @@ def test_secrets_stay_where_they_belong(three, folder):
     for each in three.nodes.values():
         for path in ("/v1/status", "/v1/config", "/v1/config?prefix=user/", "/v1/config?prefix=token/", "/v1/users",
                      "/v1/history?after=0&limit=1000", "/v1/nodes", "/v1/tokens", "/v1/doctor", "/metrics", "/v1/local",
-                     "/v1/promotions"):
+                     "/v1/promotions", "/v1/secrets", "/v1/config?prefix=secret/", "/v1/config/secret/pam-main",
+                     "/v1/explain/secret/pam-main", "/v1/setaside", "/v1/peer/log?after=0&limit=500",
+                     "/v1/peer/snapshot"):
             told[each.name + path] = each.api("GET", path).body.decode()
         told[each.name + " export"] = each.cli("config", "export").stdout
         told[each.name + " history"] = each.cli("config", "history", "--json", "--limit", "1000").stdout
@@ -673,8 +725,12 @@ def test_secrets_stay_where_they_belong(three, folder):
     for where, text in told.items():
         for name, secret in secrets.items():
             assert secret not in text, "%s is told by %s" % (name, where)
-        for secret in hashes:
+        for secret in hashes if "/v1/peer/" not in where else ():
             assert secret not in text, "a hash is told by %s" % where
+        if where.endswith(" events"):
+            rows = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+            assert [row["value"] for row in rows if row.get("key") == "secret/pam-main"] \
+                == [{"sealed": key} for key in data_keys], where
 
     for each in three.nodes.values():
         each.cli("local", "delete", "log.level")
@@ -698,6 +754,8 @@ def test_secrets_stay_where_they_belong(three, folder):
                            (file.name == "server.key" and name == "node.key of " + each.name))
                 assert allowed or secret.encode() not in content, "%s is in %s" % (name, file)
     node.cli("user", "delete", "paula", "--yes")
+    for name in ("pam-main", "pam-bytes"):
+        node.cli("secret", "delete", name, "--yes")
 
 
 def test_files_of_a_node_are_its_own(three):
@@ -711,7 +769,7 @@ def test_files_of_a_node_are_its_own(three):
                 continue
             reached += [name for name in files if os.stat(os.path.join(path, name)).st_mode & 0o077]
         assert set(reached) <= {"ca.crt", "node.crt", "server.crt", "node.json", "batond.pid"}, reached
-        for name in ("ca.key", "node.key"):
+        for name in ("ca.key", "node.key", "seal.key"):
             assert stat.S_IMODE((node.folder / name).stat().st_mode) == 0o400
 
 
