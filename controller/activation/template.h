@@ -23,7 +23,7 @@
     X(URL, "url", "address of the server")                                                         \
     X(HOST, "host", "host name in the url")                                                        \
     X(PORT, "port", "port in the url")                                                             \
-    X(CREDENTIAL, "credential", "name of the secret for the server; Baton never holds the secret") \
+    X(CREDENTIAL, "credential", "name of the secret for the server, never the secret itself")      \
     X(EPOCH, "epoch", "number of the epoch")                                                       \
     X(EPOCH_HOLDER, "epoch_holder", "node that holds the epoch")                                   \
     X(ACTION_ID, "action_id", "the same for every try of one change, never for two")               \

@@ -15,6 +15,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
+#include "controller/daemon/secrets.h"
 #include "controller/loop/pq.h"
 #include "sites/explain.h"
 #include "sites/setting.h"
@@ -336,6 +337,13 @@ on_probe_changed(void *data, const char *connector, enum effective_server server
 
 /* ------------------------------------------------------------------ life */
 
+static enum err_code
+read_secret(void *data, const char *name, struct buf *to, struct err *err)
+{
+    const struct acting *acting = data;
+    return secrets_read(acting->core->secrets, name, to, err);
+}
+
 struct acting *
 acting_new(struct core *core)
 {
@@ -344,14 +352,21 @@ acting_new(struct core *core)
     struct activation_settings settings = { .pauses = { .first_ms = 1000, .max_ms = 60000 },
                                             .timeout_ms = 30000 };
     struct activation_ports ports = {
-        .store_intent = store_intent, .report = on_report, .repaired = on_repaired, .data = acting
+        .store_intent = store_intent,
+        .report = on_report,
+        .secret = read_secret,
+        .repaired = on_repaired,
+        .data = acting,
     };
     uint64_t seed = 1;
     (void)RAND_bytes((unsigned char *)&seed, sizeof seed);
     acting->core = core;
     acting->role = EFFECTIVE_ROLE_FENCED;
     acting->list = mem_zero(ACTING_CONNECTORS_MAX, sizeof *acting->list);
-    struct probe_self asker = { .cluster = core->home->cluster_id, .node = core->home->node };
+    struct probe_self asker = { .cluster = core->home->cluster_id,
+                                .node = core->home->node,
+                                .secret = read_secret,
+                                .data = acting };
     acting->prober = probe_open(core->loop, &probes, seed, on_probe_changed, acting);
     probe_identify(acting->prober, &asker);
     struct activation_self self = { .cluster = core->home->cluster_id,

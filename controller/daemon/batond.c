@@ -346,10 +346,10 @@ finish(struct batond *batond)
         pq_close(core->ctl);
     if (core->api != NULL)
         api_free(core->api);
-    secrets_free(core->secrets);
     driver_free(core->driver);
     admit_free(core->admit);
     acting_free(core->acting);
+    secrets_free(core->secrets);
     if (core->tail != NULL)
         tail_free(core->tail);
     cache_free(core->cache);
