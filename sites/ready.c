@@ -225,12 +225,13 @@ static void
 judge_checks(struct judge *judge, const struct ready_record *record)
 {
     bool failed = false;
+    for (size_t i = 0; i < ARRAY_COUNT(check_rules); i++)
+        failed = failed || record->checks[check_rules[i].check].outcome == READY_OUTCOME_FAILED;
     for (size_t i = 0; i < ARRAY_COUNT(check_rules); i++) {
         enum ready_check check = check_rules[i].check;
         const char *text = record->checks[check].text;
         switch (record->checks[check].outcome) {
         case READY_OUTCOME_FAILED:
-            failed = true;
             add(judge, check_rules[i].failed, "%s", text);
             break;
         case READY_OUTCOME_WARN:
@@ -238,7 +239,7 @@ judge_checks(struct judge *judge, const struct ready_record *record)
                 add(judge, check_rules[i].warns, "%s", text);
             break;
         case READY_OUTCOME_UNKNOWN:
-            if (!failed) /* what stands behind a failure could not be tried */
+            if (!failed) /* beside a failure it could not be tried */
                 add(judge, READY_RULE_UNTRIED, "%s: %s", check_names[check],
                     text[0] == '\0' ? "not known" : text);
             break;

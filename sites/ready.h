@@ -174,7 +174,8 @@ struct ready_view {
       "renew the server's certificate, or mend 'ca' or 'pin' of the connector")                    \
     X(CERTIFICATE, "certificate", BLOCKS, "renew the server's certificate")                        \
     X(CERTIFICATE_SOON, "certificate_soon", WARNS, "renew the server's certificate")               \
-    X(CREDENTIAL, "credential", BLOCKS, "store the secret that the connector names")               \
+    X(CREDENTIAL, "credential", BLOCKS,                                                            \
+      "baton secret set, or give the node the data key: baton secret list")                        \
     X(HEALTH, "health", BLOCKS, "mend the server; its health path must answer as expected")        \
     X(TARGETS, "targets", BLOCKS, "configure the target connector on that server, too")            \
     X(UNTRIED, "untried", UNKNOWN, "let it be checked: for targets set probe.targets_path")

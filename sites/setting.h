@@ -103,6 +103,12 @@
       "how long one such question may take")                                                       \
     X(PEER_STALE_MS, "peer.stale_ms", INTEGER, "ms", 500, 600000, "5000", CLUSTER, LIVE,           \
       "a fact about a member older than this is shown as unknown")                                 \
+    X(READY_INTERVAL_MS, "ready.interval_ms", INTEGER, "ms", 1000, 3600000, "60000", CLUSTER,      \
+      LIVE,                                                                                        \
+      "how often each node proves the servers that it would use; three times this long "           \
+      "without proof is unknown, and unknown is not ready")                                        \
+    X(READY_LAG_MAX, "ready.lag_max", INTEGER, "revisions", 0, 1000000000, "1000", CLUSTER, LIVE,  \
+      "a member that is further behind the primary is not ready to be promoted")                   \
     X(PROBE_INTERVAL_MS, "probe.interval_ms", INTEGER, "ms", 500, 3600000, "10000", SITE, LIVE,    \
       "pause between two probes of a connector server, where the connector sets none")             \
     X(PROBE_TIMEOUT_MS, "probe.timeout_ms", INTEGER, "ms", 100, 60000, "2000", SITE, LIVE,         \

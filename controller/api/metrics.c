@@ -18,6 +18,7 @@
 #include "controller/daemon/driver.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/view.h"
+#include "controller/daemon/view_ready.h"
 #include "controller/loop/pq.h"
 
 /* ---- text ---- */
@@ -197,6 +198,51 @@ add_connectors(struct buf *text, struct core *core)
         bool known = json_get_bool(probe, "ok", &ok);
         metrics_sample(text, "baton_connector_probe_ok", known ? (double)ok : (double)NAN,
                        "connector", name, "node", node, NULL);
+    }
+}
+
+/* 1, 0, and NaN for what is not known. */
+static double
+verdict_of(struct json_object *object)
+{
+    const char *verdict = "";
+    (void)!json_get_string(object, "verdict", &verdict);
+    return strcmp(verdict, "ready") == 0 ? 1 : strcmp(verdict, "not_ready") == 0 ? 0 : (double)NAN;
+}
+
+static void
+add_ready(struct buf *text, struct core *core)
+{
+    CLEANUP(json_putp) struct json_object *document = view_ready_document(core, NULL, false);
+    struct json_object *sites = json_get(document, "sites");
+    metrics_family(text, "baton_site_ready", METRICS_GAUGE,
+                   "Whether each site could do the work if it were promoted now; NaN: not known.");
+    for (size_t i = 0; i < json_object_array_length(sites); i++) {
+        struct json_object *site = json_object_array_get_idx(sites, i);
+        const char *name = "";
+        (void)!json_get_string(site, "name", &name);
+        metrics_sample(text, "baton_site_ready", verdict_of(site), "site", name, NULL);
+    }
+    for (unsigned family = 0; family < 2; family++) {
+        if (family == 0)
+            metrics_family(text, "baton_member_ready", METRICS_GAUGE, "The same of each member.");
+        else
+            metrics_family(text, "baton_member_proof_age_seconds", METRICS_GAUGE,
+                           "Age of what each member has proved of its servers.");
+        for (size_t i = 0; i < json_object_array_length(sites); i++) {
+            struct json_object *nodes = json_get(json_object_array_get_idx(sites, i), "nodes");
+            for (size_t j = 0; j < json_object_array_length(nodes); j++) {
+                struct json_object *node = json_object_array_get_idx(nodes, j);
+                const char *name = "";
+                (void)!json_get_string(node, "name", &name);
+                if (family == 0)
+                    metrics_sample(text, "baton_member_ready", verdict_of(node), "node", name,
+                                   NULL);
+                else
+                    metrics_sample(text, "baton_member_proof_age_seconds",
+                                   number_of(node, "age_ms", 0.001), "node", name, NULL);
+            }
+        }
     }
 }
 
@@ -454,6 +500,7 @@ serve_metrics(struct call *call)
     add_node(&text, core);
     add_members(&text, core);
     add_connectors(&text, core);
+    add_ready(&text, core);
     add_lease(&text, core);
     add_durability(&text, core);
     add_takeover(&text, core);

@@ -11,6 +11,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/view.h"
+#include "controller/daemon/view_ready.h"
 #include "controller/loop/pq.h"
 #include "sites/setting.h"
 #include "sql.h"
@@ -20,6 +21,15 @@
 #define ACTIVATIONS_SHOWN    50
 
 /* ---- orders ---- */
+
+/* What "baton ready" says of who would become primary, beside the plan of a dry run. */
+static void
+add_ready(struct core *core, struct json_object *plan)
+{
+    const char *node = "";
+    (void)!json_get_string(json_get(plan, "to"), "node", &node);
+    json_add(plan, "ready", view_ready_node(core, node));
+}
 
 static void
 on_order(void *data, struct json_object *document, const struct err *err)
@@ -36,6 +46,8 @@ on_order(void *data, struct json_object *document, const struct err *err)
         CLEANUP(freep) char *location = str_printf("/v1/promotions/%s", id);
         http_add_header(call->request, "Location", location);
     }
+    if (!begun)
+        add_ready(call->api->core, document);
     call_reply(call, begun ? 202 : 200, json_object_get(document));
 }
 

@@ -48,6 +48,7 @@
     X(arbiter_set, PUT, "/v1/arbiter", ADMIN, "")                                                  \
     X(arbiter_test, POST, "/v1/arbiter/test", OPERATOR, "node")                                    \
     X(why, GET, "/v1/why", VIEWER, "node")                                                         \
+    X(ready, GET, "/v1/ready", VIEWER, "site,evidence")                                            \
     X(pause_get, GET, "/v1/pause", VIEWER, "")                                                     \
     X(pause_set, PUT, "/v1/pause", OPERATOR, "")                                                   \
     X(pause_delete, DELETE, "/v1/pause", OPERATOR, "")                                             \
@@ -77,6 +78,7 @@
     X(peer_arbiter, POST, "/v1/peer/arbiter", NODE, "")                                            \
     X(peer_arbiter_test, POST, "/v1/peer/arbiter/test", NODE, "")                                  \
     X(peer_why, GET, "/v1/peer/why", NODE, "")                                                     \
+    X(peer_ready, GET, "/v1/peer/ready", NODE, "")                                                 \
     X(peer_promotion, GET, "/v1/peer/promotion", NODE, "id")                                       \
     X(peer_log, GET, "/v1/peer/log", NODE, "after,limit")                                          \
     X(peer_match, POST, "/v1/peer/match", NODE, "")                                                \

@@ -104,6 +104,24 @@ const struct command command_rows[] = {
         .run = run_why,
     },
     {
+        .name = "ready",
+        .operands = "[SITE]",
+        .operands_max = 1,
+        .options = { OPTION_WATCH, OPTION_INTERVAL },
+        .text = "whether each site could do the work if it were promoted now",
+        .more = "Each node proves the server that it would use for each connector: reachable, "
+                "trusted, how long its certificate lasts, credential, health, every target "
+                "connector there. With what is known of the nodes this comes to READY, or to every "
+                "reason why not. What is not known, or too old, is not ready. A site is ready when "
+                "one of its nodes is. For monitoring: exit code 0 when every site asked about is "
+                "ready, 5 when one is not, 6 when it is not known or nobody answers. With --watch "
+                "what changes is printed line by line.",
+        .example = "baton ready\n"
+                   "baton ready west --json\n"
+                   "baton ready --watch",
+        .run = run_ready,
+    },
+    {
         .name = "pause",
         .operands = "",
         .options = { OPTION_FOR, OPTION_UNTIL, OPTION_REASON },

@@ -24,6 +24,7 @@ struct cli;
     X(why)                                                                                         \
     X(pause)                                                                                       \
     X(resume)                                                                                      \
+    X(ready)                                                                                       \
     X(budget)                                                                                      \
     X(check_timeouts)                                                                              \
     X(config_get)                                                                                  \

@@ -58,6 +58,10 @@ void show_arbiter_tested(const struct table_look *look, struct json_object *test
 /* Of each node what decides, or every rule of the one that was asked for. */
 void show_why(const struct table_look *look, struct json_object *list);
 void show_why_one(const struct table_look *look, struct json_object *list);
+/* Verdicts, reasons, and what was proved of each server. */
+void show_ready(const struct table_look *look, struct json_object *document);
+/* Of who would become primary; nothing where the plan does not tell it. */
+void show_plan_ready(const struct table_look *look, struct json_object *plan);
 void show_pause(const struct table_look *look, struct json_object *pause);
 void show_budget(const struct table_look *look, struct json_object *budget);
 void show_timeouts(const struct table_look *look, struct json_object *check);

@@ -121,6 +121,7 @@ show_plan(const struct table_look *look, struct json_object *plan)
     table_text(look, TABLE_PLAIN, "\n");
     show_checks(look, plan);
     show_plan_connectors(look, plan);
+    show_plan_ready(look, plan);
 }
 
 void

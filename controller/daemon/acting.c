@@ -2,6 +2,7 @@
 
 #include <ev.h>
 #include <openssl/rand.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@
 #include "controller/base/str.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
+#include "controller/daemon/prover.h"
 #include "controller/daemon/secrets.h"
 #include "controller/loop/pq.h"
 #include "sites/explain.h"
+#include "sites/ready.h"
 #include "sites/setting.h"
 #include "sql.h"
 
@@ -174,6 +177,7 @@ configure(struct acting *acting)
     struct probe_settings probes = {
         .interval_ms = setting_u64(SETTING_PROBE_INTERVAL_MS, source),
         .timeout_ms = setting_u64(SETTING_PROBE_TIMEOUT_MS, source),
+        .longest_ms = setting_u64(SETTING_READY_INTERVAL_MS, source),
     };
     activation_configure(acting->manager, &settings);
     probe_configure(acting->prober, &probes);
@@ -330,7 +334,8 @@ static void
 on_probe_changed(void *data, const char *connector, enum effective_server server,
                  const struct probe_result *result)
 {
-    (void)data;
+    const struct acting *acting = data;
+    prover_soon(acting->core->prover);
     log_info("probe.changed", "connector=%s server=%s state=%s text=\"%s\"", connector,
              effective_server_name(server), probe_state_name(result->state), result->text);
 }
@@ -578,6 +583,149 @@ one_json(const struct acting *acting, const struct acting_one *one)
     json_add_string(object, "hint", choice->hint);
     return object;
 }
+
+/* ------------------------------------------------------------------ proofs */
+
+static void add_check(struct json_object *checks, enum ready_check check,
+                      enum ready_outcome outcome, const char *format, ...) PRINTF_LIKE(4, 5);
+
+static void
+add_check(struct json_object *checks, enum ready_check check, enum ready_outcome outcome,
+          const char *format, ...)
+{
+    char text[READY_TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    struct json_object *object = json_object_new_object();
+    json_add_string(object, "outcome", ready_outcome_name(outcome));
+    json_add_string(object, "text", text);
+    json_add(checks, ready_check_name(check), object);
+}
+
+/* What stands before the step that failed was well, and what stands behind it was not tried. */
+static void
+add_step(struct json_object *checks, enum ready_check check, const struct probe_result *probe,
+         enum probe_step step)
+{
+    bool known = probe->state == PROBE_OK || probe->state == PROBE_FAILED;
+    if (!known)
+        add_check(checks, check, READY_OUTCOME_UNKNOWN, "%s",
+                  probe->state == PROBE_STALE ? "the last answer is too old to count"
+                                              : "not probed yet");
+    else if (probe->step == step)
+        add_check(checks, check, READY_OUTCOME_FAILED, "%s", probe->text);
+    else
+        add_check(checks, check, probe->step > step ? READY_OUTCOME_OK : READY_OUTCOME_UNKNOWN,
+                  "%s",
+                  probe->step == PROBE_STEP_ALL && step == PROBE_STEP_HEALTH ? probe->text : "");
+}
+
+static void
+add_certificate(struct json_object *checks, const struct probe_result *probe, uint64_t warn_days)
+{
+    int64_t left_s = probe->not_after_s - clock_wall_ms() / 1000;
+    int64_t days = left_s / 86400;
+    if (probe->not_after_s == 0)
+        add_check(checks, READY_CHECK_CERTIFICATE, READY_OUTCOME_UNKNOWN, "not seen");
+    else if (left_s < 0)
+        add_check(checks, READY_CHECK_CERTIFICATE, READY_OUTCOME_FAILED,
+                  "its certificate ended %lld days ago", (long long)-days);
+    else
+        add_check(checks, READY_CHECK_CERTIFICATE,
+                  (uint64_t)days < warn_days ? READY_OUTCOME_WARN : READY_OUTCOME_OK,
+                  "its certificate ends in %lld days", (long long)days);
+}
+
+/* Is what it names here, and can this node open it? */
+static void
+add_credential(const struct acting *acting, struct json_object *checks, struct json_object *server)
+{
+    const char *name = NULL;
+    if (!json_get_string(server, "credential", &name)) {
+        add_check(checks, READY_CHECK_CREDENTIAL, READY_OUTCOME_NONE, "it names none");
+        return;
+    }
+    switch (secrets_state(acting->core->secrets, name)) {
+    case SECRETS_HERE:
+        add_check(checks, READY_CHECK_CREDENTIAL, READY_OUTCOME_OK, "%s", name);
+        break;
+    case SECRETS_LOCKED:
+        add_check(checks, READY_CHECK_CREDENTIAL, READY_OUTCOME_FAILED,
+                  "%s cannot be opened: this node has not got its key", name);
+        break;
+    case SECRETS_MISSING:
+        add_check(checks, READY_CHECK_CREDENTIAL, READY_OUTCOME_FAILED, "%s is not stored", name);
+        break;
+    }
+}
+
+/* P5. */
+static void
+add_targets(struct json_object *checks, const struct acting_one *one,
+            const struct probe_result *probe)
+{
+    struct json_object *wanted = json_get(one->document, "target_connectors");
+    size_t count = wanted == NULL ? 0 : json_object_array_length(wanted);
+    bool asked = json_get(json_get(one->document, "probe"), "targets_path") != NULL;
+    if (count == 0)
+        add_check(checks, READY_CHECK_TARGETS, READY_OUTCOME_NONE, "it names none");
+    else if (!asked)
+        add_check(checks, READY_CHECK_TARGETS, READY_OUTCOME_UNKNOWN,
+                  "nothing says where the server lists its target connectors");
+    else
+        add_step(checks, READY_CHECK_TARGETS, probe, PROBE_STEP_TARGETS);
+}
+
+static struct json_object *
+checks_json(const struct acting *acting, const struct acting_one *one)
+{
+    enum effective_server server = one->choice.would_use;
+    struct json_object *checks = json_object_new_object();
+    struct probe_result probe;
+    if (server != EFFECTIVE_MAIN && server != EFFECTIVE_ALTERNATE) {
+        add_check(checks, READY_CHECK_SERVER, READY_OUTCOME_FAILED, "%s", one->choice.hint);
+        return checks;
+    }
+    probe_view(acting->prober, one->name, server, &probe);
+    add_check(checks, READY_CHECK_SERVER, READY_OUTCOME_OK, "%s", effective_server_name(server));
+    add_step(checks, READY_CHECK_REACH, &probe, PROBE_STEP_REACH);
+    add_step(checks, READY_CHECK_TLS, &probe, PROBE_STEP_TLS);
+    add_certificate(checks, &probe,
+                    setting_u64(SETTING_ALARM_CERT_DAYS, cache_settings(acting->core->cache)));
+    add_credential(acting, checks, json_get(one->document, effective_server_name(server)));
+    add_step(checks, READY_CHECK_HEALTH, &probe, PROBE_STEP_HEALTH);
+    add_targets(checks, one, &probe);
+    add_check(checks, READY_CHECK_VERSION,
+              probe.version[0] == '\0' ? READY_OUTCOME_NONE : READY_OUTCOME_OK, "%s",
+              probe.version);
+    return checks;
+}
+
+struct json_object *
+acting_records(const struct acting *acting)
+{
+    struct json_object *list = json_object_new_array();
+    uint64_t now_ms = clock_now_ms();
+    for (size_t i = 0; i < acting->count; i++) {
+        const struct acting_one *one = &acting->list[i];
+        struct probe_result probe;
+        struct json_object *record = json_object_new_object();
+        probe_view(acting->prober, one->name, one->choice.would_use, &probe);
+        json_add_string(record, "connector", one->name);
+        json_add_string(record, "server", effective_server_name(one->choice.would_use));
+        json_add_string(record, "url", url_of(one, one->choice.would_use));
+        json_add_bool(record, "alternate", json_get(one->document, "alternate") != NULL);
+        json_add_u64(record, "revision", one->revision);
+        json_add_u64(record, "age_ms", probe.at_ms == 0 ? 0 : now_ms - probe.at_ms);
+        json_add(record, "checks", checks_json(acting, one));
+        (void)json_object_array_add(list, record);
+    }
+    return list;
+}
+
+/* ------------------------------------------------------------------ all of them */
 
 struct json_object *
 acting_connectors(const struct acting *acting)

@@ -43,6 +43,13 @@ void acting_release(struct acting *acting, acting_done *done, void *data);
  * promotion. 'text' says which does not, and why, or that all do; nothing known is not ready. */
 bool acting_ready(const struct acting *acting, char text[ACTING_TEXT_SIZE]);
 
+/*
+ * What this node has proved of the server that each connector would use, were it promoted now (the
+ * one in use, when it is primary): [{"connector","server","url","alternate","revision","age_ms",
+ * "checks":{NAME:{"outcome","text"}}}], names as in sites/ready.h. Owned by the caller.
+ */
+struct json_object *acting_records(const struct acting *acting);
+
 /* The connectors of this node as GET /v1/connectors lists them ({"name","node","effective","url",
  * "would_use","probe":{..},"latent_probe":{..},"activation":{..},"hint"}, and "repair" where there
  * was one); owned by the caller. acting_connector() gives NULL for an unknown name. */

@@ -23,6 +23,7 @@
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/keeper.h"
+#include "controller/daemon/prover.h"
 #include "controller/daemon/secrets.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/tuning.h"
@@ -208,6 +209,7 @@ open_server(struct batond *batond, struct err *err)
     core->secrets = secrets_new(core, write_by_api, core);
     core->acting = acting_new(core);
     core->driver = driver_new(core);
+    core->prover = prover_new(core);
     code = api_new(core, &core->api, err);
     if (code != ERR_NONE)
         return code;
@@ -346,6 +348,7 @@ finish(struct batond *batond)
         pq_close(core->ctl);
     if (core->api != NULL)
         api_free(core->api);
+    prover_free(take_ptr(&core->prover));
     driver_free(core->driver);
     admit_free(core->admit);
     acting_free(core->acting);

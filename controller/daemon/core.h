@@ -23,6 +23,7 @@ struct fetch_client;
 struct http_server;
 struct managed;
 struct pq;
+struct prover;
 struct secrets;
 struct tail;
 struct worker;
@@ -45,6 +46,7 @@ struct core {
     struct driver *driver;
     struct secrets *secrets;
     struct acting *acting; /* which connector server, and making it so */
+    struct prover *prover; /* what each member has proved of its servers */
     struct api *api;
     struct http_server *server;
     bool stopping;

@@ -8,6 +8,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/prover.h"
 #include "controller/daemon/setup.h"
 #include "controller/loop/cert.h"
 #include "sites/pair.h"
@@ -232,6 +233,7 @@ driver_state_json(struct driver *driver)
     json_add(document, "connectors", acting_connectors(driver->core->acting));
     json_add(document, "lease", driver_lease_news(driver));
     json_add(document, "takeover", driver_takeover_json(driver));
+    json_add_string(document, "statement", prover_id(driver->core->prover));
     return document;
 }
 
@@ -328,6 +330,7 @@ take_answer(struct driver_peer *peer, struct json_object *document)
 {
     struct driver *driver = peer->driver;
     struct node_facts facts;
+    const char *statement;
     if (!driver_facts_from_json(document, &facts) || strcmp(facts.name, peer->name) != 0) {
         (void)snprintf(peer->error, sizeof peer->error, "answers, but not as member %s",
                        peer->name);
@@ -337,6 +340,8 @@ take_answer(struct driver_peer *peer, struct json_object *document)
     if (peer->site[0] == '\0') /* its row is not read yet */
         memcpy(peer->site, facts.site, sizeof peer->site);
     driver_takeover_read(peer, json_get(document, "takeover"));
+    if (json_get_string(document, "statement", &statement))
+        prover_heard(driver->core->prover, peer->name, statement);
     driver_touch(driver);
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
 }

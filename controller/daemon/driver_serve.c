@@ -8,6 +8,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/prover.h"
 #include "controller/http/server.h"
 #include "controller/loop/pq.h"
 #include "sql.h"
@@ -525,6 +526,16 @@ serve_why(struct serve *serve)
 }
 
 static void
+serve_ready(struct serve *serve)
+{
+    struct json_object *document = prover_answer(serve->driver->core->prover);
+    if (document == NULL)
+        serve_fault(serve, ERR_UNAVAILABLE, "no_statement", "this node has proved nothing yet");
+    else
+        serve_json(serve, document);
+}
+
+static void
 serve_promotion(struct serve *serve)
 {
     const char *id;
@@ -651,6 +662,7 @@ static const struct {
     { HTTP_VERB_POST, "/v1/peer/arbiter", serve_arbiter, &change_body },
     { HTTP_VERB_POST, "/v1/peer/arbiter/test", serve_arbiter_test, &test_body },
     { HTTP_VERB_GET, "/v1/peer/why", serve_why, NULL },
+    { HTTP_VERB_GET, "/v1/peer/ready", serve_ready, NULL },
     { HTTP_VERB_GET, "/v1/peer/promotion", serve_promotion, NULL },
     { HTTP_VERB_GET, "/v1/peer/log", serve_log, NULL },
     { HTTP_VERB_POST, "/v1/peer/match", serve_match, &match_body },

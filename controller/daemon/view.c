@@ -12,6 +12,7 @@
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
 #include "controller/daemon/secrets.h"
+#include "controller/daemon/view_ready.h"
 #include "sites/setting.h"
 
 #define REPAIR_SHOWN_MS 60000 /* how long a repair is an alarm */
@@ -577,6 +578,7 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
     if (core->secrets != NULL)
         secrets_alarms(core->secrets, list);
     add_connector_alarms(list, connectors);
+    view_ready_alarms(core, list);
     return list;
 }
 

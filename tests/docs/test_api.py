@@ -332,6 +332,7 @@ SHOWN = {
     "arbiter": "Arbiter",
     "arbiter_tested": "ArbiterTested",
     "why": "WhyList",
+    "ready": "Ready",
     "pause": "Pause",
     "budget": "Budget",
     "timeouts": "CheckedTimeouts",

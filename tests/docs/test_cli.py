@@ -132,6 +132,7 @@ COMMANDS = [
     ("arbiter test etcd --endpoints https://a:2379", "POST", "/v1/arbiter/test", TESTED),
     ("why", "GET", "/v1/why", None),
     ("why east-2", "GET", "/v1/why", golden("why_one")),
+    ("ready west", "GET", "/v1/ready", golden("ready")),
     ("pause", "GET", "/v1/pause", None),
     ("pause --for 2h --reason 'new switches'", "PUT", "/v1/pause", None),
     ("pause --until 2026-11-22T07:41:03Z --reason x", "PUT", "/v1/pause", None),

@@ -49,12 +49,13 @@ def free_port(address, first=int(os.environ.get("BATON_SERVER_PORT", "21000"))):
 
 
 class Server:
-    """Answers /health and says who it is; counts what it was asked."""
+    """Answers /health and says who it is, lists its target connectors; counts what it was asked."""
 
     def __init__(self, authority, name, address, port=0):
         self.name = name
         self.healthy = True
         self.asked = 0
+        self.targets = ["active-directory", "oracle"]
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,7 +63,8 @@ class Server:
 
             def do_GET(self):
                 outer.asked += 1
-                body = json.dumps({"server": outer.name, "path": self.path}).encode()
+                body = json.dumps({"server": outer.name, "path": self.path, "version": "2.19.1",
+                                   "connectors": outer.targets}).encode()
                 self.send_response(200 if outer.healthy else 503)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -73,15 +75,19 @@ class Server:
                 pass
 
         certificate, key = authority.issue(name, address)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.show(certificate, key)
         self.authority = authority
         self.http = http.server.ThreadingHTTPServer((address, port or free_port(address)), Handler)
         self.http.daemon_threads = True
-        self.http.socket = context.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
+        self.http.socket = self.context.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
         self.url = "https://%s:%d" % (address, self.http.server_address[1])
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
+
+    def show(self, certificate, key):
+        """New connections get this one."""
+        self.context.load_cert_chain(certificate, key)
 
     def document(self):
         """For main or alternate of a connector."""

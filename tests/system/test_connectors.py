@@ -1,6 +1,9 @@
 """Connector servers: the documents' two procedures step by step (P1 to P6), on real nodes and servers."""
+import base64
 import json
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -28,7 +31,7 @@ def company(folder):
 
 def connector(company, name, main=True, alternate=True):
     document = {"target_connectors": ["active-directory"],
-                "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000},
+                "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000, "targets_path": "/connectors"},
                 "activation": [{"driver": "file", "path": str(company.active / (name + ".json")), "format": "json"}]}
     if main:
         document["main"] = company.main.document()
@@ -159,6 +162,123 @@ def test_exec_driver_is_tried_until_it_succeeds(three, folder, company):
     assert any(alarm["name"] == "activation_failed" for alarm in east.status()["alarms"])
     marker.touch()
     until("it succeeded by itself", lambda: seen(east, "runs")["activation"]["state"] == "done", 60)
+
+
+# ---- baton ready ----
+
+def reasons(node, site="west"):
+    """{(node, connector or None): codes} of those that are no warning."""
+    found = {}
+    for member in node.api("GET", "/v1/ready?site=" + site).json["sites"][0]["nodes"]:
+        for reason in member["reasons"]:
+            if reason["weight"] != "warns":
+                found.setdefault((member["name"], reason["connector"]), set()).add(reason["code"])
+    return found
+
+
+def only(node, who, code):
+    return until("%s is not ready for %s alone" % (who, code), lambda: reasons(node) == {who: {code}})
+
+
+def is_ready(node):
+    return until("west is ready", lambda: node.api("GET", "/v1/ready").json["verdict"] == "ready")
+
+
+def openssl(folder, *words):
+    return subprocess.run(["openssl", *map(str, words)], cwd=folder, capture_output=True, text=True)
+
+
+def check_evidence(node, folder):
+    """A statement is signed by its node's certificate, which the cluster's CA has signed; one bit more and it is not."""
+    member = node.api("GET", "/v1/ready?site=west&evidence=true").json["sites"][0]["nodes"][0]
+    proof = member["evidence"]
+    padded = proof["signature"] + "=" * (-len(proof["signature"]) % 4)
+    (folder / "said.crt").write_text(proof["certificate"])
+    (folder / "said.sig").write_bytes(base64.urlsafe_b64decode(padded))
+    (folder / "said.txt").write_text("baton statement\n" + proof["statement"])
+    assert openssl(folder, "verify", "-CAfile", node.folder / "ca.crt", "said.crt").returncode == 0
+    key = openssl(folder, "x509", "-in", "said.crt", "-pubkey", "-noout").stdout
+    (folder / "said.key").write_text(key)
+    check = ("dgst", "-sha256", "-verify", "said.key", "-signature", "said.sig", "said.txt")
+    assert "Verified OK" in openssl(folder, *check).stdout
+    (folder / "said.txt").write_text("baton statement\n" + proof["statement"].replace("west-1", "west-2", 1))
+    assert "Verified OK" not in openssl(folder, *check).stdout
+    said = json.loads(proof["statement"])
+    assert said["node"] == "west-1"
+    assert {record["connector"]: record["server"] for record in said["records"]}["pam"] == "alternate"
+    assert all(len(entry["digest"]) == 64 for entry in said["keys"])
+
+
+def test_ready_tells_beforehand_what_would_fail(three, company, folder):
+    """P5, P4, S49: at the standby's latent server health, a target connector and the certificate fail; each is named, and mended."""
+    east, east_2, west = three.east_1, three.east_2, three.west_1
+    put(east, "peer.poll_ms", 200)
+    put(east, "ready.interval_ms", 5000)
+    is_ready(east)
+    done = east.cli("ready", "west")
+    assert done.returncode == 0 and "west: READY" in done.stdout and "2.19.1" in done.stdout, done.stdout
+    check_evidence(east, folder)
+    told = folder / "watch.txt"
+    with open(told, "w") as out:
+        watch = subprocess.Popen([*east.program("baton"), "ready", "--watch", "--interval", "100ms", "--data-dir",
+                                  str(east.folder)], stdout=out, stderr=out, env=three.env)
+
+    def tells(*lines):
+        for line in lines:
+            until("the watch tells '%s'" % line, lambda: line in told.read_text())
+
+    tells("west: READY")
+    pam = ("west-1", "pam")
+    company.alternate.healthy = False
+    only(east, pam, "health")
+    tells("west is not ready", "west-1, pam blocks health: status 503")
+    done = east.cli("ready", check=False)
+    assert done.returncode == 5 and "west: NOT READY" in done.stdout and "status 503" in done.stdout, done.stdout
+    assert json.loads(east.cli("ready", "west", "--json", check=False).stdout)["verdict"] == "not_ready"
+    company.alternate.targets = ["oracle"]  # P5
+    company.alternate.healthy = True
+    only(west, pam, "targets")
+    tells("west-1, pam blocks health: over", "west-1, pam blocks targets: it lacks target connector active-directory")
+    plan = east.cli("promote", "west", "--dry-run", check=False)
+    assert "it lacks target connector active-directory" in plan.stdout, plan.stdout
+    good = company.authority.issue("tcf-alternate", "127.0.0.1")
+    company.alternate.show(*company.authority.issue("tcf-expired", "127.0.0.1", days=-1))  # S49
+    company.alternate.targets = ["active-directory"]
+    only(east, pam, "tls")
+    tells("west-1, pam blocks tls")
+    until("it is alarmed", lambda: any(alarm["name"] == "not_ready" and "west: west-1: pam" in alarm["text"]
+                                       for alarm in east.status()["alarms"]))
+    metrics = east.api("GET", "/metrics").body
+    assert 'baton_site_ready{site="west"} 0' in metrics.decode()
+    # P4: the flag of one node of a site is another one's: the key and the nodes are named, the value is not
+    flag(east_2, "pam", True)
+    key = "connector/pam/use_alternate_server"
+    drift = until("the drift is told", lambda: [entry for entry in east.api("GET", "/v1/ready").json["drift"]
+                                                if entry["weight"] == "blocks"])
+    assert [(entry["key"], entry["node"], entry["other"]) for entry in drift] == [(key, "east-2", "east-1")]
+    assert any(alarm["name"] == "drift" and key in alarm["text"] for alarm in east.status()["alarms"])
+    tells("east-2 blocks drift")
+    flag(east_2, "pam", False)
+    company.alternate.show(*good)
+    is_ready(east)
+    tells("west is ready")
+    watch.send_signal(signal.SIGINT)
+    watch.wait(20)
+
+
+def test_ready_of_a_stopped_node_is_unknown(three):
+    """Unknown is not ready: exit code 6, also where nobody answers."""
+    east, west = three.east_1, three.west_1
+    west.stop()
+    until("it is not heard any more", lambda: reasons(east) == {("west-1", None): {"unheard"}})
+    done = east.cli("ready", "west", check=False)
+    assert done.returncode == 6 and "west: UNKNOWN" in done.stdout, done.stdout
+    assert east.cli("ready", "east").returncode == 0
+    assert west.cli("ready", check=False).returncode == 6
+    assert east.cli("ready", "nowhere", check=False).returncode == 4
+    west.start()
+    is_ready(east)
+    three.settled(k=1)
 
 
 def test_single_site_procedure(folder, company):

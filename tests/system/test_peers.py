@@ -167,6 +167,8 @@ def test_every_command_has_its_checks():
 def test_news_may_say_more_than_is_known(two):
     state = ask(two, two.west_1, two.east_1, "GET", "/v1/peer/state")
     own = ask(two, two.east_1, two.east_1, "GET", "/v1/peer/state")
+    said = until("it has proved something", lambda: ask(two, two.west_1, two.east_1, "GET", "/v1/peer/ready"))
+    assert json.loads(said["statement"])["node"] == "west-1"
     ask(two, two.west_1, two.east_1, "POST", "/v1/peer/follow", {**own, "later": [1]})
     ask(two, two.west_1, two.east_1, "POST", "/v1/peer/follow", state, 400, "body_invalid")  # another's
 

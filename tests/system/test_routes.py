@@ -53,7 +53,7 @@ def role(node, name, given, password="a-good-password"):
 
 READS = ["/healthz", "/readyz", "/v1/version", "/v1/status", "/v1/doctor", "/v1/nodes", "/v1/sites", "/v1/tokens",
          "/v1/config", "/v1/history", "/v1/local", "/v1/promotions", "/v1/setaside", "/v1/connectors", "/v1/users",
-         "/v1/arbiter", "/v1/why", "/v1/pause", "/v1/budget"]
+         "/v1/arbiter", "/v1/why", "/v1/ready", "/v1/pause", "/v1/budget"]
 
 
 @pytest.mark.parametrize("path", READS)
@@ -322,6 +322,18 @@ def test_an_arbiter_that_is_none_is_refused(three):
     tested = ask(node, "POST", "/v1/arbiter/test?node=east-2", "/v1/arbiter/test", body={"arbiter": nobody}).json
     assert [one["node"] for one in tested["nodes"]] == ["east-2"]
     refused(node, "POST", "/v1/arbiter/test?node=nobody", "/v1/arbiter/test", 404, "node_not_found")
+
+
+def test_who_is_ready_is_told_with_its_evidence(three):
+    node = three.east_2
+    told = until("all have proved it", lambda: [
+        one for site in ask(node, "GET", "/v1/ready?evidence=true", "/v1/ready").json["sites"] for one in site["nodes"]
+        if one["evidence"] is not None][2:])
+    assert told[0]["name"] == "west-1" and told[0]["evidence"]["certificate"].startswith("-----BEGIN")
+    one = ask(node, "GET", "/v1/ready?site=west", "/v1/ready").json["sites"]
+    assert [site["name"] for site in one] == ["west"] and "evidence" not in one[0]["nodes"][0]
+    refused(node, "GET", "/v1/ready?site=nowhere", "/v1/ready", 404, "site_not_found")
+    refused(node, "GET", "/v1/ready?evidence=perhaps", "/v1/ready", 400, "query_invalid")
 
 
 def test_everybody_says_why_not(three):

@@ -212,7 +212,7 @@ READY_MUTANTS = {
     "a record of another document counts": (READY, "record->revision != wanted->revision", "record->revision == 0"),
     "what was not tried is well (P5)": (READY, "            if (!failed) /*", "            if (false) /*"),
     "a failed check only warns": (
-        READY, "            failed = true;\n            add(", "            failed = true;\n            if (false) add("),
+        READY, "        case READY_OUTCOME_FAILED:\n            add(", "        case READY_OUTCOME_FAILED:\n            if (false) add("),
     "a fenced node is ready": (READY, "view->state != NODE_PRIMARY && view->state != NODE_STANDBY", "false"),
     "how far behind does not matter": (READY, "view->head - view->revision > view->lag_max", "false"),
     "who does not count is ready (I13)": (READY, "    if (!view->voter)", "    if (false)"),

@@ -109,6 +109,9 @@ static const struct row {
     { "why", "why", show_why, 80, false },
     { "why", "why_color", show_why, 120, true },
     { "why_one", "why_one", show_why_one, 80, false },
+    { "ready", "ready", show_ready, 100, false },
+    { "ready_not", "ready_not", show_ready, 100, false },
+    { "ready_not", "ready_not_color", show_ready, 120, true },
     { "pause", "pause", show_pause, 0, false },
     { "pause_none", "pause_none", show_pause, 0, false },
     { "budget", "budget", show_budget, 80, false },
@@ -116,6 +119,7 @@ static const struct row {
     { "timeouts", "timeouts", show_timeouts, 0, false },
     { "broken_empty", "broken_empty_arbiter", show_arbiter, 0, false },
     { "broken_empty", "broken_empty_why", show_why, 0, false },
+    { "broken_empty", "broken_empty_ready", show_ready, 0, false },
     { "broken_empty", "broken_empty_pause", show_pause, 0, false },
     { "broken_empty", "broken_empty_budget", show_budget, 0, false },
     { "broken_empty", "broken_empty_timeouts", show_timeouts, 0, false },
@@ -193,7 +197,8 @@ test_fits(void **state)
         CLEANUP(freep) char *out = shown(&rows[i], &size);
         bool is_table = rows[i].show == show_entries || rows[i].show == show_doctor ||
                         rows[i].show == show_why || rows[i].show == show_why_one ||
-                        rows[i].show == show_budget || rows[i].show == show_arbiter_tested;
+                        rows[i].show == show_budget || rows[i].show == show_ready ||
+                        rows[i].show == show_arbiter_tested;
         if (rows[i].width == 0 || rows[i].color || !is_table)
             continue;
         char *rest = NULL;

@@ -151,7 +151,8 @@ ARRANGE(untrusted, set(record, READY_CHECK_TLS, READY_OUTCOME_FAILED, "certifica
 ARRANGE(ended, set(record, READY_CHECK_CERTIFICATE, READY_OUTCOME_FAILED, "ended 2 days ago"))
 ARRANGE(ends_soon, set(record, READY_CHECK_CERTIFICATE, READY_OUTCOME_WARN, "ends in 2 days"))
 ARRANGE(no_secret, set(record, READY_CHECK_CREDENTIAL, READY_OUTCOME_FAILED, "not here"))
-ARRANGE(ill, set(record, READY_CHECK_HEALTH, READY_OUTCOME_FAILED, "status 503"))
+ARRANGE(ill, set(record, READY_CHECK_HEALTH, READY_OUTCOME_FAILED, "no answer in time");
+        set(record, READY_CHECK_CERTIFICATE, READY_OUTCOME_UNKNOWN, "not seen"))
 ARRANGE(lacks, set(record, READY_CHECK_TARGETS, READY_OUTCOME_FAILED, "it lacks oracle"))
 ARRANGE(not_asked, set(record, READY_CHECK_TARGETS, READY_OUTCOME_UNKNOWN, "nothing says where"))
 ARRANGE(nothing_to_check, set(record, READY_CHECK_TARGETS, READY_OUTCOME_NONE, "");
