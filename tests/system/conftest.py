@@ -15,6 +15,17 @@ def pytest_runtest_makereport(item, call):
     setattr(item, "report_" + call.when, outcome.get_result())
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What failed, once more at the end: whoever sees only the end of a long output sees why."""
+    for kind in ("error", "failed"):
+        for report in terminalreporter.stats.get(kind, []):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = crash.message if crash else str(report.longrepr)
+            place = "%s:%d" % (crash.path, crash.lineno) if crash else ""
+            terminalreporter.write_line("==== %s (%s) %s" % (report.nodeid, report.when, place))
+            terminalreporter.write_line("\n".join(line[:500] for line in said.splitlines()[:20]))
+
+
 @pytest.fixture(scope="module")
 def folder():
     made = pathlib.Path(tempfile.mkdtemp(prefix="baton-test-"))
