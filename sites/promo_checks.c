@@ -158,6 +158,12 @@ check_arbiter(struct promo *promo)
     if (promo->log.arbiter == 0)
         set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
                     "not asked: no primary goes on alone by the durability that is set");
+    else if (arbiter->told && arbiter->row != promo->log.arbiter)
+        set_finding(promo, PROMO_CHECK_ARBITER,
+                    promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,
+                    "the arbiter was just being changed when %s was last heard of: who went on "
+                    "alone may have told the one before",
+                    promo->old_primary[0] == '\0' ? "the primary" : promo->old_primary);
     else if (!arbiter->told)
         set_finding(promo, PROMO_CHECK_ARBITER,
                     promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

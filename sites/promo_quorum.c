@@ -127,7 +127,7 @@ promo_is_sure(const struct promo *promo)
     const struct promo_arbiter *arbiter = &promo->arbiter;
     return !promo_needs_arbiter(promo) || promo->order.accept_data_loss ||
            (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 ||
-           (arbiter->promised && arbiter->row >= promo->log.arbiter);
+           (arbiter->promised && arbiter->row == promo->log.arbiter);
 }
 
 void

@@ -375,11 +375,12 @@ on_row(struct tail_listener *listener, const struct tail_row *row)
     struct driver *driver = CONTAINER_OF(listener, struct driver, tail);
     if (str_starts(row->key, "node/"))
         driver_read_members(driver);
-    if (strcmp(row->key, "sync/set") == 0 || strcmp(row->key, "durability") == 0 ||
+    bool arbiter = strcmp(row->key, "arbiter") == 0;
+    if (arbiter || str_starts(row->key, "lease."))
+        driver_lease_configure(driver);
+    if (arbiter || strcmp(row->key, "sync/set") == 0 || strcmp(row->key, "durability") == 0 ||
         str_starts(row->key, "sync."))
         driver_set_changed(driver);
-    if (strcmp(row->key, "arbiter") == 0 || str_starts(row->key, "lease."))
-        driver_lease_configure(driver);
 }
 
 static void

@@ -118,15 +118,6 @@ on_answer(void *data, const struct arbiter_reply *reply)
                text);
 }
 
-/* Where people decide, nobody has a note: who has the row that says so has every record that was
- * written before. */
-static bool
-nobody_to_ask(const struct driver *driver)
-{
-    return driver->arbiter == NULL && driver->arbiter_kind == ARBITER_MANUAL &&
-           driver->arbiter_revision >= driver->promo.log.arbiter;
-}
-
 void
 driver_note_inquire(struct driver *driver, const struct promo_effect *effect)
 {
@@ -138,8 +129,10 @@ driver_note_inquire(struct driver *driver, const struct promo_effect *effect)
     uint64_t row = driver->arbiter_revision;
     end_inquiry(driver);
     if (driver->arbiter == NULL) {
-        tell_promo(driver, op, row, nobody_to_ask(driver), &(struct quorum_note){ 0 },
-                   &(struct epoch){ 0 }, "the arbiter is not known here, or cannot be opened");
+        tell_promo(driver, op, row, false, &(struct quorum_note){ 0 }, &(struct epoch){ 0 },
+                   driver->arbiter_kind == ARBITER_MANUAL
+                       ? "the arbiter was just being given up"
+                       : "the arbiter is not known here, or cannot be opened");
         return;
     }
     struct driver_inquiry *inquiry = mem_zero(1, sizeof *inquiry);

@@ -179,7 +179,9 @@ NOTE_MUTANTS = {
 ASKING_MUTANTS = {
     "what the arbiter has promised is no epoch": (CHECKS, "newest = promo->arbiter.newest;", "newest = { 0 };"),
     "to read the note is enough": (WHO, "(arbiter->promised && arbiter->row", "(arbiter->told && arbiter->row"),
-    "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row >= promo->log.arbiter)", "arbiter->promised"),
+    "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row == promo->log.arbiter)", "arbiter->promised"),
+    "an arbiter that was chosen since will do": (WHO, "arbiter->row == promo->log.arbiter", "arbiter->row >= promo->log.arbiter"),
+    "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
     "a renewal asks nobody": (
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),

@@ -160,10 +160,8 @@ would_promise(const struct world *world, unsigned candidate, const struct quorum
     *ret_note = (struct quorum_note){ 0 };
     if (record->arbiter == 0)
         return true;
-    if (row < record->arbiter)
+    if (row != record->arbiter || at == WORLD_NONE)
         return false;
-    if (at == WORLD_NONE)
-        return true;
     const struct arbiter *it = &world->arbiters[at];
     *ret_note = told_read(world, it->number, it->told);
     return it->there && it->suspect == 0;

@@ -113,9 +113,7 @@ note_inquire(struct world *world, unsigned node, const struct promo_effect *effe
     daemon->inquiry_epoch = code_from(world, &daemon->promo.epoch);
     daemon->inquiry_row = daemon->arbiter_revision;
     if (daemon->arbiter == WORLD_NONE) {
-        bool nobody = daemon->lease_loaded && daemon->arbiter_revision >= daemon->promo.log.arbiter;
-        tell_promo(world, node, promise, daemon->inquiry_row, nobody, &(struct quorum_note){ 0 },
-                   0);
+        tell_promo(world, node, promise, daemon->inquiry_row, false, &(struct quorum_note){ 0 }, 0);
         return;
     }
     struct wire wire = { .op = promise ? WIRE_PROMISE : WIRE_READ,
