@@ -1,4 +1,4 @@
-"""Breaks lease, takeover, budget, durability and readiness on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget, durability, readiness and sealing on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -25,7 +25,7 @@ WORKERS = 2
 LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
-READY = "sites/ready.c"
+READY, SEALING = "sites/ready.c", "sites/sealing.c"
 PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
 
 # name: (file, what stands there exactly once, what takes its place)
@@ -237,6 +237,65 @@ READY_MUTANTS = {
     "a full disk is ready (S60)": (READY, "view->disk_free_mb < view->disk_least_mb", "false"),
     "a certificate that has ended only warns (S49)": (READY, "    if (view->certificate_days < 0)", "    if (false)"),
 }
+SEALING_MUTANTS = {
+    "who is removed keeps the key (Z1)": (
+        SEALING, "        if (find_member(members, member_count, node) == NULL)\n            add_step(plan, SEALING_TAKE",
+        "        if (false)\n            add_step(plan, SEALING_TAKE"),
+    "a removed node is a member (Z1)": (
+        SEALING, "if (!members[i].removed && strcmp(members[i].name, name) == 0)",
+        "if (strcmp(members[i].name, name) == 0)"),
+    "who is removed is given the key (Z1)": (
+        SEALING, "if (member->removed || member->public_key[0] == '\\0')",
+        "if (member->public_key[0] == '\\0')"),
+    "who told no public key is given one (Z1)": (
+        SEALING, "if (member->removed || member->public_key[0] == '\\0')",
+        "if (member->removed)"),
+    "a box for an earlier key will do (Z1)": (
+        SEALING, "sealing_box(keys, key, member->name, &to) == NULL ||\n            strcmp(to, member->public_key) != 0",
+        "sealing_box(keys, key, member->name, &to) == NULL"),
+    "everybody is given it again and again": (
+        SEALING, "sealing_box(keys, key, member->name, &to) == NULL ||",
+        "true ||"),
+    "who lost it is forgotten (Z2)": (
+        SEALING, "    case SEALING_TAKE:\n        remember(entry, step->node);\n",
+        "    case SEALING_TAKE:\n"),
+    "whose name was given again is forgotten (Z2)": (
+        SEALING, "        if (had)\n            remember(entry, step->node);\n",
+        ""),
+    "whoever is given it once is to blame (Z2)": (
+        SEALING, "        if (had)\n            remember(",
+        "        remember("),
+    "the current key is dropped when unused (Z3)": (
+        SEALING, "current == NULL || strcmp(current, key) == 0",
+        "current == NULL"),
+    "without a current key all are dropped (Z3)": (
+        SEALING, "current == NULL || strcmp(current, key) == 0",
+        "current != NULL && strcmp(current, key) == 0"),
+    "a key is dropped while it seals something": (
+        SEALING, "        if (strcmp(used[i], key) == 0)\n            return true;",
+        "        (void)used;"),
+    "no key is ever dropped": (
+        SEALING, "        if (!counts(keys, key, used, used_count))",
+        "        if (false)"),
+    "a plain text is sealed": (
+        SEALING, "json_object_object_length(value) != 2 ||\n        ",
+        ""),
+    "any key id will do": (
+        SEALING, "    return is_key_id(key) ? key : NULL;\n}\n\nbool",
+        "    return key;\n}\n\nbool"),
+    "an empty secret is one": (
+        SEALING, "if (size <= more ||",
+        "if (size < more ||"),
+    "a secret has any size": (
+        SEALING, "    if (size <= more || size > more + SEALING_VALUE_SIZE_MAX)",
+        "    if (size <= more)"),
+    "who has no key comes before": (
+        SEALING, "bool can = !members[i].removed && sealing_box(keys, current, name, NULL) != NULL;",
+        "bool can = !members[i].removed;"),
+    "the primary waits its turn by name": (
+        SEALING, "strcmp(self, primary) != 0 && strcmp(name, self) < 0",
+        "strcmp(name, self) < 0"),
+}
 
 
 def command(*parts):
@@ -293,7 +352,7 @@ def main():
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
-              (READY_MUTANTS, ["test_ready"])]
+              (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:
