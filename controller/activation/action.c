@@ -17,6 +17,12 @@ action_can_check(enum connector_driver driver)
     return drivers[driver]->can_check;
 }
 
+enum fencing_kind
+action_fencing(enum connector_driver driver)
+{
+    return drivers[driver]->fencing;
+}
+
 const char *
 action_end_name(enum action_end end)
 {

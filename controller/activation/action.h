@@ -28,6 +28,7 @@
 #include "sites/connector.h"
 #include "sites/effective.h"
 #include "sites/epoch.h"
+#include "sites/fencing.h"
 
 #define ACTION_OUTPUT_SIZE_MAX 16384 /* kept of what a program prints */
 #define ACTION_EXIT_REFUSED    88    /* a program's way to say "I have seen a later epoch" */
@@ -88,3 +89,5 @@ void action_abandon(struct action *action);
 bool action_can_check(enum connector_driver driver);
 
 const char *action_end_name(enum action_end end);
+/* What is known of a driver without asking its receiver. */
+enum fencing_kind action_fencing(enum connector_driver driver);

@@ -211,6 +211,8 @@ exec_abandon(struct action *action)
     free(inner);
 }
 
-const struct action_driver action_exec_driver = {
-    .name = "exec", .start = exec_start, .cancel = exec_cancel, .abandon = exec_abandon
-};
+const struct action_driver action_exec_driver = { .name = "exec",
+                                                  .fencing = FENCING_TOLD,
+                                                  .start = exec_start,
+                                                  .cancel = exec_cancel,
+                                                  .abandon = exec_abandon };

@@ -360,6 +360,8 @@ file_abandon(struct action *action)
     job->action = NULL; /* on_done() frees the job */
 }
 
-const struct action_driver action_file_driver = {
-    .name = "file", .start = file_start, .cancel = file_cancel, .abandon = file_abandon
-};
+const struct action_driver action_file_driver = { .name = "file",
+                                                  .fencing = FENCING_ALWAYS,
+                                                  .start = file_start,
+                                                  .cancel = file_cancel,
+                                                  .abandon = file_abandon };

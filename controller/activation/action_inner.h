@@ -8,6 +8,7 @@
 struct action_driver {
     const char *name;
     bool can_check; /* start() heeds order->check */
+    enum fencing_kind fencing;
     /* Sets action->inner. */
     enum err_code (*start)(struct action *action, struct worker *worker,
                            const struct action_order *order, struct err *err);

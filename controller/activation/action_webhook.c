@@ -355,6 +355,8 @@ webhook_abandon(struct action *action)
     webhook_free(action->inner);
 }
 
-const struct action_driver action_webhook_driver = {
-    .name = "webhook", .start = webhook_start, .cancel = webhook_cancel, .abandon = webhook_abandon
-};
+const struct action_driver action_webhook_driver = { .name = "webhook",
+                                                     .fencing = FENCING_PROVED,
+                                                     .start = webhook_start,
+                                                     .cancel = webhook_cancel,
+                                                     .abandon = webhook_abandon };

@@ -38,7 +38,8 @@ struct slot {
     enum phase phase;
     char action_id[ACTIVATION_ID_SIZE];
     enum step_state steps[CONNECTOR_ACTION_COUNT_MAX];
-    size_t step; /* that runs */
+    bool proved[CONNECTOR_ACTION_COUNT_MAX]; /* what the receivers of 'used' said last */
+    size_t step;                             /* that runs */
     struct action *action;
     char *drivers;        /* owned; "file+exec" */
     char *text;           /* owned */
@@ -304,6 +305,8 @@ step_ended(struct slot *slot, const struct action_result *result)
         [ACTION_CANCELLED] = STEP_TODO,
     };
     slot->steps[slot->step] = states[result->end];
+    if (result->end == ACTION_OK || result->end == ACTION_REFUSED)
+        slot->proved[slot->step] = result->proved;
     if (result->again_ms != 0)
         slot->again_ms = result->again_ms;
     file_words(slot, result);
@@ -391,6 +394,7 @@ begin(struct slot *slot, const struct activation_change *change)
     if (slot->newer != NULL && (change->server != EFFECTIVE_NONE || slot->used == NULL)) {
         connector_free(slot->used);
         slot->used = take_ptr(&slot->newer);
+        memset(slot->proved, 0, sizeof slot->proved);
     }
     *record = (struct activation_record){ .change = *change,
                                           .state = ACTIVATION_RUNNING,
@@ -795,6 +799,28 @@ activation_view(const struct activation_manager *manager, const char *connector,
         return false;
     *ret = report_of(slot);
     return true;
+}
+
+bool
+activation_fencing(const struct activation_manager *manager, const char *connector,
+                   char text[FENCING_TEXT_SIZE])
+{
+    const struct slot *slot = slot_find(manager, connector);
+    const struct connector *document = slot == NULL          ? NULL
+                                       : slot->newer != NULL ? slot->newer
+                                                             : slot->used;
+    struct fencing_driver drivers[CONNECTOR_ACTION_COUNT_MAX];
+    text[0] = '\0';
+    if (document == NULL || document->action_count == 0)
+        return false;
+    for (size_t i = 0; i < document->action_count; i++) {
+        const struct connector_action *action = &document->actions[i];
+        drivers[i] = (struct fencing_driver){ .name = connector_driver_name(action->driver),
+                                              .kind = action_fencing(action->driver),
+                                              .told = action->refuses,
+                                              .proved = document == slot->used && slot->proved[i] };
+    }
+    return fencing_judge(drivers, document->action_count, text);
 }
 
 bool

@@ -35,6 +35,7 @@
 #include "controller/activation/plan.h"
 #include "controller/activation/sign.h"
 #include "controller/loop/worker.h"
+#include "sites/fencing.h"
 
 #define ACTIVATION_PARALLEL_MAX   16
 #define ACTIVATION_CONNECTORS_MAX 1000
@@ -128,5 +129,9 @@ void activation_stored(struct activation_manager *manager, const char *action_id
 /* false when the manager does not know the connector. Texts are borrowed until the loop goes on. */
 MUST_CHECK bool activation_view(const struct activation_manager *manager, const char *connector,
                                 struct activation_report *ret);
+/* Are this connector's drivers fenced at the resource (sites/fencing.h)? 'text' says so. False also
+ * for a connector without drivers, or one that is not known: then 'text' is "". */
+bool activation_fencing(const struct activation_manager *manager, const char *connector,
+                        char text[FENCING_TEXT_SIZE]);
 /* Nothing runs and nothing is left to do for any connector. */
 bool activation_all_settled(const struct activation_manager *manager);

@@ -490,6 +490,9 @@ show_trouble(const struct table_look *look, struct json_object *connector)
     if (is(activation, "state", "failed"))
         show_line(look, TABLE_BAD, "%s on %s: activation %s: %s", name, node,
                   word_string(activation, "action_id"), word_string(activation, "text"));
+    struct json_object *fencing = json_get(connector, "fencing");
+    if (in_use(connector) && json_get_bool(fencing, "fenced", &ok) && !ok)
+        show_line(look, TABLE_DIM, "%s on %s: %s", name, node, word_string(fencing, "text"));
 }
 
 static void

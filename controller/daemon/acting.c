@@ -418,7 +418,6 @@ acting_role(struct acting *acting, enum effective_role role, const char *primary
     restore(acting);
     acting->role = role;
     acting->epoch = *epoch;
-    probe_epoch(acting->prober, epoch);
     acting->may_act = may_act;
     (void)snprintf(acting->primary_site, sizeof acting->primary_site, "%s", primary_site);
     if (may_act)
@@ -430,6 +429,12 @@ acting_role(struct acting *acting, enum effective_role role, const char *primary
     if (!may_act)
         end_now(acting);
     look_soon(acting);
+}
+
+void
+acting_knows(struct acting *acting, const struct epoch *epoch)
+{
+    probe_epoch(acting->prober, epoch);
 }
 
 void
@@ -554,6 +559,25 @@ repair_json(const struct acting *acting, const struct acting_one *one)
     return object;
 }
 
+/* NULL where there is nothing to fence, or nothing is known of it. */
+static struct json_object *
+fencing_json(const struct acting *acting, const struct acting_one *one)
+{
+    char text[FENCING_TEXT_SIZE];
+    struct probe_result probe = { 0 };
+    bool fenced = activation_fencing(acting->manager, one->name, text);
+    if (text[0] == '\0')
+        return NULL;
+    if (one->choice.would_use == EFFECTIVE_MAIN || one->choice.would_use == EFFECTIVE_ALTERNATE)
+        probe_view(acting->prober, one->name, one->choice.would_use, &probe);
+    struct json_object *object = json_object_new_object();
+    json_add_bool(object, "fenced", fenced);
+    json_add_bool(object, "server",
+                  probe.fenced && (probe.state == PROBE_OK || probe.state == PROBE_FAILED));
+    json_add_string(object, "text", text);
+    return object;
+}
+
 static const char *
 url_of(const struct acting_one *one, enum effective_server server)
 {
@@ -581,6 +605,9 @@ one_json(const struct acting *acting, const struct acting_one *one)
     if (repair != NULL)
         json_add(object, "repair", repair);
     json_add_string(object, "hint", choice->hint);
+    struct json_object *fencing = fencing_json(acting, one);
+    if (fencing != NULL)
+        json_add(object, "fencing", fencing);
     return object;
 }
 

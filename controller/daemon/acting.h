@@ -33,6 +33,10 @@ void acting_free(struct acting *acting);
 void acting_role(struct acting *acting, enum effective_role role, const char *primary_site,
                  const struct epoch *epoch, bool may_act);
 
+/* The latest epoch that this node has held or follows: what its probes say. Never one that was only
+ * promised, which may come to nothing. */
+void acting_knows(struct acting *acting, const struct epoch *epoch);
+
 /* Gives all connector servers up and calls 'done' when every deactivation has ended, at once or
  * later; 'ok' is false when one failed ('text' says which). One at a time: an earlier 'done' that
  * still waits is called with false. */

@@ -58,6 +58,8 @@ driver_act(struct driver *driver)
     struct driver_primary now = driver_primary(driver);
     struct driver_peer *peer = driver_peer(driver, now.name);
     const char *site = now.self ? driver->core->home->site : peer == NULL ? "" : peer->site;
+    acting_knows(driver->core->acting,
+                 epoch_max(&driver->node.own.epoch, &driver->node.following_epoch));
     acting_role(driver->core->acting, role, site, &driver->node.own.epoch,
                 primary && driver->may_act && driver->leased);
 }

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from cluster import PG_PORT, PORT, Failed, until
+from guarded import Guarded
 from network import NetworkCluster, ip, why_not
 from servers import Authority, Server
 from test_routes import API, Events
@@ -42,6 +43,18 @@ def company(pair, folder):
     server = Server(Authority(folder / "ca"), "tcf", pair.network.prefix + ".254")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(pair, folder):
+    """One that refuses an epoch that is over."""
+    server = Guarded(folder / "guarded", pair.network.prefix + ".254", pair.east_1.status()["cluster"]["id"])
+    yield server
+    server.stop()
+
+
+def connector(node, name):
+    return next(entry for entry in node.status()["connectors"] if (entry["name"], entry["node"]) == (name, node.name))
 
 
 def roles(cluster):
@@ -82,13 +95,19 @@ def may_take_over(node):
           and "evidence" in why(node)[1])
 
 
-def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
+def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair, guarded):
     """S47: both write while they are cut off from one another; the earlier one yields, by itself, and keeps what only
     it has. S45: that they miss each other is alarmed meanwhile, and told once when it is over, with how long. Who sees
-    that both are primary alarms it as long as it is so."""
+    that both are primary alarms it as long as it is so. A connector server with a gate hears the later one alone."""
     old, new = roles(pair)
     before = epoch(old)
     old.put("app/both", "old")
+    assert old.put("connector/hook", guarded.document()).status == 200
+    until("the server hears the primary", lambda: connector(old, "hook")["activation"]["state"] == "done")
+    assert [(body["node"], body["kind"]) for body in guarded.posted] == [(old.name, "activate")]
+    until("and has proved that it is fenced", lambda: connector(old, "hook")["fencing"] == {
+        "fenced": True, "server": True, "text": "fenced at the resource"})
+    until("the other one has probed it", lambda: connector(new, "hook")["latent_probe"]["ok"])
     may_take_over(new)
     began = {node: len(node.log.read_text()) for node in (old, new)}
     stream = None
@@ -100,6 +119,17 @@ def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
         assert new.put("app/only-new", "precious").status == 200 and new.put("app/both", "new").status == 200
         for node in (old, new):
             until("%s misses the other" % node.name, lambda n=node: "member_silent" in alarms(n))
+        until("the server hears the new one", lambda: connector(new, "hook")["activation"]["state"] == "done", 60)
+        assert guarded.posted[-1]["node"] == new.name and guarded.epoch() == "%(number)d/%(holder)s" % epoch(new)
+        count = len(guarded.posted)
+        assert old.put("connector/hook", guarded.document(target_connectors=["a"])).status == 200
+        refused = until("and not the old one", lambda: connector(old, "hook")["activation"]["state"] == "failed" and
+                        connector(old, "hook")["activation"])
+        assert refused["epoch"] == before and "has seen epoch %s" % guarded.epoch() in refused["text"]
+        until("nor its probes", lambda: "refuses our" in connector(old, "hook")["probe"]["text"])
+        assert new.put("connector/hook", guarded.document(target_connectors=["b"])).status == 200
+        until("the new one goes on", lambda: len(guarded.posted) > count)
+        assert {body["node"] for body in guarded.posted[count:]} == {new.name}
         # the new one gets answers again, the old one gets none: it cannot know yet
         stream = Events(new)
         pair.network.let_ask(new.name, old.name)
@@ -131,6 +161,9 @@ def test_two_primaries_end_when_they_meet_and_nothing_is_lost(pair):
     stream.close()
     old.cli("setaside", "apply", batch["id"], "--yes", "--reason", "we want it")
     until("nothing is lost", lambda: new.get("app/only-old") == "precious")
+    new.cli("config", "delete", "connector/hook")
+    until("the server is given up", lambda: guarded.posted[-1]["kind"] == "deactivate")
+    assert {body["node"] for body in guarded.posted[count:]} == {new.name}
 
 
 def test_the_old_primary_asks_before_it_does_anything(pair):

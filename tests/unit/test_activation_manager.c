@@ -667,6 +667,30 @@ crowd_settled(void *data)
 
 #define CROWD 50
 
+/* What is known of drivers is told, also before anything was activated. */
+static void
+it_tells_what_is_fenced(void **state)
+{
+    struct node *node = *state;
+    char text[FENCING_TEXT_SIZE];
+    assert_false(activation_fencing(node->manager, "pam", text));
+    assert_string_equal(text, "");
+    node_configure(node, "{\"driver\":\"file\",\"path\":\"/tmp/x\",\"format\":\"env\"}");
+    node_want(node, EFFECTIVE_NONE, 1, 1);
+    assert_true(activation_fencing(node->manager, "pam", text));
+    node_configure(node, "{\"driver\":\"exec\",\"command\":[\"/bin/true\"],\"fenced\":true}");
+    node_want(node, EFFECTIVE_NONE, 1, 2);
+    assert_true(activation_fencing(node->manager, "pam", text));
+    node_configure(node, "{\"driver\":\"exec\",\"command\":[\"/bin/true\"]}");
+    node_want(node, EFFECTIVE_NONE, 1, 3);
+    assert_false(activation_fencing(node->manager, "pam", text));
+    assert_string_equal(text, "not fenced at the resource: exec (nobody says that it is)");
+    node_configure(node, "");
+    node_want(node, EFFECTIVE_NONE, 1, 4);
+    assert_false(activation_fencing(node->manager, "pam", text));
+    assert_string_equal(text, "");
+}
+
 static void
 many_connectors_go_side_by_side_within_a_bound(void **state)
 {
@@ -769,6 +793,7 @@ main(void)
         TEST(a_connector_that_is_deleted_is_deactivated),
         TEST(an_edit_does_not_hide_what_has_to_be_undone),
         TEST(what_cannot_work_is_said_and_not_hidden),
+        TEST(it_tells_what_is_fenced),
         TEST(many_connectors_go_side_by_side_within_a_bound),
         TEST(closing_while_things_run_leaves_nothing_behind),
     };
