@@ -379,6 +379,14 @@ take(struct prover *prover, struct told *told, struct json_object *answer)
     told->taken_ms = clock_now_ms();
 }
 
+/* Before its row is read nothing of it could be believed: it is asked later. */
+static bool
+is_member(const struct prover *prover, const char *node)
+{
+    const struct driver_peer *peer = driver_peer(prover->core->driver, node);
+    return peer != NULL && peer->login[0] != '\0';
+}
+
 struct question {
     struct prover *prover; /* borrowed: outlives the driver's questions */
     char node[NODE_NAME_SIZE];
@@ -394,13 +402,13 @@ on_answer(void *context, struct json_object *answer, const struct err *err)
     struct told *told = find_told(prover, question->node);
     if (told != NULL) {
         told->asking = false;
-        if (err == NULL) {
+        if (err == NULL && is_member(prover, question->node)) {
             (void)snprintf(told->id, sizeof told->id, "%s", question->id);
             take(prover, told, answer);
             told->age_ms +=
                 clock_now_ms() - question->asked_ms; /* it may have been long under way */
             driver_touch(prover->core->driver);
-        } else {
+        } else if (err != NULL) {
             (void)snprintf(told->fault, sizeof told->fault, "%.*s", PROVER_TEXT_SIZE - 1,
                            err->text);
         }
@@ -431,9 +439,8 @@ place_for(struct prover *prover, const char *node)
 void
 prover_heard(struct prover *prover, const char *node, const char *id)
 {
-    const struct driver_peer *peer = driver_peer(prover->core->driver, node);
-    if (peer == NULL || peer->login[0] == '\0')
-        return; /* its row is not read yet: nothing of it could be believed */
+    if (!is_member(prover, node))
+        return;
     struct told *told = place_for(prover, node);
     if (told == NULL || told->asking || id[0] == '\0' || strcmp(told->id, id) == 0)
         return;

@@ -80,7 +80,7 @@ class Demo:
         connector = {
             "main": self.main.document(), "alternate": self.alternate.document(),
             "target_connectors": ["active-directory", "oracle"],
-            "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000},
+            "probe": {"path": "/health", "interval_ms": 1000, "timeout_ms": 1000, "targets_path": "/connectors"},
             "activation": [{"driver": "file", "path": str(self.active / "connector.json"), "format": "json"}],
         }
         (self.folder / "connector.json").write_text(json.dumps(connector))
