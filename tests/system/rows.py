@@ -357,6 +357,7 @@ def waiting(node):
 
 @row(10, 200, None, range(0, 4))
 def killed_while_a_commit_waits(world, rng):
+    strictly(world)  # one that went on alone before it dies, nobody may follow
     primary = blocked(world)
     primary.kill()
     world.undo.pop()()
