@@ -18,7 +18,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMPILER = os.environ.get("CC", "cc")
 FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", '-DBATON_VERSION="0"', "-O1", "-w"]
-LIBRARIES = ["-lcmocka", "-ljson-c", "-lsystemd"]
+LIBRARIES = ["-lcmocka", "-ljson-c", "-lsystemd", "-lcrypto"]
+BESIDE_SITES = ["controller/activation/sign.c", "controller/activation/sign_check.c", "controller/activation/sign_key.c",
+                "controller/loop/digest.c"]
 BY_CHANCE, QUICK_SEEDS = "test_lease_pair", "1500"
 WORKERS = 2
 
@@ -296,6 +298,35 @@ SEALING_MUTANTS = {
         SEALING, "strcmp(self, primary) != 0 && strcmp(name, self) < 0",
         "strcmp(name, self) < 0"),
 }
+GATE, FENCING = "sites/gate.c", "sites/fencing.c"
+SIGN, CHECK = "controller/activation/sign.c", "controller/activation/sign_check.c"
+GATE_MUTANTS = {
+    "gate: an epoch that is over gets past (I10)": (GATE, "    if (order < 0)", "    if (false)"),
+    "gate: nothing raises it (I10)": (GATE, "order > 0 && activation ?", "false ?"),
+    "gate: a probe raises it": (GATE, "order > 0 && activation ?", "order > 0 ?"),
+    "gate: the number alone makes an epoch (I1)": (
+        GATE, "epoch_compare(asked, &state->highest)",
+        "(asked->number > state->highest.number) - (asked->number < state->highest.number)"),
+    "gate: a damaged number is believed": (GATE, "again.number != state.highest.number ||", "false ||"),
+    "gate: a damaged holder is believed": (GATE, "strcmp(again.holder, holder) != 0", "false"),
+}
+FENCING_MUTANTS = {
+    "fencing: what compares nothing is fenced": (FENCING, "FENCING_NEVER:\n        return \"\";", "FENCING_NEVER:\n        return NULL;"),
+    "fencing: a receiver needs no proof": (FENCING, "driver->proved ? NULL", "true ? NULL"),
+    "fencing: a program needs nobody's word": (FENCING, "driver->told ? NULL", "true ? NULL"),
+    "fencing: one fenced driver fences all": (FENCING, "            continue;", "            return true;"),
+}
+SIGN_MUTANTS = {
+    "sign: any signature is good": (CHECK, "    return digest_equal(given, wanted);", "    return true;"),
+    "sign: a part that nobody signed counts": (CHECK, "        if (covered != (value != NULL))", "        if (covered && value == NULL)"),
+    "sign: a signature never ends": (CHECK, " && created_s >= now_s - window_s", ""),
+    "sign: a signature of tomorrow is good": (CHECK, "created_s <= now_s + window_s && ", ""),
+    "sign: the name of a key does not matter": (CHECK, "keys[i].size > 0 && strcmp(keys[i].id, id) == 0", "keys[i].size > 0"),
+    "sign: one part stands for two": (CHECK, "        if ((input->covered & (1u << i)) != 0)\n            return false;\n", ""),
+    "sign: any proof is one": (SIGN, "    if (!digest_equal(wanted, given))\n        return false;\n", ""),
+    "sign: a proof is of any request": (SIGN, "%s\\n%s\\n\", epoch, signature)", "%s\\n\", epoch)"),
+    "sign: a proof is of any epoch": (SIGN, "%s\\n%s\\n\", epoch, signature)", "%s\\n\", signature)"),
+}
 
 
 def command(*parts):
@@ -352,13 +383,15 @@ def main():
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
-              (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"])]
+              (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]),
+              (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:
         folder = pathlib.Path(name)
         tests = sorted({test for _, _, tests in rows for test in tests})
-        sources = [path.relative_to(ROOT) for path in (*ROOT.glob("controller/base/*.c"), *ROOT.glob("sites/*.c"))]
+        sources = [*(path.relative_to(ROOT) for path in (*ROOT.glob("controller/base/*.c"), *ROOT.glob("sites/*.c"))),
+                   *BESIDE_SITES]
         objects = build(folder, [*map(str, sources), *(f"tests/unit/{test}.c" for test in tests)])
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             found = list(pool.map(lambda number: caught_by(objects, folder / str(number), *rows[number][1:], seeds),
