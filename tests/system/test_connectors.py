@@ -266,6 +266,19 @@ def test_ready_tells_beforehand_what_would_fail(three, company, folder):
     watch.wait(20)
 
 
+def test_ready_looks_for_the_credential(three, company):
+    """The secret that a connector names is stored, and every node can open it; its value is told by nobody."""
+    east = three.east_1
+    keyed = connector(company, "keyed")
+    keyed["main"]["credential"] = "secret/pam-key"
+    put(east, "connector/keyed", keyed)
+    only(east, ("west-1", "keyed"), "credential")
+    assert "secret/pam-key is not stored" in east.cli("ready", "west", check=False).stdout
+    east.cli("secret", "set", "pam-key", "--stdin", stdin="planted-7f3a")
+    is_ready(east)
+    assert "planted-7f3a" not in east.api("GET", "/v1/ready?evidence=true").body.decode()
+
+
 def test_ready_of_a_stopped_node_is_unknown(three):
     """Unknown is not ready: exit code 6, also where nobody answers."""
     east, west = three.east_1, three.west_1
