@@ -48,6 +48,24 @@ url_of(struct json_object *document, enum effective_server server)
     return found ? url : NULL;
 }
 
+/* The secret that the server's document names, and whether there is one; NULL: it names none. */
+static struct json_object *
+credential_json(struct json_object *document, enum effective_server server,
+                const struct setting_source *source)
+{
+    const char *name;
+    struct setting_stored stored = { 0 };
+    if ((server != EFFECTIVE_MAIN && server != EFFECTIVE_ALTERNATE) ||
+        !json_get_string(json_get(document, effective_server_name(server)), "credential", &name))
+        return NULL;
+    struct json_object *json = json_object_new_object();
+    json_add_string(json, "name", name);
+    json_add_bool(json, "there",
+                  setting_layer_find(setting_row(SETTING_SECRET), name, SETTING_LAYER_CLUSTER,
+                                     source, &stored));
+    return json;
+}
+
 static struct json_object *
 connector_json(const char *name, const struct explain_view *view,
                const struct setting_source *source)
@@ -62,6 +80,9 @@ connector_json(const char *name, const struct explain_view *view,
         json_add_string(json, "in_use", effective_server_name(choice.in_use));
         json_add_string(json, "would_use", effective_server_name(choice.would_use));
         json_add_string(json, "url", url_of(value.value, choice.would_use));
+        struct json_object *credential = credential_json(value.value, choice.would_use, source);
+        if (credential != NULL)
+            json_add(json, "credential", credential);
         json_add_bool(json, "use_alternate_server", setting_use_alternate(name, source));
         json_add_string(json, "hint", choice.hint);
     } else {

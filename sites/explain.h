@@ -9,7 +9,8 @@
  *    "value","from":"site"|null,"known":true,"refused":false,
  *    "layers":[{"layer","site","value","revision","author","at","used"}],   narrowest first
  *    "connector":{"name","role","site_primary","in_use","would_use","url","use_alternate_server",
- *                 "hint"}}
+ *                 "credential":{"name":"secret/pam-main","there":true},      where the server has
+ * one "hint"}}
  */
 #pragma once
 

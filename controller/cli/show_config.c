@@ -252,6 +252,26 @@ text_cell(struct table *table, struct json_object *side, const char *member)
     table_cell(table, TABLE_PLAIN, "%s", word_or(json_get(side, "connector"), member, ""));
 }
 
+/* A secret that is missing is seen before it is needed. */
+static void
+credential_cell(struct table *table, struct json_object *side)
+{
+    bool there = false;
+    struct json_object *credential = json_get(json_get(side, "connector"), "credential");
+    if (credential == NULL)
+        table_cell(table, TABLE_PLAIN, "%s", "");
+    else if (json_get_bool(credential, "there", &there) && there)
+        table_cell(table, TABLE_PLAIN, "%s", word_string(credential, "name"));
+    else
+        table_cell(table, TABLE_BAD, "%s is missing", word_string(credential, "name"));
+}
+
+static bool
+has_credential(struct json_object *side)
+{
+    return json_get(json_get(side, "connector"), "credential") != NULL;
+}
+
 void
 show_explain(const struct table_look *look, struct json_object *explain)
 {
@@ -294,6 +314,12 @@ show_explain(const struct table_look *look, struct json_object *explain)
             else
                 text_cell(table, sides[side], members[i]);
         }
+    }
+    if (has_credential(sides[0]) || has_credential(sides[1])) {
+        table_row(table);
+        table_cell(table, TABLE_PLAIN, "credential");
+        for (size_t side = 0; side < count; side++)
+            credential_cell(table, sides[side]);
     }
     table_print(table);
 }

@@ -478,6 +478,7 @@ show_trouble(const struct table_look *look, struct json_object *connector)
 {
     struct json_object *activation = json_get(connector, "activation");
     struct json_object *probe = probe_of(connector);
+    struct json_object *credential = json_get(connector, "credential");
     const char *name = word_string(connector, "name");
     const char *node = word_string(connector, "node");
     const char *hint = word_or(connector, "hint", "");
@@ -487,6 +488,9 @@ show_trouble(const struct table_look *look, struct json_object *connector)
     if (probe != NULL && (!json_get_bool(probe, "ok", &ok) || !ok))
         show_line(look, probe_tone(probe), "%s on %s: probe: %s", name, node,
                   word_string(probe, "text"));
+    if (credential != NULL && !is(credential, "state", "here"))
+        show_line(look, TABLE_BAD, "%s on %s: %s is %s", name, node,
+                  word_string(credential, "name"), word_string(credential, "state"));
     if (is(activation, "state", "failed"))
         show_line(look, TABLE_BAD, "%s on %s: activation %s: %s", name, node,
                   word_string(activation, "action_id"), word_string(activation, "text"));

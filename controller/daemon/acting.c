@@ -587,6 +587,22 @@ url_of(const struct acting_one *one, enum effective_server server)
     return url;
 }
 
+/* The secret of the server that is or would be used, as it is here; NULL: it names none. */
+static struct json_object *
+credential_json(const struct acting *acting, const struct acting_one *one)
+{
+    const char *name;
+    enum effective_server server = one->choice.would_use;
+    if ((server != EFFECTIVE_MAIN && server != EFFECTIVE_ALTERNATE) ||
+        !json_get_string(json_get(one->document, effective_server_name(server)), "credential",
+                         &name))
+        return NULL;
+    struct json_object *json = json_object_new_object();
+    json_add_string(json, "name", name);
+    json_add_string(json, "state", secrets_state_name(secrets_state(acting->core->secrets, name)));
+    return json;
+}
+
 static struct json_object *
 one_json(const struct acting *acting, const struct acting_one *one)
 {
@@ -604,6 +620,7 @@ one_json(const struct acting *acting, const struct acting_one *one)
     struct json_object *repair = repair_json(acting, one);
     if (repair != NULL)
         json_add(object, "repair", repair);
+    json_add(object, "credential", credential_json(acting, one));
     json_add_string(object, "hint", choice->hint);
     struct json_object *fencing = fencing_json(acting, one);
     if (fencing != NULL)

@@ -647,6 +647,18 @@ def plant_sealed(three):
     assert east.put("secret/pam-x", SEALED).json["code"] == "key_secret"
     with pytest.raises(Failed, match="is a secret"):
         east.sql("select shared.set('secret/pam-x', '\"plain\"')")
+    reply = east.put("connector/sealed", {"main": {"url": "https://127.0.0.1:1", "credential": "secret/pam-main"},
+                                          "alternate": {"url": "https://127.0.0.1:2", "credential": "secret/none"}})
+    assert reply.status == 200, reply.body
+    until("the primary's connector names its secret", lambda: [one["credential"] for one in east.api(
+        "GET", "/v1/connectors/sealed").json["nodes"] if one["node"] == "east-1"] ==
+          [{"name": "secret/pam-main", "state": "here"}])
+    assert "is missing" not in east.cli("explain", "connector/sealed").stdout
+    listed = east.api("GET", "/v1/secrets").json
+    assert [row["used_by"] for row in listed["secrets"] if row["name"] == "pam-main"] == [["sealed"]]
+    assert listed["missing"] == [{"name": "none", "used_by": ["sealed"]}]
+    assert east.api("DELETE", "/v1/secrets/pam-main").json["code"] == "secret_used"
+    east.cli("config", "delete", "connector/sealed")
     old = east.api("GET", "/v1/secrets").json["data_key"]["id"]
     rotated = west.api("POST", "/v1/datakey/rotate", {"reason": "try"}).json
     assert rotated["count"] == 2 and rotated["key_id"] != old

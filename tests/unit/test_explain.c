@@ -284,6 +284,47 @@ test_unknown_is_never_shown_as_good(void **state)
     assert_string_equal(text, "unknown");
 }
 
+/* A secret is shown by its key alone; and a connector says whether the one that it names is there.
+ */
+static void
+test_secrets(void **state)
+{
+    (void)state;
+    struct world world = { .site_count = 2, .node_count = 2, .node_site = { 0, 1 } };
+    struct entry entries[] = {
+        { SETTING_LAYER_CLUSTER, 0, "connector/pam",
+          "{\"main\":{\"url\":\"https://m\",\"credential\":\"secret/pam-main\"},"
+          "\"alternate\":{\"url\":\"https://a\",\"credential\":\"secret/pam-alt\"}}",
+          NULL },
+        { SETTING_LAYER_NODE, 1, "connector/pam/use_alternate_server", "true", NULL },
+        { SETTING_LAYER_CLUSTER, 0, "secret/pam-main",
+          "{\"key\":\"0123456789abcdef\",\"sealed\":\"AAAAAAAA\"}", NULL },
+    };
+    struct err err;
+    for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
+        world.entries[i] = entries[i];
+        assert_int_equal(
+            json_read(entries[i].text, strlen(entries[i].text), &world.entries[i].value, &err),
+            ERR_NONE);
+    }
+    world.entry_count = ARRAY_COUNT(entries);
+    static const char *const wanted[] = { "{\"name\":\"secret/pam-main\",\"there\":true}",
+                                          "{\"name\":\"secret/pam-alt\",\"there\":false}" };
+    for (unsigned node = 0; node < 2; node++) {
+        struct explain_view view = view_of(&world, node);
+        CLEANUP(json_putp)
+        struct json_object *json = explain(&world, node, &view, "connector/pam", true);
+        struct json_object *credential = json_get(json_get(json, "connector"), "credential");
+        assert_string_equal(json_text(credential), wanted[node]);
+    }
+    struct explain_view view = view_of(&world, 0);
+    CLEANUP(json_putp)
+    struct json_object *json = explain(&world, 0, &view, "secret/pam-main", true);
+    assert_string_equal(json_text(json_get(json, "value")), "{\"sealed\":\"0123456789abcdef\"}");
+    assert_null(strstr(json_text(json), "AAAAAAAA"));
+    free_world(&world);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -329,6 +370,7 @@ main(void)
         cmocka_unit_test(test_if_promoted_before_equals_explain_after),
         cmocka_unit_test(test_document_of_a_connector),
         cmocka_unit_test(test_unknown_is_never_shown_as_good),
+        cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_promoted_view),
     };
