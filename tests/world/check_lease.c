@@ -3,7 +3,8 @@
  * real time, all clocks and all records at once.
  *
  * I9 is about permissions with an end. One without an end is a person's, in a cluster without an
- * arbiter; the moment an arbiter is chosen is the person's, too.
+ * arbiter; the moment an arbiter is chosen is the person's, too. So is a promotion that takes loss
+ * on: it goes by the arbiter of its own log, and what is lost may be that another one was chosen.
  */
 #include <string.h>
 
@@ -21,10 +22,13 @@ name_of(const struct world *world, unsigned node)
     return world->nodes[node].name;
 }
 
+/* Beside 'other', who may act. */
 static bool
-may_still_act(const struct world *world, unsigned node)
+may_still_act(const struct world *world, unsigned node, unsigned other)
 {
     const struct world_node *it = &world->nodes[node];
+    if (world->loss_accepted && it->permit_arbiter != world->nodes[other].permit_arbiter)
+        return false;
     return it->permitted && it->daemon.up && it->permit_ms != 0 &&
            host_now_ms(world, node) < it->permit_ms;
 }
@@ -39,13 +43,14 @@ check_permit(struct world *world, unsigned node, const struct lease_effect *effe
     it->permitted = effect->may;
     it->permit_ms = effect->at_ms;
     it->permit_epoch = epoch;
+    it->permit_arbiter = it->daemon.arbiter;
     if (!effect->may || effect->at_ms == 0)
         return;
     if (code_holder(epoch) != node)
         check_fail(world, "I10: %s may act under epoch %s", name_of(world, node),
                    code_text(world, epoch, text[0]));
     for (unsigned i = 0; i < world->count; i++) {
-        if (i != node && may_still_act(world, i))
+        if (i != node && may_still_act(world, i, node))
             check_fail(world,
                        "I9: %s may act under epoch %s for %llu ms more, and %s under %s for %llu",
                        name_of(world, node), code_text(world, epoch, text[0]),
@@ -73,7 +78,7 @@ check_effect(struct world *world, unsigned node, uint64_t epoch, bool begins)
         check_fail(world, "I9: %s acts %llu ms after its permission has ended",
                    name_of(world, node), (unsigned long long)(now_ms - it->permit_ms));
     for (unsigned i = 0; i < world->count; i++) {
-        if (i != node && may_still_act(world, i))
+        if (i != node && may_still_act(world, i, node))
             check_fail(world, "I9: %s acts %llu ms after its permission has ended, and %s may",
                        name_of(world, node), (unsigned long long)(now_ms - it->permit_ms),
                        name_of(world, i));

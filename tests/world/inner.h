@@ -569,6 +569,7 @@ struct world_node {
     bool permitted;     /* may act, as the lease has said, ... */
     uint64_t permit_ms; /* ... until then by the clock of its host; 0: no end */
     uint64_t permit_epoch;
+    unsigned permit_arbiter;
     uint64_t daemon_down_ms;   /* when it was last seen down; world time */
     uint64_t database_down_ms; /* the same */
     struct heard receiver;     /* by what it acts on alone */
