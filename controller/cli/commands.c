@@ -108,7 +108,7 @@ const struct command command_rows[] = {
         .operands = "[SITE]",
         .operands_max = 1,
         .options = { OPTION_WATCH, OPTION_INTERVAL },
-        .text = "whether each site could do the work if it were promoted now",
+        .text = "whether each site could do the work if promoted now",
         .more = "Each node proves the server that it would use for each connector: reachable, "
                 "trusted, how long its certificate lasts, credential, health, every target "
                 "connector there. With what is known of the nodes this comes to READY, or to every "
