@@ -78,6 +78,7 @@ enum connector_driver {
     CONNECTOR_DRIVER_EXEC,
     CONNECTOR_DRIVER_HAPROXY,
     CONNECTOR_DRIVER_WEBHOOK,
+    CONNECTOR_DRIVER_DNS,
 };
 enum connector_format { CONNECTOR_FORMAT_JSON, CONNECTOR_FORMAT_ENV, CONNECTOR_FORMAT_TEMPLATE };
 
@@ -91,6 +92,20 @@ struct connector_haproxy {
     const char *main;    /* names of servers of the backend */
     const char *alternate;
     uint64_t drain_ms; /* 0: connections are cut at once */
+};
+
+#define CONNECTOR_DNS_NAME_MAX 240 /* bytes; "_baton." goes before it */
+
+struct connector_dns {
+    const char *server; /* "HOST", "HOST:PORT" or "[ADDRESS]:PORT" */
+    const char *zone;
+    const char *name; /* whole name, within the zone */
+    const char *type; /* "A", "AAAA" or "CNAME" */
+    unsigned ttl;     /* seconds */
+    const char *main; /* value of the record; NULL: the host of the server's url */
+    const char *alternate;
+    const char *key_file;
+    bool remove; /* the record goes when no server is in use; else it stays */
 };
 
 struct connector_action {
@@ -109,7 +124,9 @@ struct connector_action {
     struct connector_haproxy haproxy;
     /* webhook */
     struct connector_webhook webhook;
-    /* exec, haproxy and webhook */
+    /* dns */
+    struct connector_dns dns;
+    /* exec, haproxy, webhook and dns */
     uint64_t timeout_ms; /* 0: setting activation.timeout_ms */
 };
 

@@ -10,9 +10,8 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 
-#define FILE_MODE     0640
-#define DRIVERS       "file|exec|haproxy|webhook"
-#define LATER_DRIVERS "dns"
+#define FILE_MODE 0640
+#define DRIVERS   "file|exec|haproxy|webhook|dns"
 
 static const char *const format_names[] = {
     [CONNECTOR_FORMAT_JSON] = "json",
@@ -222,6 +221,7 @@ static const struct connector_driver_row rows[] = {
     [CONNECTOR_DRIVER_EXEC] = { "exec", &exec_shape, read_exec },
     [CONNECTOR_DRIVER_HAPROXY] = { "haproxy", &connector_haproxy_shape, connector_haproxy_read },
     [CONNECTOR_DRIVER_WEBHOOK] = { "webhook", &connector_webhook_shape, connector_webhook_read },
+    [CONNECTOR_DRIVER_DNS] = { "dns", &connector_dns_shape, connector_dns_read },
 };
 
 const struct connector_driver_row *
@@ -256,9 +256,6 @@ connector_action_faults(struct json_object *action, const char *pointer, struct 
     const struct connector_driver_row *row = connector_driver_find(name, &driver);
     if (row != NULL)
         shape_check(row->shape, action, pointer, faults);
-    else if (shape_is_choice(LATER_DRIVERS, name))
-        fault_add(faults, inner, "'%s' is not available in this version; use one of %s", name,
-                  DRIVERS);
     else
         fault_add(faults, inner, "'%s' is not one of %s", fault_clip(clip, name), DRIVERS);
 }

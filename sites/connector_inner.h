@@ -45,6 +45,8 @@ void connector_webhook_complete(struct connector_webhook *webhook,
 void connector_webhook_faults(struct json_object *document, const char *pointer,
                               struct fault_list *faults);
 void connector_read_sign(struct json_object *object, struct connector_sign *sign);
+extern const struct shape connector_dns_shape;
+void connector_dns_read(struct json_object *object, struct connector_action *action);
 
 /* Faults of one item of 'activation'. */
 void connector_action_faults(struct json_object *action, const char *pointer,

@@ -9,6 +9,7 @@ static const struct action_driver *const drivers[] = {
     [CONNECTOR_DRIVER_EXEC] = &action_exec_driver,
     [CONNECTOR_DRIVER_HAPROXY] = &action_haproxy_driver,
     [CONNECTOR_DRIVER_WEBHOOK] = &action_webhook_driver,
+    [CONNECTOR_DRIVER_DNS] = &action_dns_driver,
 };
 
 bool

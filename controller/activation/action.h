@@ -6,6 +6,7 @@
  *     exec     runs a program, BATON_* variables and nothing else        exit code 88
  *     haproxy  switches the servers of a backend of a running HAProxy    its mark (haproxy.h)
  *     webhook  posts signed JSON over HTTPS                              status 409, 412, a proof
+ *     dns      changes a record by RFC 2136, through nsupdate            the record _baton.NAME
  *
  * Every driver is idempotent, has a deadline and answers exactly once, from the loop, never from
  * inside action_start(). A new driver is a row in the table of action.c, and a name in

@@ -28,6 +28,7 @@ struct action {
 extern const struct action_driver action_file_driver;
 extern const struct action_driver action_exec_driver;
 extern const struct action_driver action_haproxy_driver;
+extern const struct action_driver action_dns_driver;
 extern const struct action_driver action_webhook_driver;
 
 /* Answers and frees the action; the driver has let go of 'inner'. */

@@ -287,19 +287,24 @@ test_p3_alternate_is_another_server(void **state)
 }
 
 static void
-test_drivers(void **state)
+test_drivers_with_a_place(void **state)
 {
     (void)state;
     expect(
-        "{\"activation\":[{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
-        "{\"driver\":\"fil\\u0007e\"},{}]}",
-        "/activation/0/url: missing, a text is needed\n"
-        "/activation/1/driver: 'dns' is not available in this version; use one of "
-        "file|exec|haproxy|webhook\n"
-        "/activation/2/driver: 'fil?e' is not one of file|exec|haproxy|webhook\n"
-        "/activation/3/driver: missing, one of file|exec|haproxy|webhook is needed\n"
-        "/activation/0/sign: missing, here or as 'sign' of the connector: the receiver has to know "
-        "who calls\n");
+        "{\"activation\":[{\"driver\":\"dns\",\"server\":\"ns:0\",\"zone\":\"a..b\","
+        "\"name\":\"x y\",\"type\":\"MX\",\"key_file\":\"k/f\"},"
+        "{\"driver\":\"dns\",\"server\":\"ns\",\"zone\":\"ple.com\",\"name\":\"pam.example.com\","
+        "\"type\":\"A\",\"main\":\"2001:db8::1\",\"alternate\":\"192.0.2.2\","
+        "\"key_file\":\"/k\",\"ttl\":0}]}",
+        "/activation/0/server: has no valid port, a number from 1 to 65535\n"
+        "/activation/0/zone: must be a name as 'pam.example.com'\n"
+        "/activation/0/name: must be a name as 'pam.example.com'\n"
+        "/activation/0/type: 'MX' is not one of A|AAAA|CNAME\n"
+        "/activation/0/key_file: must be the absolute path of a file\n"
+        "/activation/0/name: is not within the zone\n"
+        "/activation/1/ttl: 0 is not from 1 to 86400\n"
+        "/activation/1/name: is not within the zone\n"
+        "/activation/1/main: is no value of a record of this type\n");
     expect("{\"activation\":[{\"driver\":\"haproxy\"},"
            "{\"driver\":\"haproxy\",\"socket\":\"10.0.0.1:9999\",\"drain_ms\":-1},"
            "{\"driver\":\"haproxy\",\"socket\":\"127.0.0.1:0\",\"backend\":\"a b\"},"
@@ -313,6 +318,25 @@ test_drivers(void **state)
            "/activation/2/backend: must be a name as HAProxy has them: letters, digits, '-', '_', "
            "'.' and ':'\n"
            "/activation/3/main: main and alternate are two servers of the backend\n");
+}
+
+static void
+test_drivers(void **state)
+{
+    (void)state;
+    expect(
+        "{\"activation\":[{\"driver\":\"webhook\"},{\"driver\":\"dns\"},"
+        "{\"driver\":\"fil\\u0007e\"},{}]}",
+        "/activation/0/url: missing, a text is needed\n"
+        "/activation/1/server: missing, a text is needed\n"
+        "/activation/1/zone: missing, a text is needed\n"
+        "/activation/1/name: missing, a text is needed\n"
+        "/activation/1/type: missing, a text is needed\n"
+        "/activation/1/key_file: missing, a text is needed\n"
+        "/activation/2/driver: 'fil?e' is not one of file|exec|haproxy|webhook|dns\n"
+        "/activation/3/driver: missing, one of file|exec|haproxy|webhook|dns is needed\n"
+        "/activation/0/sign: missing, here or as 'sign' of the connector: the receiver has to know "
+        "who calls\n");
     expect("{\"activation\":[{\"driver\":\"file\",\"path\":\"x\",\"format\":\"yaml\"},"
            "{\"driver\":\"file\",\"path\":\"/a/../b\",\"format\":\"template\"},"
            "{\"driver\":\"file\",\"path\":\"/a/\",\"format\":\"json\",\"template\":\"\","
@@ -404,6 +428,7 @@ main(void)
         cmocka_unit_test(test_trust_and_credential),
         cmocka_unit_test(test_p3_alternate_is_another_server),
         cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_drivers_with_a_place),
         cmocka_unit_test(test_a11_webhook),
         cmocka_unit_test(test_webhook_takes_what_the_connector_says),
         cmocka_unit_test(test_bounds),
