@@ -181,6 +181,8 @@ def test_local_settings_work_without_a_primary(three):
     """A person prepares a node while the rest is away."""
     west = three.west_1
     tcf(three)
+    three.east_1.cli("config", "set", "write.hold_ms", "1000")
+    until("west knows how long to hold a write", lambda: west.get("write.hold_ms") == 1000)
     for name in ("east-1", "east-2"):
         three.nodes[name].stop()
     try:
@@ -193,6 +195,7 @@ def test_local_settings_work_without_a_primary(three):
         for name in ("east-1", "east-2"):
             three.nodes[name].start()
     three.settled(k=1)
+    three.primary().cli("config", "delete", "write.hold_ms")
 
 
 def test_psql_users_write_through_the_same_gate(three):
