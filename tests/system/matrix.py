@@ -4,6 +4,7 @@ Three sites of one node each with a network of its own, an etcd of three members
 west that takes time. Clients write at every node all the time, a watch asks every node who it is, and whoever
 puts a connector server in use leaves a line in one file. See rows.py for the rows themselves.
 """
+import http.client
 import os
 import random
 import signal
@@ -44,7 +45,7 @@ class Watch(threading.Thread):
                     here = next(one for one in document["nodes"] if one["name"] == node.name)
                     if here["state"] == "PRIMARY":
                         self.primaries.setdefault(here["epoch"]["number"], set()).add(node.name)
-                except (OSError, ValueError, KeyError, TypeError, StopIteration):
+                except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, StopIteration):
                     continue
 
     def stop(self):
