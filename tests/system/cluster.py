@@ -4,6 +4,7 @@ Each node has an address of its own in 127.0.0.0/8, so all use the same ports. E
 one folder and is ended by process id. Nothing here waits for a time to pass: every wait names what
 it waits for and has a deadline.
 """
+import http.client
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -32,16 +34,21 @@ class Failed(AssertionError):
     """What was told to happen did not."""
 
 
-def until(what, condition, seconds=30.0, step=0.02):
-    """Waits for condition() to be true and returns it; says what it waited for when it is not."""
-    end = time.monotonic() + seconds
+def until(what, condition, seconds=30.0, step=None):
+    """Waits for condition() to be true and returns it; says what it waited for when it is not. Asks again after 'step'
+    seconds, or seldom when it has waited for long: to ask costs more than the wait it is to end."""
+    start, seldom = time.monotonic(), step is None
+    end = start + seconds
     last = None
     while time.monotonic() < end:
+        if seldom:
+            step = min(max(0.02, (time.monotonic() - start) / 20), 0.1)
         try:
             last = condition()
             if last:
                 return last
-        except (OSError, Failed, KeyError, TypeError, ValueError, subprocess.SubprocessError) as problem:
+        except (OSError, Failed, KeyError, TypeError, ValueError, http.client.HTTPException,
+                subprocess.SubprocessError) as problem:
             last = problem
         time.sleep(step)
     raise Failed("not in %.0f s: %s (last: %r)" % (seconds, what, last))
@@ -92,6 +99,7 @@ class Node:
         self.folder = cluster.folder / name
         self.process = None
         self.log = cluster.folder / (name + ".log")
+        self.kept = threading.local()  # a connection of each thread that asks
 
     # ---- programs
 
@@ -203,8 +211,40 @@ class Node:
         context.load_cert_chain(self.folder / "node.crt", self.folder / "node.key")
         return context
 
+    def read(self, path, timeout):
+        """GET with the node's own certificate, as it is now, through a connection that is kept: a handshake costs more than
+        all else of it."""
+        stamps = [(self.folder / name).stat().st_mtime_ns for name in ("ca.crt", "node.crt", "node.key")]
+        old, self.kept.connection = getattr(self.kept, "connection", None), None
+        if old is not None and (self.kept.stamps, self.kept.pid) != (stamps, os.getpid()):
+            old.close()
+            old = None
+        for connection in [old, None] if old else [None]:
+            fresh = connection is None
+            if fresh:
+                connection = http.client.HTTPSConnection(self.address, PORT, timeout=timeout, context=self.context())
+            else:
+                connection.sock.settimeout(timeout)
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                reply = Reply(answer.status, dict(answer.headers), answer.read())
+            except (ConnectionError, ssl.SSLError):
+                connection.close()
+                if fresh:
+                    raise
+                continue  # it was of a daemon that is gone, or idle for too long
+            except BaseException:
+                connection.close()
+                raise
+            if not answer.will_close and connection.sock is not None:
+                self.kept.connection, self.kept.stamps, self.kept.pid = connection, stamps, os.getpid()
+            return reply
+
     def api(self, method, path, body=None, headers=None, timeout=20, context=None):
         """One request with the node's own certificate (local administrator)."""
+        if method == "GET" and body is None and not headers and context is None:
+            return self.read(path, timeout)
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             "https://%s:%d%s" % (self.address, PORT, path), data=data, method=method,
@@ -379,7 +419,7 @@ class Cluster:
                 try:
                     if node.state() == "PRIMARY":
                         return node
-                except (OSError, Failed):
+                except (OSError, http.client.HTTPException, Failed):
                     continue
         raise Failed("nobody is primary")
 
@@ -389,16 +429,17 @@ class Cluster:
     def settled(self, seconds=60, k=None):
         """One primary, all others receive, same head everywhere, the sync set is as it will be."""
         def at_rest():
-            documents = [node.status() for node in self.alive()]
-            states = sorted(node.state() for node in self.alive())
-            if states != ["PRIMARY"] + ["STANDBY"] * (len(states) - 1):
+            documents = {node.name: node.status() for node in self.alive()}
+            states = sorted(one["state"] for name, document in documents.items() for one in document["nodes"]
+                            if one["name"] == name)
+            if states != ["PRIMARY"] + ["STANDBY"] * (len(documents) - 1):
                 raise Failed(str(states))
-            if len({tuple(node.head()) for node in self.alive()}) != 1:
-                raise Failed("heads differ")
             wanted = k if k is not None else (1 if len(self.nodes) >= 3 else 0)
-            for document in documents:
+            for document in documents.values():
                 if document["durability"]["k"] != wanted or document["durability"]["satisfied"] is False:
                     raise Failed(str(document["durability"]))
+            if len({tuple(node.head()) for node in self.alive()}) != 1:
+                raise Failed("heads differ")
             return True
         return until("the cluster is at rest", at_rest, seconds, 0.1)
 
@@ -407,8 +448,9 @@ class Cluster:
         return via.cli("promote", target, "--yes", *words, check=check)
 
 
-def logs(cluster):
-    """The logs of all nodes, for a failed test."""
+def logs(cluster, lines=30):
+    """The last lines of all nodes' logs, for a failed test."""
     for node in cluster.nodes.values():
         if node.log.exists():
-            sys.stderr.write("---- %s\n%s\n" % (node.name, node.log.read_text()[-6000:]))
+            last = node.log.read_text(errors="replace").splitlines()[-lines:]
+            sys.stderr.write("---- %s\n%s\n" % (node.name, "\n".join(line[:300] for line in last)))
