@@ -18,6 +18,7 @@ import check  # noqa: E402
 
 KEYS = 3         # in use at once
 KEY_OPS = 120    # then a key is left for the next one
+PAUSE_S = 0.005  # of a client after each operation: the processor is for who is tested
 
 
 class NotOneCopy(Failed):
@@ -104,6 +105,7 @@ class Client(threading.Thread):
                 self.read(key)
             else:
                 self.write(key)
+            self.history.stopping.wait(PAUSE_S)
         for connection in self.connections.values():
             connection.close()
 

@@ -8,6 +8,9 @@ from cluster import PORT
 import http.client
 
 
+PAUSE_S = 0.005  # after each write: they are to be many, and not to take the processor from who is tested
+
+
 class Writers:
     """One thread for each node; every value is written once. Nothing is repeated, so an answer that
     did not come is an unknown outcome and not an acknowledgement."""
