@@ -2,8 +2,9 @@
  * fencing.h -- is what a connector's drivers change kept from a primary that cannot be stopped?
  * Only what is known counts: a driver that is not known to be fenced is not.
  *
- *     never     nothing compares epochs where it acts           haproxy, dns
- *     always    the driver itself compares, durably             file
+ *     never     nothing compares epochs where it acts           haproxy
+ *     always    the driver itself compares, durably, or what    file, dns
+ *               it changes does in the same step
  *     told      a person says so in the document                exec
  *     proved    the receiver has proved it, to this node        webhook
  */

@@ -352,6 +352,7 @@ dns_abandon(struct action *action)
 
 const struct action_driver action_dns_driver = { .name = "dns",
                                                  .can_check = true,
+                                                 .fencing = FENCING_ALWAYS,
                                                  .start = dns_start,
                                                  .cancel = dns_cancel,
                                                  .abandon = dns_abandon };

@@ -334,6 +334,7 @@ haproxy_abandon(struct action *action)
 
 const struct action_driver action_haproxy_driver = { .name = "haproxy",
                                                      .can_check = true,
+                                                     .fencing = FENCING_NEVER,
                                                      .start = haproxy_start,
                                                      .cancel = haproxy_cancel,
                                                      .abandon = haproxy_abandon };

@@ -378,6 +378,8 @@ a_lower_epoch_is_refused_by_the_name_server(void **state)
     free(script);
     free(key);
     buf_done(&plan.script);
+    assert_int_equal(action_fencing(CONNECTOR_DRIVER_DNS), FENCING_ALWAYS);
+    assert_int_equal(action_fencing(CONNECTOR_DRIVER_HAPROXY), FENCING_NEVER);
     has(server, "pam.example.", "A", "192.0.2.2\n");
     has(server, "_baton.pam.example.", "TXT", "\"7:west-1:alternate\"\n");
 }
