@@ -2,7 +2,6 @@
 import base64
 import json
 import os
-import signal
 import subprocess
 
 import pytest
@@ -262,7 +261,7 @@ def test_ready_tells_beforehand_what_would_fail(three, company, folder):
     company.alternate.show(*good)
     is_ready(east)
     tells("west is ready")
-    watch.send_signal(signal.SIGINT)
+    watch.terminate()
     watch.wait(20)
 
 
