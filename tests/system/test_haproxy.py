@@ -5,7 +5,7 @@ from cluster import until
 from proxies import Clients, Haproxy, Nginx
 from servers import Authority, free_port
 
-DRAIN_MS = 500
+DRAIN_MS = 2000  # longer than any one request takes on a busy machine
 CHECK_MS = 300
 
 
