@@ -1,4 +1,4 @@
-"""Breaks lease, takeover, budget, durability, readiness and sealing on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget, durability, readiness, sealing and instances on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -28,6 +28,7 @@ LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
+INSTANCE = "sites/instance.c"
 PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
 
 # name: (file, what stands there exactly once, what takes its place)
@@ -327,6 +328,36 @@ SIGN_MUTANTS = {
     "sign: a proof is of any request": (SIGN, "%s\\n%s\\n\", epoch, signature)", "%s\\n\", epoch)"),
     "sign: a proof is of any epoch": (SIGN, "%s\\n%s\\n\", epoch, signature)", "%s\\n\", signature)"),
 }
+INSTANCE_MUTANTS = {
+    "any version registers (A2)": (INSTANCE, "if (!is_set(admitted) || equal(admitted, hello->version) ||", "if (true ||"),
+    "the next version is refused (A2)": (INSTANCE, "equal(rules->next, hello->version))", "false)"),
+    "the first sets no version (A2)": (INSTANCE, "return first == NULL ? NULL : first->version;", "return NULL;"),
+    "a refused session stays (A2)": (INSTANCE, "        if (*ret_changed)\n            instance_end(found);\n", ""),
+    "one new instance is enough (A9)": (INSTANCE, "counts.next_working >= expected ||", "true ||"),
+    "the old ones are waited for (A9)": (INSTANCE, "counts.next_working >= expected || counts.old == 0", "counts.old == 0"),
+    "a new version that does not work is admitted": (
+        INSTANCE, "counts.next_working += instance->healthy && next;", "counts.next_working += next;"),
+    "no new instance is enough": (INSTANCE, "return counts.next_working > 0 && enough ?", "return enough ?"),
+    "who left comes back (A5)": (INSTANCE, "        if (!found->left)\n            return ERR_NONE;", "        if (true)\n            return ERR_NONE;"),
+    "any session may end another (A5)": (
+        INSTANCE, "if (found == NULL || strcmp(found->session, session) != 0)", "if (found == NULL)"),
+    "two with one name take turns": (INSTANCE, "bool later = hello->began_ms > found->began_ms ||", "bool later = true ||"),
+    "an old session waits for one that is gone": (INSTANCE, "if (!found->connected || later)", "if (later)"),
+    "of two that began together both stay": (INSTANCE, "strcmp(hello->session, found->session) > 0", "true"),
+    "silence ends nothing (A4)": (INSTANCE, "now_ms - instance->heard_ms < silence_ms", "true"),
+    "the silence is a moment longer (A4)": (INSTANCE, "now_ms - instance->heard_ms < silence_ms", "now_ms - instance->heard_ms <= silence_ms"),
+    "health is not told (A8)": (INSTANCE, "!was || !ours || found->healthy != hello->healthy ||", "!was || !ours ||"),
+    "a sick instance works (A8)": (INSTANCE, "counts.working += instance->healthy;", "counts.working++;"),
+    "every heartbeat is recorded": (
+        INSTANCE, 'connected ? NULL : json_object_new_int64(last_ms)', "json_object_new_int64(last_ms)"),
+    "who was not heard yet is gone": (INSTANCE, "connected && !settled, last_ms", "false, last_ms"),
+    "who was never heard stays": (INSTANCE, "connected && !settled, last_ms", "connected, last_ms"),
+    "nobody is forgotten": (INSTANCE, "wall_ms - last_ms > INSTANCE_FORGET_S * 1000LL", "false"),
+    "a lone one is no alarm (A9)": (INSTANCE, "counts->working < expected", "false"),
+    "none is no alarm (A10)": (INSTANCE, "if (counts->working == 0) {", "if (false) {"),
+    "an upgrade of the only one is no outage (A9)": (INSTANCE, "counts->connected == 1 && upgrading", "false"),
+    "any number registers": (INSTANCE, "count_of(set, connector) < INSTANCE_CONNECTOR_MAX", "true"),
+}
 
 
 def command(*parts):
@@ -384,7 +415,8 @@ def main():
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]),
-              (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"])]
+              (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
+              (INSTANCE_MUTANTS, ["test_instance"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:
