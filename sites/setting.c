@@ -514,6 +514,26 @@ setting_use_alternate(const char *connector, const struct setting_source *source
     return json_object_get_boolean(value.value) != 0;
 }
 
+unsigned
+setting_instances_expected(const char *connector, const struct setting_source *source)
+{
+    char key[SETTING_KEY_SIZE_MAX + 1];
+    (void)snprintf(key, sizeof key, "instance/%.63s/expected", connector);
+    CLEANUP(setting_value_done) struct setting_value value;
+    setting_resolve(setting_row(SETTING_INSTANCE_EXPECTED), key, source, &value);
+    return (unsigned)json_object_get_int(value.value);
+}
+
+const char *
+setting_next_version(const char *connector, const struct setting_source *source)
+{
+    char key[SETTING_KEY_SIZE_MAX + 1];
+    (void)snprintf(key, sizeof key, "instance/%.63s/next_version", connector);
+    CLEANUP(setting_value_done) struct setting_value value;
+    setting_resolve(setting_row(SETTING_INSTANCE_NEXT_VERSION), key, source, &value);
+    return value.set ? json_object_get_string(value.stored.value) : NULL;
+}
+
 /* ---- durability ---- */
 
 #define STRICT_STANDBY_COUNT_MIN 2

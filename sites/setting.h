@@ -152,12 +152,24 @@
       "a connector: its main and alternate server, probe and activation")                          \
     X(SECRET, "secret/*", ANY, "", 0, 0, NULL, SECRET, LIVE,                                       \
       "a secret, sealed by a node before anybody stores it; never shown: baton secret set")        \
+    X(INSTANCE_HEARTBEAT_MS, "instance.heartbeat_ms", INTEGER, "ms", 500, 600000, "10000",         \
+      CLUSTER, LIVE, "how often the agent of an instance checks it, and says so to every node")    \
+    X(INSTANCE_SILENCE_MS, "instance.silence_ms", INTEGER, "ms", 1000, 3600000, "30000", CLUSTER,  \
+      LIVE, "an instance whose agent was silent for this long is DISCONNECTED")                    \
+    X(INSTANCE_EXPECTED, "instance/*/expected", INTEGER, "instances", 1, 256, "1", CLUSTER, LIVE,  \
+      "how many instances of the connector there ought to be; fewer raise an alarm")               \
+    X(INSTANCE_NEXT_VERSION, "instance/*/next_version", TEXT, "", 1, 63, NULL, CLUSTER, LIVE,      \
+      "the version that the instances of the connector are upgraded to, one after the other")      \
     X(APP, "app/**", ANY, "", 0, 0, NULL, SITE, LIVE, "free keys for your own configuration")      \
     X(SYSTEM_CLUSTER, "cluster", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "name and id of the cluster")  \
     X(SYSTEM_EPOCH, "epoch", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                    \
       "number, holder and origin of the current epoch")                                            \
     X(SYSTEM_NODE, "node/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a member")                        \
     X(SYSTEM_TOKEN, "token/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "an invitation to join")         \
+    X(SYSTEM_AGENT, "agent/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                  \
+      "a token for the instances of a connector")                                                  \
+    X(SYSTEM_INSTANCES, "instance/*/known", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                     \
+      "the version that is admitted for a connector, and its instances")                           \
     X(SYSTEM_USER, "user/*", ANY, "", 0, 0, NULL, SYSTEM, LIVE, "a person who may log in")         \
     X(SYSTEM_SEAL, "seal/keys", ANY, "", 0, 0, NULL, SYSTEM, LIVE,                                 \
       "the data keys of the secrets, each in a box for every member")                              \
@@ -327,6 +339,11 @@ const char *setting_text(enum setting_id id, const struct setting_source *source
 /* How often this node asks the others: by its own setting, else by peer.poll_ms. */
 uint64_t setting_check_interval_ms(const struct setting_source *source);
 bool setting_use_alternate(const char *connector, const struct setting_source *source);
+
+/* How many instances of the connector there ought to be. */
+unsigned setting_instances_expected(const char *connector, const struct setting_source *source);
+/* The version that they are upgraded to; NULL: none is named. Borrowed until the store changes. */
+const char *setting_next_version(const char *connector, const struct setting_source *source);
 
 /* Where one effective value must leave room for another: every pair that does not fit, at the key
  * that is to be mended. To be asked before a change, of the values as they would be after it. */

@@ -66,6 +66,16 @@ check_probes(const struct bounds *bounds)
 }
 
 static void
+check_instances(const struct bounds *bounds)
+{
+    fail_at_most(bounds, SETTING_INSTANCE_HEARTBEAT_MS,
+                 setting_u64(SETTING_INSTANCE_HEARTBEAT_MS, bounds->source),
+                 setting_u64(SETTING_INSTANCE_SILENCE_MS, bounds->source) / 2,
+                 "one lost heartbeat is no silence: two must fit in instance.silence_ms; raise it, "
+                 "or lower this");
+}
+
+static void
 check_waits(const struct bounds *bounds)
 {
     fail_at_most(bounds, SETTING_SYNC_WAIT_MS, setting_u64(SETTING_SYNC_WAIT_MS, bounds->source),
@@ -108,6 +118,7 @@ setting_bound_faults(const struct setting_source *source, struct fault_list *fau
     check_lease(&bounds);
     check_peers(&bounds);
     check_probes(&bounds);
+    check_instances(&bounds);
     check_waits(&bounds);
     check_unguarded(&bounds);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/api/invite.h"
 #include "controller/api/serve.h"
 #include "controller/base/check.h"
 #include "controller/base/clock.h"
@@ -166,37 +167,6 @@ new_token_free(void *state)
     free(made);
 }
 
-/* Ourselves first, then the others: the new machine asks them in this order. */
-static void
-add_addresses(struct call *call, struct token *token)
-{
-    const struct cache_entry *entry;
-    token->addresses[token->address_count++] = str_dup(call->api->core->home->advertise);
-    for (size_t at = 0; (entry = cache_next(call_cache(call), "node/", "", &at)) != NULL;) {
-        const char *address;
-        if (token->address_count == TOKEN_ADDRESSES_MAX)
-            return;
-        if (is_removed(cache_value(entry)) ||
-            !json_get_string(cache_value(entry), "address", &address) ||
-            strcmp(address, token->addresses[0]) == 0)
-            continue;
-        token->addresses[token->address_count++] = str_dup(address);
-    }
-}
-
-static enum err_code
-read_pin(struct call *call, uint8_t pin[CERT_PIN_SIZE], struct err *err)
-{
-    struct cert_info info;
-    CLEANUP(buf_done) struct buf pem = { 0 };
-    CLEANUP(freep) char *path = home_path(call->api->core->home, "ca.crt");
-    if (file_read(path, CERT_PEM_SIZE_MAX, &pem, err) != ERR_NONE ||
-        cert_read(buf_text(&pem), &info, err) != ERR_NONE)
-        return err->code;
-    memcpy(pin, info.pin, CERT_PIN_SIZE);
-    return ERR_NONE;
-}
-
 static void
 on_token_written(struct call *call, const struct writer_result *result)
 {
@@ -223,7 +193,6 @@ serve_token_create(struct call *call)
     char hash[TOKEN_HASH_SIZE];
     char now[CLOCK_TEXT_SIZE];
     char key[TOKEN_ID_SIZE + 16];
-    const struct home *home = call->api->core->home;
     CLEANUP(freep) char *reason = NULL;
     if (call_body(call, &token_shape, false) == NULL || !call_reason(call, &reason))
         return;
@@ -241,14 +210,10 @@ serve_token_create(struct call *call)
     struct new_token *made = mem_zero(1, sizeof *made);
     call->state = made;
     call->state_free = new_token_free;
-    token_draw(&made->token);
-    made->token.cluster = str_dup(home->cluster);
-    made->token.cluster_id = str_dup(home->cluster_id);
     made->token.site = str_dup(site);
     made->token.host = host == NULL ? NULL : str_dup(host);
     made->expires_ms = clock_wall_ms() + (int64_t)ttl_s * 1000;
-    add_addresses(call, &made->token);
-    if (read_pin(call, made->token.pin, &err) != ERR_NONE) {
+    if (invite_fill(call, &made->token, &err) != ERR_NONE) {
         call_fail(call, &err);
         return;
     }

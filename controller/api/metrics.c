@@ -16,6 +16,7 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/daemon/driver.h"
+#include "controller/daemon/registry.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/view.h"
 #include "controller/daemon/view_ready.h"
@@ -365,6 +366,26 @@ add_alarms(struct buf *text, struct core *core)
 }
 
 static void
+add_instances(struct buf *text, struct core *core)
+{
+    struct registry_counters counters = registry_counters(core->registry);
+    metrics_family(text, "baton_instances", METRICS_GAUGE,
+                   "Instances of connectors that this node has heard of, by state.");
+    metrics_sample(text, "baton_instances",
+                   (double)(counters.connected_now - counters.unhealthy_now), "state", "connected",
+                   NULL);
+    metrics_sample(text, "baton_instances", (double)counters.unhealthy_now, "state", "unhealthy",
+                   NULL);
+    metrics_sample(text, "baton_instances", (double)counters.disconnected_now, "state",
+                   "disconnected", NULL);
+    COUNTER("baton_heartbeats_total", counters.heartbeats, "Heartbeats of agents.");
+    COUNTER("baton_heartbeats_refused_total", counters.refused,
+            "Heartbeats of agents that were refused: another version, or a taken name.");
+    COUNTER("baton_instance_records_total", counters.records,
+            "Writes to the shared log because an instance came or went.");
+}
+
+static void
 add_writes(struct buf *text, struct core *core)
 {
     struct writer_stats stats = writer_stats(core->writer);
@@ -505,6 +526,7 @@ serve_metrics(struct call *call)
     add_durability(&text, core);
     add_takeover(&text, core);
     add_alarms(&text, core);
+    add_instances(&text, core);
     add_writes(&text, core);
     if (core->server != NULL)
         add_http(&text, http_server_counters(core->server));

@@ -60,6 +60,13 @@
     X(setaside_discard, POST, "/v1/setaside/{id}/discard", OPERATOR, "")                           \
     X(connector_list, GET, "/v1/connectors", VIEWER, "")                                           \
     X(connector_get, GET, "/v1/connectors/{name}", VIEWER, "")                                     \
+    X(instance_list, GET, "/v1/instances", VIEWER, "status,limit,page_token")                      \
+    X(instance_get, GET, "/v1/instances/{name}", VIEWER, "")                                       \
+    X(agent_token_list, GET, "/v1/agent/tokens", ADMIN, "")                                        \
+    X(agent_token_create, POST, "/v1/agent/tokens", ADMIN, "")                                     \
+    X(agent_token_revoke, DELETE, "/v1/agent/tokens/{id}", ADMIN, "")                              \
+    X(agent_beat, POST, "/v1/agent/beat", NONE, "")                                                \
+    X(agent_leave, POST, "/v1/agent/leave", NONE, "")                                              \
     X(login, POST, "/v1/login", NONE, "")                                                          \
     X(logout, POST, "/v1/logout", VIEWER, "")                                                      \
     X(user_list, GET, "/v1/users", ADMIN, "")                                                      \

@@ -16,7 +16,7 @@ struct seen {
 struct scan {
     struct seen seen[2 * OPTION_COUNT];
     size_t seen_count;
-    const char *words[COMMAND_OPERANDS_MAX + 2];
+    const char *words[COMMAND_OPERANDS_MAX + 3];
     size_t word_count;
 };
 

@@ -6,7 +6,7 @@
 #include "controller/base/str.h"
 #include "sites/fault.h"
 
-#define COMMAND_WORDS_MAX 2
+#define COMMAND_WORDS_MAX 3
 #define COMMAND_WORD_SIZE 32
 
 const unsigned short command_common_options[] = { OPTION_DATA_DIR, OPTION_SERVER, OPTION_JSON,
@@ -117,7 +117,7 @@ consider(const char *word, const char *candidate, const char **best, unsigned *b
 const char *
 command_nearest_word(const char *group, const char *word)
 {
-    static char words[64][COMMAND_WORD_SIZE]; /* one for each row, so that 'best' stays valid */
+    static char words[128][COMMAND_WORD_SIZE]; /* one for each row, so that 'best' stays valid */
     const char *best = NULL;
     unsigned best_distance = FAULT_FAR;
     ASSERT(command_count <= ARRAY_COUNT(words));

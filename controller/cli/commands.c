@@ -400,6 +400,62 @@ const struct command command_rows[] = {
         .run = run_connector_haproxy_config,
     },
     {
+        .name = "connector instances",
+        .operands = "[ID]",
+        .operands_max = 1,
+        .text = "the instances of connectors: who is there, and who was",
+        .more = "As this node hears them from their agents. A connector is CONNECTED while one of "
+                "its instances is. HEALTH is what the connector itself answers to its agent; ? is "
+                "not known. How many there ought to be: baton config set instance/ID/expected 2",
+        .example = "baton connector instances pam",
+        .run = run_connector_instances,
+    },
+    {
+        .name = "connector token create",
+        .operands = "ID",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { OPTION_AGENT_TTL, OPTION_REASON },
+        .text = "make a token for the instances of a connector",
+        .more = "It is shown once, works for every instance of this connector and for nothing "
+                "else, and is shown again with every heartbeat: keep it as a secret.",
+        .example = "baton connector token create pam",
+        .run = run_connector_token_create,
+    },
+    {
+        .name = "connector token list",
+        .operands = "",
+        .text = "the tokens of the instances",
+        .example = "baton connector token list",
+        .run = run_connector_token_list,
+    },
+    {
+        .name = "connector token revoke",
+        .operands = "TOKEN_ID",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { OPTION_REASON },
+        .text = "make such a token useless and end its sessions",
+        .example = "baton connector token revoke 9f3c1b7a00112233",
+        .run = run_connector_token_revoke,
+    },
+    {
+        .name = "agent",
+        .operands = "",
+        .options = { OPTION_CONNECTOR_ID, OPTION_AGENT_TOKEN, OPTION_INSTANCE,
+                     OPTION_VERSION | COMMAND_REQUIRED, OPTION_HEALTH | COMMAND_REQUIRED,
+                     OPTION_HEALTH_CA, OPTION_AGENT_LISTEN, OPTION_AGENT_NODE, OPTION_METADATA },
+        .text = "say that an instance of a connector is there",
+        .more = "Runs beside it, in the foreground, as a service does; SIGTERM and SIGINT end its "
+                "session at once. "
+                "It checks the connector at --health, and tells every node of the cluster, so that "
+                "a promotion changes nothing for it. All instances of a connector must have the "
+                "same --version; to upgrade: baton config set instance/ID/next_version VERSION, "
+                "then one after the other. It needs no data directory.",
+        .example = "baton agent --connector-id pam --version 1.7.0 --health http://127.0.0.1:9000/",
+        .run = run_agent,
+    },
+    {
         .name = "setaside list",
         .operands = "",
         .text = "what this node wrote alone as an outdated primary",
@@ -653,7 +709,7 @@ const struct command command_rows[] = {
     {
         .name = "help",
         .operands = "[COMMAND...]",
-        .operands_max = 2,
+        .operands_max = 3,
         .options = { OPTION_MAN },
         .text = "help of a command",
         .example = "baton help config set",

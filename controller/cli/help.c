@@ -194,7 +194,7 @@ completion_values(FILE *to)
             for (char *at = words; *at != '\0'; at++)
                 *at = *at == '|' ? ' ' : *at;
             (void)fprintf(to, "COMPREPLY=($(compgen -W '%s' -- \"$word\"))", words);
-        } else if (row->type == OPTION_TYPE_REPEATED) {
+        } else if (id == OPTION_OVERRIDE) {
             completion_checks(to);
         } else if (row->type == OPTION_TYPE_FILE || row->type == OPTION_TYPE_FILES) {
             (void)fputs("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\"))", to);
@@ -218,22 +218,38 @@ completion_first_words(FILE *to)
     }
 }
 
+/* The word of a name after its first 'depth' words, "" when it has no more; '*ret_size' of it. */
+static const char *
+word_after(const char *name, unsigned depth, size_t *ret_size)
+{
+    for (; depth > 0 && name != NULL; depth--) {
+        name = strchr(name, ' ');
+        name = name == NULL ? NULL : name + 1;
+    }
+    *ret_size = name == NULL ? 0 : strcspn(name, " ");
+    return name == NULL ? "" : name;
+}
+
+/* What may follow each group of 'depth' words: 1, "config"; 2, "connector token". */
 static void
-completion_groups(FILE *to)
+completion_groups(FILE *to, unsigned depth)
 {
     const char *open = NULL;
+    const char *before = "";
     for (size_t i = 0; i < command_count; i++) {
+        size_t size;
         const char *name = command_rows[i].name;
-        const char *space = strchr(name, ' ');
-        if (space == NULL)
+        const char *word = word_after(name, depth, &size);
+        if (size == 0)
             continue;
-        size_t size = (size_t)(space - name);
-        if (open == NULL || strncmp(open, name, size + 1) != 0)
-            (void)fprintf(to, "%s    %.*s) words='%s", open == NULL ? "" : "' ;;\n", (int)size,
-                          name, space + 1);
-        else
-            (void)fprintf(to, " %s", space + 1);
+        size_t group = (size_t)(word - name);
+        if (open == NULL || strncmp(open, name, group) != 0)
+            (void)fprintf(to, "%s    '%.*s') words='%.*s", open == NULL ? "" : "' ;;\n",
+                          (int)group - 1, name, (int)size, word);
+        else if (strncmp(before, word, size) != 0 || strchr(" ", before[size]) == NULL)
+            (void)fprintf(to, " %.*s", (int)size, word);
         open = name;
+        before = word;
     }
     if (open != NULL)
         (void)fputs("' ;;\n", to);
@@ -242,13 +258,14 @@ completion_groups(FILE *to)
 void
 help_completion_bash(FILE *to)
 {
-    (void)fputs("# completion of baton for bash; made by: baton completion bash\n"
-                "_baton() {\n"
-                "  local word=${COMP_WORDS[COMP_CWORD]} before='' first='' second='' words='' at\n"
-                "  COMPREPLY=()\n"
-                "  [ \"$COMP_CWORD\" -gt 0 ] && before=${COMP_WORDS[COMP_CWORD-1]}\n"
-                "  case $before in\n",
-                to);
+    (void)fputs(
+        "# completion of baton for bash; made by: baton completion bash\n"
+        "_baton() {\n"
+        "  local word=${COMP_WORDS[COMP_CWORD]} before='' first='' second='' third='' words='' at\n"
+        "  COMPREPLY=()\n"
+        "  [ \"$COMP_CWORD\" -gt 0 ] && before=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "  case $before in\n",
+        to);
     completion_values(to);
     (void)fputs("  esac\n"
                 "  local skip=''\n"
@@ -268,7 +285,8 @@ help_completion_bash(FILE *to)
     (void)fputs(") skip=1 ;;\n"
                 "    -*) ;;\n"
                 "    *) if [ -z \"$first\" ]; then first=${COMP_WORDS[at]}\n"
-                "       elif [ -z \"$second\" ]; then second=${COMP_WORDS[at]}; fi ;;\n"
+                "       elif [ -z \"$second\" ]; then second=${COMP_WORDS[at]}\n"
+                "       elif [ -z \"$third\" ]; then third=${COMP_WORDS[at]}; fi ;;\n"
                 "    esac\n"
                 "  done\n"
                 "  if [ -z \"$first\" ]; then\n"
@@ -279,15 +297,19 @@ help_completion_bash(FILE *to)
                 "  elif [ -z \"$second\" ]; then\n"
                 "    case $first in\n",
                 to);
-    completion_groups(to);
+    completion_groups(to, 1);
+    (void)fputs("    esac\n"
+                "  elif [ -z \"$third\" ]; then\n"
+                "    case \"$first $second\" in\n",
+                to);
+    completion_groups(to, 2);
     (void)fputs("    esac\n"
                 "  fi\n"
-                "  case \"$first $second\" in\n",
+                "  case \"$first $second $third \" in\n",
                 to);
     for (size_t i = 0; i < command_count; i++) {
         const struct command *command = &command_rows[i];
-        bool two_words = strchr(command->name, ' ') != NULL;
-        (void)fprintf(to, two_words ? "  '%s') words+='" : "  '%s '*) words+='", command->name);
+        (void)fprintf(to, "  '%s '*) words+='", command->name);
         completion_words(to, command->options);
         (void)fputs("' ;;\n", to);
     }

@@ -84,6 +84,26 @@ enum option_type {
       "take the password from the first line of this file; - is standard input")                   \
     X(PASSWORD, "password", FLAG, NULL, NULL, "ask for a new password too")                        \
     X(TTL, "ttl", DURATION, "TIME", NULL, "how long the token works: 60s to 7d (1h)")              \
+    X(AGENT_TTL, "ttl", DURATION, "TIME", NULL,                                                    \
+      "how long the token works, at least 60s (until it is revoked)")                              \
+    X(CONNECTOR_ID, "connector-id", NAME, "ID", NULL,                                              \
+      "the connector that this is an instance of (BATON_CONNECTOR_ID, APONO_CONNECTOR_ID)")        \
+    X(AGENT_TOKEN, "token", TEXT, "TOKEN", NULL,                                                   \
+      "what baton connector token create printed; - is standard input (BATON_AGENT_TOKEN)")        \
+    X(INSTANCE, "instance", NAME, "NAME", NULL,                                                    \
+      "name of this instance among those of the connector (name of the host)")                     \
+    X(VERSION, "version", TEXT, "VERSION", NULL,                                                   \
+      "version of the connector; the same for all of its instances")                               \
+    X(AGENT_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                             \
+      "where /healthz is answered (0.0.0.0:8080)")                                                 \
+    X(HEALTH, "health", TEXT, "URL", NULL,                                                         \
+      "where the connector says that it is well, with a status of 200 to 299")                     \
+    X(HEALTH_CA, "ca", FILE, "FILE", NULL,                                                         \
+      "certificate of who signed that of --health (the operating system's)")                       \
+    X(AGENT_NODE, "node", TEXT, "HOST:PORT", NULL,                                                 \
+      "one more node to ask first; it tells where all are (those that the token names)")           \
+    X(METADATA, "metadata", REPEATED, "KEY=VALUE", NULL,                                           \
+      "a free field of the session, as region=eu-1; may stand several times")                      \
     X(HOST, "host", TEXT, "HOST", NULL,                                                            \
       "the only host that may join, by name or address, as it advertises itself (any)")            \
     X(REASON, "reason", TEXT, "TEXT", NULL, "why; recorded with the change")                       \

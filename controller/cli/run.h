@@ -53,6 +53,11 @@ struct cli;
     X(connector_list)                                                                              \
     X(connector_show)                                                                              \
     X(connector_haproxy_config)                                                                    \
+    X(connector_instances)                                                                         \
+    X(connector_token_create)                                                                      \
+    X(connector_token_list)                                                                        \
+    X(connector_token_revoke)                                                                      \
+    X(agent)                                                                                       \
     X(node_list)                                                                                   \
     X(node_remove)                                                                                 \
     X(site_list)                                                                                   \

@@ -24,6 +24,11 @@ void show_nodes(const struct table_look *look, struct json_object *list);
 void show_sites(const struct table_look *look, struct json_object *list);
 void show_connectors(const struct table_look *look, struct json_object *list);
 void show_connector(const struct table_look *look, struct json_object *detail);
+/* All connectors with instances; one of them; the line of show_status(). */
+void show_instances(const struct table_look *look, struct json_object *list);
+void show_instances_of(const struct table_look *look, struct json_object *connector);
+void show_instance_line(const struct table_look *look, struct json_object *status);
+void show_agent_tokens(const struct table_look *look, struct json_object *list);
 void show_doctor(const struct table_look *look, struct json_object *doctor);
 
 /* The plan of a dry run. */

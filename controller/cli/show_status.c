@@ -554,6 +554,7 @@ show_status(const struct table_look *look, struct json_object *status)
     if (word_count(status, "connectors") > 0)
         table_text(look, TABLE_PLAIN, "\n");
     show_connector_table(look, status, "connectors");
+    show_instance_line(look, status);
     show_alarms(look, status);
 }
 

@@ -24,6 +24,7 @@
 #include "controller/daemon/driver.h"
 #include "controller/daemon/keeper.h"
 #include "controller/daemon/prover.h"
+#include "controller/daemon/registry.h"
 #include "controller/daemon/secrets.h"
 #include "controller/daemon/tail.h"
 #include "controller/daemon/tuning.h"
@@ -210,6 +211,7 @@ open_server(struct batond *batond, struct err *err)
     core->acting = acting_new(core);
     core->driver = driver_new(core);
     core->prover = prover_new(core);
+    core->registry = registry_new(core);
     code = api_new(core, &core->api, err);
     if (code != ERR_NONE)
         return code;
@@ -350,6 +352,7 @@ finish(struct batond *batond)
         api_free(core->api);
     prover_free(take_ptr(&core->prover));
     driver_free(core->driver);
+    registry_free(core->registry);
     admit_free(core->admit);
     acting_free(core->acting);
     secrets_free(core->secrets);

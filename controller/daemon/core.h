@@ -25,6 +25,7 @@ struct managed;
 struct pq;
 struct prover;
 struct secrets;
+struct registry;
 struct tail;
 struct worker;
 struct writer;
@@ -45,8 +46,9 @@ struct core {
     struct writer *writer;
     struct driver *driver;
     struct secrets *secrets;
-    struct acting *acting; /* which connector server, and making it so */
-    struct prover *prover; /* what each member has proved of its servers */
+    struct acting *acting;     /* which connector server, and making it so */
+    struct prover *prover;     /* what each member has proved of its servers */
+    struct registry *registry; /* instances of the connectors */
     struct api *api;
     struct http_server *server;
     bool stopping;

@@ -30,6 +30,7 @@ token_done(struct token *token)
     freep(&token->cluster);
     freep(&token->cluster_id);
     freep(&token->site);
+    freep(&token->connector);
     freep(&token->host);
     for (size_t i = 0; i < token->address_count; i++)
         freep(&token->addresses[i]);
@@ -48,7 +49,10 @@ token_encode(const struct token *token)
         (void)json_object_array_add(addresses, json_object_new_string(token->addresses[i]));
     json_add_string(object, "cluster", token->cluster);
     json_add_string(object, "cluster_id", token->cluster_id);
-    json_add_string(object, "site", token->site);
+    if (token->connector != NULL)
+        json_add_string(object, "connector", token->connector);
+    else
+        json_add_string(object, "site", token->site);
     if (token->host != NULL)
         json_add_string(object, "host", token->host);
     json_add_string(object, "id", token->id);
@@ -57,14 +61,13 @@ token_encode(const struct token *token)
     json_add_string(object, "pin", pin);
     const char *text = json_text(object);
     CLEANUP(cert_secret_freep) char *body = str_base64url((const uint8_t *)text, strlen(text));
-    return str_printf("%s%s", TOKEN_PREFIX, body);
+    return str_printf("%s%s", token->connector != NULL ? TOKEN_AGENT_PREFIX : TOKEN_PREFIX, body);
 }
 
 static enum err_code
 wrong(struct err *err, const char *what)
 {
-    (void)err_set(err, ERR_INVALID, "token", "this is no join token: %s", what);
-    return err_mend(err, "copy the whole line that 'baton token create' printed");
+    return err_set(err, ERR_INVALID, "token", "%s", what);
 }
 
 static bool
@@ -106,11 +109,11 @@ take_addresses(struct json_object *object, struct token *token, struct err *err)
 }
 
 static enum err_code
-take_members(struct json_object *object, struct token *token, struct err *err)
+take_members(struct json_object *object, bool agent, struct token *token, struct err *err)
 {
     const char *cluster;
     const char *cluster_id;
-    const char *site;
+    const char *whose;
     const char *id;
     const char *secret;
     const char *pin;
@@ -119,8 +122,8 @@ take_members(struct json_object *object, struct token *token, struct err *err)
         return wrong(err, "it has no cluster name");
     if (!json_get_string(object, "cluster_id", &cluster_id) || !is_uuid(cluster_id))
         return wrong(err, "it has no cluster id");
-    if (!json_get_string(object, "site", &site) || !str_is_name(site))
-        return wrong(err, "it has no site");
+    if (!json_get_string(object, agent ? "connector" : "site", &whose) || !str_is_name(whose))
+        return wrong(err, agent ? "it has no connector" : "it has no site");
     if (!json_get_string(object, "id", &id) || !is_hex(id, ID_BYTES) ||
         !str_copy(token->id, sizeof token->id, id))
         return wrong(err, "it has no id");
@@ -131,8 +134,8 @@ take_members(struct json_object *object, struct token *token, struct err *err)
         return wrong(err, "it has no pin");
     token->cluster = str_dup(cluster);
     token->cluster_id = str_dup(cluster_id);
-    token->site = str_dup(site);
-    if (json_get_string(object, "host", &host)) {
+    *(agent ? &token->connector : &token->site) = str_dup(whose);
+    if (!agent && json_get_string(object, "host", &host)) {
         if (!home_is_host(host))
             return wrong(err, "its host is none");
         token->host = str_dup(host);
@@ -140,9 +143,10 @@ take_members(struct json_object *object, struct token *token, struct err *err)
     return take_addresses(object, token, err);
 }
 
-enum err_code
-token_decode(const char *text, struct token *ret_token, struct err *err)
+static enum err_code
+decode(const char *text, bool agent, struct token *ret_token, struct err *err)
 {
+    const char *prefix = agent ? TOKEN_AGENT_PREFIX : TOKEN_PREFIX;
     text += strspn(text, " \t\r\n");
     size_t length = strnlen(text, TOKEN_TEXT_SIZE_MAX + 1);
     if (length > TOKEN_TEXT_SIZE_MAX)
@@ -150,14 +154,14 @@ token_decode(const char *text, struct token *ret_token, struct err *err)
     while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL)
         length--;
     CLEANUP(cert_secret_freep) char *trimmed = str_printf("%.*s", (int)length, text);
-    if (!str_starts(trimmed, TOKEN_PREFIX))
-        return wrong(err, "it does not begin with '" TOKEN_PREFIX "'");
+    if (!str_starts(trimmed, prefix))
+        return err_set(err, ERR_INVALID, "token", "it does not begin with '%s'", prefix);
 
     uint8_t *bytes = NULL;
     size_t size = 0;
     CLEANUP(json_putp) struct json_object *object = NULL;
     struct err inner;
-    if (!str_from_base64url(trimmed + strlen(TOKEN_PREFIX), &bytes, &size))
+    if (!str_from_base64url(trimmed + strlen(prefix), &bytes, &size))
         return wrong(err, "a character is wrong or missing");
     enum err_code code = json_read((const char *)bytes, size, &object, &inner);
     OPENSSL_cleanse(bytes, size);
@@ -166,13 +170,31 @@ token_decode(const char *text, struct token *ret_token, struct err *err)
         return wrong(err, "a part is wrong or missing");
 
     struct token token = { 0 };
-    code = take_members(object, &token, err);
+    code = take_members(object, agent, &token, err);
     if (code != ERR_NONE) {
         token_done(&token);
         return code;
     }
     *ret_token = token;
     return ERR_NONE;
+}
+
+enum err_code
+token_decode(const char *text, struct token *ret_token, struct err *err)
+{
+    if (decode(text, false, ret_token, err) == ERR_NONE)
+        return ERR_NONE;
+    (void)err_wrap(err, "this is no join token");
+    return err_mend(err, "copy the whole line that 'baton token create' printed");
+}
+
+enum err_code
+token_decode_agent(const char *text, struct token *ret_token, struct err *err)
+{
+    if (decode(text, true, ret_token, err) == ERR_NONE)
+        return ERR_NONE;
+    (void)err_wrap(err, "this is no token for an agent");
+    return err_mend(err, "copy the whole line that 'baton connector token create' printed");
 }
 
 bool

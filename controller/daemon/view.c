@@ -11,6 +11,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/registry.h"
 #include "controller/daemon/secrets.h"
 #include "controller/daemon/view_ready.h"
 #include "sites/setting.h"
@@ -579,6 +580,7 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
         secrets_alarms(core->secrets, list);
     add_connector_alarms(list, connectors);
     view_ready_alarms(core, list);
+    registry_alarms(core->registry, list);
     return list;
 }
 
@@ -647,6 +649,7 @@ view_status(struct core *core)
     json_add(document, "nodes", nodes);
     json_add(document, "sites", site_list(nodes, false));
     json_add(document, "connectors", connectors);
+    json_add(document, "instances", registry_brief(core->registry));
     json_add_u64(setaside, "count", core->driver->setaside_kept);
     json_add(document, "setaside", setaside);
     json_add(document, "alarms", alarm_list(core, own, short_of_acks));

@@ -176,7 +176,7 @@ typedef void http_handler(void *data, struct http_request *request);
 /* A zero means the default. Everything is copied. */
 struct http_options {
     const char *listen;             /* "ADDR:PORT", "[ADDR6]:PORT"; no names; port 0: any */
-    const struct tls_identity *tls; /* NULL: plain HTTP, for tests and measuring only */
+    const struct tls_identity *tls; /* NULL: plain HTTP, for an agent's /healthz, and for tests */
     http_handler *handler;          /* required */
     void *data;                     /* borrowed, for the handler */
     size_t body_size_max;           /* bytes */

@@ -124,6 +124,10 @@ COMMANDS = [
     ("explain connector/pam --if-promoted west", "GET", "/v1/explain/connector/pam", golden("explain_promoted")),
     ("connector list", "GET", "/v1/connectors", CONNECTORS),
     ("connector show pam", "GET", "/v1/connectors/pam", golden("connector")),
+    ("connector instances pam", "GET", "/v1/instances/pam", None),
+    ("connector token create pam --ttl 30d", "POST", "/v1/agent/tokens", None),
+    ("connector token list", "GET", "/v1/agent/tokens", golden("agent_tokens")),
+    ("connector token revoke 9f3c1b7a", "DELETE", "/v1/agent/tokens/9f3c1b7a", None),
     ("arbiter show", "GET", "/v1/arbiter", None),
     ("arbiter set etcd --endpoints https://a:2379,https://b:2379 --reason x", "PUT", "/v1/arbiter", None),
     ("arbiter set postgres --dsn 'host=third.example port=7445'", "PUT", "/v1/arbiter", None),
@@ -176,11 +180,30 @@ def test_command(node, baton, line, method, path, answer):
     assert document == (answer if answer is not None else node.told(request)[1])
 
 
+def test_all_instances(node, baton):
+    node.answers[("GET", "/v1/instances")] = golden("instances_list")
+    shown = baton("connector instances").out
+    assert "gate-2" in shown and "bad: the server answered 503" in shown and "DISCONNECTED" in shown
+    assert "pam is upgraded from 1.7.0 to 1.8.0" in shown and "has not heard of all yet" in shown
+    assert (node.seen[-1].path, node.seen[-1].query) == ("/v1/instances", {"limit": "1000"})
+
+
+@pytest.mark.parametrize("line,mend", [
+    ("agent --version 1 --health http://x/", "BATON_CONNECTOR_ID"),
+    ("agent --connector-id pam --version 1 --health http://x/", "BATON_AGENT_TOKEN"),
+    ("agent --connector-id pam --token baton1.x --version 1 --health http://x/", "baton connector token create"),
+    ("agent --connector-id pam --token x --version 1 --health http://x/ --metadata x", "KEY=VALUE"),
+    ("agent --connector-id pam --version 1", "--health"),
+], ids=["id", "token", "another token", "metadata", "health"])
+def test_an_agent_says_what_it_lacks(baton, line, mend):
+    assert mend in baton(line, code=2, folder=False).notes
+
+
 def test_every_route_for_people_has_a_command(node):
     """What the description offers to people, the command line asks for (or another test here does)."""
     asked = {node.find(method, path)[1]["operationId"] for _, method, path, _ in COMMANDS}
-    elsewhere = {"login", "logout", "events", "config_write", "join", "secret_set"}
-    machines = {"healthz", "readyz", "primary", "standby", "metrics", "version"}
+    elsewhere = {"login", "logout", "events", "config_write", "join", "secret_set", "instance_list"}
+    machines = {"healthz", "readyz", "primary", "standby", "metrics", "version", "agent_beat", "agent_leave"}
     for item in node.api["paths"].values():
         for method, operation in item.items():
             if method != "parameters" and operation["x-baton-role"] != "node":

@@ -53,6 +53,8 @@ REACHES = {
     "controller/cli/run_witness.c": ["controller/daemon/witness.h"],
     # the gate runs beside a connector server, where no node is
     "controller/cli/run_gate.c": ["controller/daemon/gate.h"],
+    # the agent of an instance is a process of its own
+    "controller/cli/run_instance.c": ["controller/daemon/agent.h"],
     "controller/cli/offline.c": ["controller/daemon/home.h"],
     "controller/cli/connect.c": ["controller/daemon/home.h"],
 }
@@ -421,7 +423,7 @@ def test_every_setting_is_used():
     readers = "\n".join(tree.text(name) for name in product() if not name.startswith("sites/setting."))
     unused = [key for symbol, key, kind in rows
               if kind != "ANY" and not re.search(rf'\bSETTING_{symbol}\b|"{re.escape(key)}"', readers)
-              and symbol not in ("DURABILITY", "SYNC_K", "USE_ALTERNATE")]
+              and symbol not in ("DURABILITY", "SYNC_K", "USE_ALTERNATE", "INSTANCE_EXPECTED", "INSTANCE_NEXT_VERSION")]
     none(unused)
 
 

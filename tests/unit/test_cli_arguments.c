@@ -246,13 +246,14 @@ test_rows_are_complete(void **state)
         for (size_t other = 0; other < i; other++)
             assert_string_not_equal(command->name, command_rows[other].name);
         size_t used;
-        const char *words[] = { start + 6, NULL };
-        char *space = strchr(start + 6, ' ');
-        if (space != NULL) {
-            *space = '\0';
-            words[1] = space + 1;
-        }
-        assert_ptr_equal(command_find(words, space == NULL ? 1 : 2, &used), command);
+        const char *words[3] = { NULL };
+        size_t count = 0;
+        char *rest = NULL;
+        for (char *word = strtok_r(start + 6, " ", &rest); word != NULL;
+             word = strtok_r(NULL, " ", &rest))
+            words[count++] = word;
+        assert_ptr_equal(command_find(words, count, &used), command);
+        assert_int_equal(used, count);
     }
 }
 

@@ -338,6 +338,36 @@ a_token_comes_back_whole(void **state)
     assert_string_equal(token.secret, "");
 }
 
+/* A3: for a connector, and neither kind is taken for the other. */
+static void
+a_token_of_an_agent_is_none_for_joining(void **state)
+{
+    (void)state;
+    struct token token = sample();
+    struct token back;
+    struct err err = { 0 };
+    CLEANUP(freep) char *joining = token_encode(&token);
+    freep(&token.site);
+    token.connector = str_dup("pam");
+    CLEANUP(freep) char *text = token_encode(&token);
+    assert_true(str_starts(text, "batona1."));
+    assert_int_equal(token_decode_agent(text, &back, &err), ERR_NONE);
+    assert_string_equal(back.connector, "pam");
+    assert_null(back.site);
+    assert_string_equal(back.secret, token.secret);
+    assert_memory_equal(back.pin, token.pin, sizeof token.pin);
+    token_done(&back);
+    assert_int_equal(token_decode(text, &back, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "this is no join token"));
+    assert_int_equal(token_decode_agent(joining, &back, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "no token for an agent"));
+    /* the body of one behind the prefix of the other */
+    CLEANUP(freep) char *mixed = str_printf("batona1.%s", joining + strlen("baton1."));
+    assert_int_equal(token_decode_agent(mixed, &back, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "it has no connector"));
+    token_done(&token);
+}
+
 static void
 two_tokens_differ(void **state)
 {
@@ -455,6 +485,7 @@ main(void)
         cmocka_unit_test(one_process_holds_the_lock),
         cmocka_unit_test(addresses_are_split),
         cmocka_unit_test(a_token_comes_back_whole),
+        cmocka_unit_test(a_token_of_an_agent_is_none_for_joining),
         cmocka_unit_test(two_tokens_differ),
         cmocka_unit_test(a_damaged_token_is_refused),
         cmocka_unit_test(odd_tokens_are_refused),

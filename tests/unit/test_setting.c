@@ -387,6 +387,10 @@ test_bounds_between_keys(void **state)
                  "/peer.timeout_ms: 2000 ms, but at most 1999: peer.stale_ms must leave room for "
                  "two looks beside a lost one; raise it, or lower this");
     expect_bound("peer.timeout_ms", "3000", NULL);
+    expect_bound("instance.silence_ms", "20000", NULL);
+    expect_bound("instance.silence_ms", "19999",
+                 "/instance.heartbeat_ms: 10000 ms, but at most 9999: one lost heartbeat is no "
+                 "silence: two must fit in instance.silence_ms; raise it, or lower this");
     expect_bound("probe.interval_ms", "2000", NULL);
     expect_bound("probe.interval_ms", "1999",
                  "/probe.timeout_ms: 2000 ms, but at most 1999: a probe must be over when the next "

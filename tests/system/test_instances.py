@@ -1,0 +1,215 @@
+"""Instances of a connector (A1 to A10): real agents beside a real server, on a cluster of three nodes."""
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from cluster import BUILD, Failed, until
+from servers import Authority, Server
+
+
+class Agent:
+    """`baton agent` beside the instance `name` of connector pam."""
+
+    def __init__(self, folder, token, name, version, server, **environment):
+        self.name = name
+        self.log = folder / (name + ".agent.log")
+        words = [] if environment else ["--connector-id", "pam"]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [str(BUILD / "baton"), "agent", *words, "--instance", name, "--version", version, "--listen", "127.0.0.1:0",
+                 "--health", server.url + "/health", "--ca", str(server.authority.folder / "ca.crt"), "--metadata", "region=eu"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={"PATH": os.environ["PATH"], "BATON_AGENT_TOKEN": token, **environment})
+
+    def healthz(self):
+        """A8: status and document of its /healthz."""
+        address = re.search("healthz=(\\S+)", self.log.read_text()).group(1)
+        try:
+            with urllib.request.urlopen("http://%s/healthz" % address, timeout=10) as reply:
+                return reply.status, json.load(reply)
+        except urllib.error.HTTPError as problem:
+            return problem.code, json.load(problem)
+
+    def said(self, text):
+        return text in self.log.read_text()
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    server = Server(Authority(folder / "ca"), "tcf", "127.0.0.1")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def token(three):
+    """A3: the id must be that of an existing connector."""
+    east = three.east_1
+    refused = east.cli("connector", "token", "create", "pam", check=False)
+    assert refused.returncode == 4 and "pam" in refused.stderr
+    assert east.put("connector/pam", {}).status == 200
+    for key, value in (("instance.heartbeat_ms", 500), ("instance.silence_ms", 10000), ("instance/pam/expected", 2)):
+        assert east.put(key, value).status == 200, key
+    made = json.loads(east.cli("connector", "token", "create", "pam", "--json").stdout)
+    for node in three.nodes.values():
+        until("%s has the token" % node.name, lambda n=node: made["id"] in str(n.api("GET", "/v1/agent/tokens").json))
+        assert made["token"][10:] not in node.api("GET", "/v1/agent/tokens").body.decode()
+    return made
+
+
+def pam(node):
+    return node.api("GET", "/v1/instances/pam").json
+
+
+def instance(node, name):
+    for one in pam(node)["instances"]:
+        if one["name"] == name:
+            return one
+    raise Failed("%s does not show instance %s" % (node.name, name))
+
+
+def session(node, name):
+    return instance(node, name)["session"]["id"]
+
+
+def connected(cluster, *names):
+    for node in cluster.nodes.values():
+        until("%s has heard of %s" % (node.name, names), lambda n=node: all(session(n, name) for name in names))
+
+
+def alarms(node):
+    return {alarm["name"]: alarm["text"] for alarm in node.status()["alarms"]}
+
+
+def test_agents_follow_a_promotion_with_their_sessions(three, token, server, folder):
+    """A1 to A6, A8: two under one id; another version is refused; a promotion ends no session."""
+    east = three.east_1
+    with Agent(folder, token["token"], "a", "1.7.0", server) as a, \
+         Agent(folder, token["token"], "b", "1.7.0", server, APONO_CONNECTOR_ID="pam"):
+        connected(three, "a", "b")
+        seen = pam(east)
+        assert (seen["status"], seen["version"], seen["is_latest_version"]) == ("CONNECTED", "1.7.0", True)
+        assert instance(east, "a")["session"]["metadata"] == {"region": "eu", "connector_version": "1.7.0"}
+        sessions = {name: session(east, name) for name in ("a", "b")}
+        for node in three.nodes.values():  # the same on every node
+            assert {name: session(node, name) for name in sessions} == sessions
+        with Agent(folder, token["token"], "c", "1.8.0", server) as c:  # A2
+            until("another version is refused", lambda: c.said("c has version 1.8.0") and c.said("pam have 1.7.0")
+                  and c.said("instance/pam/next_version 1.8.0"))
+        # A6: pages and filters
+        listed = east.api("GET", "/v1/instances?status=CONNECTED&limit=1").json
+        assert [one["connector"] for one in listed["connectors"]] == ["pam"] and listed["next_page_token"] is None
+        assert east.api("GET", "/v1/instances?status=DISCONNECTED").json["connectors"] == []
+        assert east.api("GET", "/v1/instances?status=GONE").status == 400
+        assert "2 of 2" in east.cli("status").stdout
+        assert "CONNECTED" in east.cli("connector", "instances", "pam").stdout
+        until("both are on record", lambda: east.sql(
+            "select value from shared.config where key = 'instance/pam/known'")[0][0].count('"connected": true') == 2)
+        before = three.east_1.sql("select count(*) from shared.log where key like 'instance/%/known'")[0][0]
+        three.promote("west", "--reason", "A4")
+        for node in three.nodes.values():
+            assert {name: session(node, name) for name in sessions} == sessions
+        three.promote("east-1", "--reason", "A4 back")
+        beats = lambda: int(float(next(line for line in east.api("GET", "/metrics").body.decode().splitlines()
+                                       if line.startswith("baton_heartbeats_total")).split()[1]))
+        some = beats()
+        until("heartbeats go on", lambda: beats() > some + 4)
+        assert {name: session(east, name) for name in sessions} == sessions
+        # heartbeats, and promotions, write nothing
+        assert east.sql("select count(*) from shared.log where key like 'instance/%/known'")[0][0] == before
+        assert a.end() == 0  # its session ends at once, long before instance.silence_ms
+        for node in three.nodes.values():
+            until("%s knows that it has left" % node.name, lambda n=node: instance(n, "a")["status"] == "DISCONNECTED", 8)
+            assert instance(node, "a")["session"] is None
+    three.settled(k=1)
+
+
+def test_health_and_silence(three, token, server, folder):
+    """A4, A5, A8 to A10: an instance that is sick, one that is killed, one that comes back."""
+    east = three.primary()
+    with Agent(folder, token["token"], "a", "1.7.0", server) as a, Agent(folder, token["token"], "b", "1.7.0", server) as b:
+        connected(three, "a", "b")
+        until("no alarm is left", lambda: not [name for name in alarms(east) if name.startswith("instances")])
+        server.healthy = False
+        try:
+            until("both are sick", lambda: "connector pam: no instance works" in alarms(east)["instances_none"])
+            assert instance(east, "a")["healthy"] is False and pam(east)["status"] == "CONNECTED"
+            status, document = a.healthz()
+            assert (status, document["status"], len(document["nodes"])) == (503, "failing", 3)
+        finally:
+            server.healthy = True
+        until("both are well", lambda: "instances_none" not in alarms(east) and a.healthz()[0] == 200)
+        assert east.put("instance.silence_ms", 2000).status == 200
+        b.end(signal.SIGKILL)
+        until("it is DISCONNECTED by its silence", lambda: instance(east, "b")["status"] == "DISCONNECTED")
+        assert "1 of 2 expected instances works" in until("an alarm", lambda: alarms(east)["instances_few"])
+        until("the record says so", lambda: '"connected": false' in three.west_1.sql(
+            "select value from shared.config where key = 'instance/pam/known'")[0][0])
+        with Agent(folder, token["token"], "b", "1.7.0", server):  # began later than the dead one
+            connected(three, "a", "b")
+        a.end()
+    assert east.put("instance.silence_ms", 10000).status == 200
+
+
+def test_upgrade_one_after_the_other(three, token, server, folder):
+    """A2, A9: the next version is named, comes in beside the old one, and then is the only one."""
+    east = three.primary()
+    with Agent(folder, token["token"], "a", "1.7.0", server) as a, Agent(folder, token["token"], "b", "1.7.0", server) as b:
+        connected(three, "a", "b")
+        assert east.put("instance/pam/next_version", "1.8.0").status == 200
+        until("the upgrade is shown", lambda: pam(east)["next_version"] == "1.8.0")
+        a.end()
+        with Agent(folder, token["token"], "a", "1.8.0", server):
+            connected(three, "a", "b")
+            assert {instance(east, name)["version"] for name in "ab"} == {"1.7.0", "1.8.0"}
+            with Agent(folder, token["token"], "c", "1.8.0", server):
+                until("enough have the new one", lambda: pam(east)["version"] == "1.8.0")
+                until("the old one is told to go", lambda: b.said("b has version 1.7.0"))
+                until("it is out", lambda: instance(east, "b")["status"] == "DISCONNECTED")
+    assert east.api("DELETE", "/v1/config/instance/pam/next_version").status == 200
+
+
+def test_a_token_is_for_its_connector_and_until_it_is_revoked(three, token, server, folder):
+    """A3: what an agent may do, and how it ends."""
+    east = three.primary()
+    refused = subprocess.run(
+        [str(BUILD / "baton"), "agent", "--connector-id", "sap", "--token", token["token"], "--version", "1", "--health",
+         server.url], capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 2 and "for connector 'pam', not for 'sap'" in refused.stderr
+    joined = subprocess.run(
+        [str(BUILD / "baton"), "join", token["token"], "--node", "x", "--data-dir", str(folder / "x")],
+        capture_output=True, text=True, timeout=30, check=False)
+    assert joined.returncode == 2 and "no join token" in joined.stderr
+    nobody = ssl.create_default_context(cafile=str(east.folder / "ca.crt"))
+    secret = {"Authorization": "Bearer " + token["token"][:60]}
+    for path in ("/v1/status", "/v1/config", "/v1/instances", "/v1/agent/tokens"):
+        assert east.api("GET", path, headers=secret, context=nobody).status == 401, path
+    beat = {"token_id": token["id"], "secret": "0" * 64, "connector": "pam", "instance": "x", "session": "0" * 32,
+            "version": "1.8.0", "began_ms": 0, "healthy": True}
+    assert east.api("POST", "/v1/agent/beat", beat).json["code"] == "token_invalid"
+    with Agent(folder, token["token"], "a", "1.8.0", server) as a:
+        connected(three, "a")
+        east.cli("connector", "token", "revoke", token["id"])
+        for node in three.nodes.values():
+            until("%s has ended the session" % node.name, lambda n=node: instance(n, "a")["status"] == "DISCONNECTED")
+        until("it is refused", lambda: a.said("revoked"))
+        assert a.process.poll() is None  # it stays, for a person may mend it
+        assert a.end() == 0
