@@ -103,7 +103,7 @@ def test_who_is_not_started_again_gives_it_back(leased):
             os.kill(pid, signal.SIGKILL)
         assert primary.process.wait(60) != 0
         primary.process = None
-        taken_over_by(leased, new)
+        taken_over_by(leased, new, 2 * LEASE["lease__ttl_ms"] / 1000)  # to the end of a lease that was promised
         before = writers.count()
         until("writes flow again", lambda: writers.count() > before + 30, 60)
     after = record(leased.etcd)

@@ -148,10 +148,10 @@ def last_takeover(node):
     return None, 0.0
 
 
-def taken_over_by(world, node):
+def taken_over_by(world, node, seconds=60):
     """The node is primary, and acts by a lease of its own."""
-    until("%s takes over" % node.name, lambda: node.state() == "PRIMARY", 60)
-    until("it acts", lambda: (node.name, "activate", epoch(node)) in world.acted(), 60)
+    until("%s takes over" % node.name, lambda: node.state() == "PRIMARY", seconds)
+    until("it acts", lambda: (node.name, "activate", epoch(node)) in world.acted(), seconds)
 
 
 # ---- the arbiter
