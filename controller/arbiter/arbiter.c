@@ -193,8 +193,8 @@ decide_same(const struct arbiter_ask *ask, const struct arbiter_record *record)
 {
     bool ours = ask->grant == 0 || ask->grant == record->grant; /* A6 */
     switch (ask->op) {
-    case ARBITER_OP_ACQUIRE:
-        return ARBITER_GRANTED;
+    case ARBITER_OP_ACQUIRE: /* A8 */
+        return record->released ? ARBITER_EXPIRED : ARBITER_GRANTED;
     case ARBITER_OP_RENEW:
         return ours && record->alive ? ARBITER_GRANTED : ARBITER_EXPIRED;
     case ARBITER_OP_RELEASE:

@@ -31,6 +31,8 @@
  *   A7  Who was removed is told and granted nothing by a witness, once the holder of the lease has
  *       said so; nobody is let in again by an older list, and who is on none is let in. An etcd
  *       asks its own users and roles.
+ *   A8  What was released is not granted again, not to its own holder either: an ACQUIRE that was
+ *       long under way would take back what the next one was told to be free of.
  *
  * Asynchronous, on the loop. No call is without a deadline, and none blocks.
  */
@@ -70,7 +72,7 @@ enum arbiter_kind {
 #define ARBITER_OP_TABLE(X)                                                                        \
     X(CREATE, "create") /* by a person only; the record is then held by the holder of 'epoch' */   \
     X(READ, "read")                                                                                \
-    X(ACQUIRE, "acquire") /* a later epoch, or our own once more, also after it ran out */         \
+    X(ACQUIRE, "acquire") /* a later epoch, or our own once more, also after it ran out; A8 */     \
     X(RENEW, "renew")                                                                              \
     X(RELEASE, "release")                                                                          \
     X(PROMISE, "promise") /* a later epoch is about to be taken, whoever has the lease */          \
@@ -91,7 +93,7 @@ enum arbiter_op {
     X(STALE, "stale")     /* the record has a later epoch than the one asked for (PROMISE: not an  \
                              earlier one), or promised one (NOTE, PROMISE): learn it */            \
     X(EXPIRED, "expired") /* RENEW, RELEASE, NOTE, BAR: too late, not granted, or of another       \
-                             grant; nobody has taken it yet */                                     \
+                             grant; ACQUIRE: A8; nobody has taken it yet */                        \
     X(EXISTS, "exists")   /* CREATE without 'adopt': there is a record */                          \
     X(EMPTY, "empty")     /* no record, where one should be (A3) */                                \
     X(RESTORED, "restored") /* the record is older than one that was acknowledged (A3) */          \

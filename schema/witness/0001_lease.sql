@@ -14,6 +14,7 @@
 --   W7  Who was removed from its cluster is told nothing and granted nothing. The holder says of a name which
 --       generation is let in; that never falls, and a name that it does not name is let in: a list that
 --       is old lets in who should not be, and keeps nobody out who should.
+--   W8  What was released is not granted again, not to its own holder either.
 --
 -- SQLSTATEs: BW001 the clock went back, BW002 not durable, BW003 an epoch would fall, BW004 a cluster or
 -- node that the certificate does not speak for, BW005 a wrong argument.
@@ -259,6 +260,8 @@ begin
             return witness.as_answer('stale', l, n);
         elsif after > 0 and alive then
             return witness.as_answer('held', l, n);
+        elsif after = 0 and l.released then -- W8
+            return witness.as_answer('expired', l, n);
         end if;
         return witness.as_answer('granted', witness.grant_lease(p_cluster, p_epoch, p_holder, p_lease_ms,
             case when after = 0 then l.clean else l.released end, l.grant_serial + 1, n), n);

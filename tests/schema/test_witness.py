@@ -125,9 +125,19 @@ def test_an_epoch_never_falls(witness):
         assert error_of(witness.own, "update witness.lease set " + change)[0] == "BW003", change
     witness.own("update witness.lease set epoch = 4, holder = 'a'")
     assert witness.expect("stale", "acquire", 3, "west-1")["epoch"] == 4
-    for number, holder in ((4, "a"), (4, "b"), (5, "a")):
+    witness.expect("granted", "acquire", 4, "a")
+    for number, holder in ((4, "b"), (5, "a")):
         witness.own("update witness.lease set released = true")
         witness.expect("granted", "acquire", number, holder)
+
+
+def test_what_was_released_is_not_granted_again(witness):
+    """W8. An ACQUIRE that was long under way comes after the release."""
+    witness.expect("done", "create", 3, "east-1")
+    witness.expect("granted", "acquire", 3, "east-1")
+    witness.expect("done", "release", 3, "east-1")
+    assert witness.expect("expired", "acquire", 3, "east-1")["released"]
+    assert witness.expect("granted", "acquire", 4, "east-1")["clean"]
 
 
 def test_holders_compare_by_bytes(witness):

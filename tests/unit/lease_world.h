@@ -483,6 +483,8 @@ grant(struct record *record, const struct event *event, uint64_t now_ms)
     }
     if (event->op == LEASE_OP_RENEW && (order > 0 || !alive || !ours))
         return LEASE_RESULT_EXPIRED;
+    if (event->op == LEASE_OP_ACQUIRE && order == 0 && record->released)
+        return LEASE_RESULT_EXPIRED; /* A8 */
     if (order > 0 && alive)
         return LEASE_RESULT_TAKEN;
     if (order > 0)

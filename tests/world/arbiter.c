@@ -86,7 +86,9 @@ decide_known(const struct world *world, unsigned at, const struct wire *wire)
                    ? LEASE_RESULT_DONE
                    : LEASE_RESULT_EXPIRED;
     if (wire->op == WIRE_ACQUIRE)
-        return wire->epoch > it->epoch && alive ? LEASE_RESULT_TAKEN : LEASE_RESULT_GRANTED;
+        return wire->epoch > it->epoch && alive           ? LEASE_RESULT_TAKEN
+               : wire->epoch == it->epoch && it->released ? LEASE_RESULT_EXPIRED /* A8 */
+                                                          : LEASE_RESULT_GRANTED;
     if (wire->epoch > it->epoch)
         return LEASE_RESULT_EXPIRED;
     if (wire->op == WIRE_RENEW)
