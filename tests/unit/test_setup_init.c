@@ -38,7 +38,7 @@ sample(struct steps *steps)
     return (struct setup_init){
         .node = { .folder = data,
                   .node = "east-1",
-                  .listen = "127.0.0.1:7443",
+                  .listen = "127.0.0.97:21443",
                   .pg_port = pg_fixture_port(),
                   .say = on_step,
                   .data = steps },
@@ -105,7 +105,7 @@ check_rows(PGconn *connection)
           "1init" },
         { "select (value->>'address') || ' ' || (value->'pg'->>'dbname') || ' ' ||"
           " (value->>'removed') from shared.config where key = 'node/east-1'",
-          "127.0.0.1:7443 baton false" },
+          "127.0.0.97:21443 baton false" },
         { "select value->'now'->'voters'->>0 from shared.config where key = 'sync/set'", "east-1" },
         { "select value->>'role' from shared.config where key = 'user/admin'", "admin" },
         { "select name || site || is_primary || epoch || epoch_holder from local.position()",
@@ -171,8 +171,8 @@ init_makes_a_whole_node(void **state)
     CLEANUP(home_freep) struct home *home = NULL;
     assert_int_equal(home_load(data, &home, &err), ERR_NONE);
     assert_string_equal(home->cluster_id, answer.cluster_id);
-    assert_string_equal(home->advertise, "127.0.0.1:7443");
-    assert_string_equal(home->pg.listen, "127.0.0.1");
+    assert_string_equal(home->advertise, "127.0.0.97:21443");
+    assert_string_equal(home->pg.listen, "127.0.0.97");
     CLEANUP(freep) char *pg = home_path(home, "pg");
     CLEANUP(freep) char *conninfo = NULL;
     struct managed_config config = { .folder = pg,
@@ -307,6 +307,8 @@ bad_input_is_named_and_makes_nothing(void **state)
     struct err err = { 0 };
     struct setup_init init = { .node = { .folder = "/nowhere/at/all",
                                          .node = "east-1",
+                                         .listen = "127.0.0.99:21443",
+                                         .pg_port = pg_fixture_port(),
                                          .advertise = "a:1",
                                          .run_as = "no-such-user-here" },
                                .cluster = "demo",

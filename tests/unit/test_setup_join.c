@@ -98,7 +98,7 @@ answer_join(struct primary *primary, struct http_request *request, struct json_o
         struct json_object *members = NULL;
         static const char text[] = "[{\"node\":\"east-1\",\"site\":\"east\",\"address\":"
                                    "\"127.0.0.1:7443\"},{\"node\":\"west-1\",\"site\":\"west\","
-                                   "\"address\":\"127.0.0.1:7453\"}]";
+                                   "\"address\":\"127.0.0.96:21453\"}]";
         ASSERT(json_read(text, sizeof text - 1, &members, &err) == ERR_NONE);
         code =
             setup_make_reply(folder, "demo", CLUSTER_ID, site, certificate, members, &reply, &err);
@@ -181,7 +181,7 @@ new_node(struct steps *steps)
 {
     return (struct setup_node){ .folder = data,
                                 .node = "west-1",
-                                .listen = "127.0.0.1:7453",
+                                .listen = "127.0.0.96:21453",
                                 .pg_port = pg_fixture_port(),
                                 .say = on_step,
                                 .data = steps };
