@@ -172,35 +172,6 @@ static const struct shape token_members[] = {
 };
 static const struct shape token_shape = { .type = SHAPE_OBJECT, .inside = token_members };
 
-struct new_token {
-    struct token token;
-    int64_t expires_ms; /* 0: never */
-};
-
-static void
-new_token_free(void *state)
-{
-    struct new_token *made = state;
-    token_done(&made->token);
-    free(made);
-}
-
-static void
-on_token_written(struct call *call, const struct writer_result *result)
-{
-    (void)result;
-    struct new_token *made = call->state;
-    char when[CLOCK_TEXT_SIZE];
-    CLEANUP(cert_secret_freep) char *text = token_encode(&made->token);
-    struct json_object *document = json_object_new_object();
-    json_add_string(document, "id", made->token.id);
-    json_add_string(document, "token", text);
-    json_add_string(document, "connector", made->token.connector);
-    json_add_string(document, "expires_at",
-                    made->expires_ms == 0 ? NULL : clock_wall_text(made->expires_ms, when));
-    call_reply(call, 201, document);
-}
-
 void
 serve_agent_token_create(struct call *call)
 {
@@ -218,12 +189,10 @@ serve_agent_token_create(struct call *call)
         call_refuse(call, ERR_NOT_FOUND, "connector_not_found", "no connector '%.63s'", connector);
         return;
     }
-    struct new_token *made = mem_zero(1, sizeof *made);
-    call->state = made;
-    call->state_free = new_token_free;
+    struct invite *made = invite_new(call);
     made->token.connector = str_dup(connector);
     made->expires_ms = ttl_s == 0 ? 0 : clock_wall_ms() + (int64_t)ttl_s * 1000;
-    if (invite_fill(call, &made->token, &err) != ERR_NONE) {
+    if (invite_fill(call, made, &err) != ERR_NONE) {
         call_fail(call, &err);
         return;
     }
@@ -236,7 +205,7 @@ serve_agent_token_create(struct call *call)
     (void)snprintf(key, sizeof key, "agent/%s", made->token.id);
     struct json_object *group = writer_group(call->caller.author, reason);
     writer_group_put(group, key, "", value, 0);
-    call_write(call, group, on_token_written);
+    call_write(call, group, invite_reply);
 }
 
 void

@@ -154,35 +154,6 @@ static const struct shape token_members[] = {
 };
 static const struct shape token_shape = { .type = SHAPE_OBJECT, .inside = token_members };
 
-struct new_token {
-    struct token token;
-    int64_t expires_ms;
-};
-
-static void
-new_token_free(void *state)
-{
-    struct new_token *made = state;
-    token_done(&made->token);
-    free(made);
-}
-
-static void
-on_token_written(struct call *call, const struct writer_result *result)
-{
-    (void)result;
-    struct new_token *made = call->state;
-    char when[CLOCK_TEXT_SIZE];
-    CLEANUP(cert_secret_freep) char *text = token_encode(&made->token);
-    struct json_object *document = json_object_new_object();
-    json_add_string(document, "id", made->token.id);
-    json_add_string(document, "token", text);
-    json_add_string(document, "site", made->token.site);
-    json_add_string(document, "host", made->token.host);
-    json_add_string(document, "expires_at", clock_wall_text(made->expires_ms, when));
-    call_reply(call, 201, document);
-}
-
 void
 serve_token_create(struct call *call)
 {
@@ -207,13 +178,11 @@ serve_token_create(struct call *call)
                     host);
         return;
     }
-    struct new_token *made = mem_zero(1, sizeof *made);
-    call->state = made;
-    call->state_free = new_token_free;
+    struct invite *made = invite_new(call);
     made->token.site = str_dup(site);
     made->token.host = host == NULL ? NULL : str_dup(host);
     made->expires_ms = clock_wall_ms() + (int64_t)ttl_s * 1000;
-    if (invite_fill(call, &made->token, &err) != ERR_NONE) {
+    if (invite_fill(call, made, &err) != ERR_NONE) {
         call_fail(call, &err);
         return;
     }
@@ -227,7 +196,7 @@ serve_token_create(struct call *call)
     json_add_string(value, "created_by", call->caller.author);
     json_add_string(value, "created_at", clock_wall_text(clock_wall_ms(), now));
     (void)snprintf(key, sizeof key, "token/%s", made->token.id);
-    call_write(call, group_of(call, reason, key, value, 0), on_token_written);
+    call_write(call, group_of(call, reason, key, value, 0), invite_reply);
 }
 
 void
