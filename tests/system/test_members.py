@@ -199,8 +199,9 @@ def test_a_removed_member_stays_out_whatever_it_renews(two, folder, witness):
     assert (gone.folder / "node.crt").read_bytes() != before
     nodes = [two.east_1, two.west_1]
     for node in nodes:
-        assert node.api("GET", "/v1/peer/state", context=gone.context()).status == 200
-        assert psql(node, gone.folder, "baton_n_west-3").stdout == "1\n"
+        until("%s knows it" % node.name, lambda n=node: n.api(
+            "GET", "/v1/peer/state", context=gone.context()).status == 200)
+        until("so does its database", lambda n=node: psql(n, gone.folder, "baton_n_west-3").stdout == "1\n")
     assert witness_answers(witness, gone.folder) == "done|east-1"
 
     def is_out():
@@ -225,8 +226,9 @@ def test_a_removed_member_stays_out_whatever_it_renews(two, folder, witness):
     until("it follows", lambda: heir.state() == "STANDBY")
     is_out()
     for node in nodes:
-        assert node.api("GET", "/v1/peer/state", context=heir.context()).status == 200
-        assert psql(node, heir.folder, "baton_n_west-3.2").stdout == "1\n"
+        until("%s knows the new one" % node.name, lambda n=node: n.api(
+            "GET", "/v1/peer/state", context=heir.context()).status == 200)
+        until("so does its database", lambda n=node: psql(n, heir.folder, "baton_n_west-3.2").stdout == "1\n")
         assert psql(node, gone.folder, "baton_n_west-3.2").returncode == 2
     assert witness_answers(witness, heir.folder) == "done|east-1"
     gone.stop()
