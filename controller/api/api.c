@@ -461,13 +461,21 @@ metrics_are_open(const struct api *api, const struct route_match *match)
 static bool
 shows_what_was_written(enum route_id id)
 {
+    static const bool at_once[ROUTE_COUNT] = {
+        [ROUTE_metrics] = true,
+        [ROUTE_version] = true,
+        [ROUTE_status] = true,
+        [ROUTE_doctor] = true,
+        [ROUTE_events] = true,
+        [ROUTE_promote] = true,
+        /* the writer and the database judge these, and they are many */
+        [ROUTE_config_write] = true,
+        [ROUTE_config_set] = true,
+        [ROUTE_config_delete] = true,
+    };
     if (id == ROUTE_login || id == ROUTE_join)
         return true;
-    if (id == ROUTE_metrics || id == ROUTE_version || id == ROUTE_status || id == ROUTE_doctor ||
-        id == ROUTE_events)
-        return false;
-    return routes[id].verb == HTTP_VERB_GET && routes[id].role != CALLER_NONE &&
-           routes[id].role != CALLER_NODE;
+    return !at_once[id] && routes[id].role != CALLER_NONE && routes[id].role != CALLER_NODE;
 }
 
 static void

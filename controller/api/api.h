@@ -9,9 +9,10 @@
  *   A2  A secret (user/NAME, token/ID, secret/NAME) leaves through no route.
  *   A3  Each request is answered exactly once; the database and peers may answer after the client
  *       has gone.
- *   A4  Who wrote through this node and then reads here sees the write (fresh.h), and so does who
- *       reads at the primary, wherever it was written. What watches the node itself never waits:
- *       health, status, metrics, the doctor, and the members.
+ *   A4  Who wrote through this node and then reads here, or asks for something that is judged by
+ *       what was written, sees the write (fresh.h), and so does who does it at the primary,
+ * wherever it was written. Nothing waits for that which watches the node itself (health, status,
+ *       metrics, the doctor, the members), promotes, or writes to the shared config.
  */
 #pragma once
 

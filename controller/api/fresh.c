@@ -18,11 +18,14 @@ struct fresh {
     uint64_t revision;               /* of the last write that was noted; 0: none */
     uint64_t epoch;                  /* and its epoch */
     char holder[WRITER_HOLDER_SIZE]; /* of that */
+    uint64_t local;                  /* number of the reading that shows the last local write */
 };
 
 static bool
 is_shown(const struct fresh *fresh)
 {
+    if (tail_local_read(fresh->core->tail) < fresh->local)
+        return false;
     const struct cache_position *position = cache_position(fresh->core->cache);
     struct epoch shown = epoch_make(position->epoch, position->holder);
     struct epoch noted = epoch_make(fresh->epoch, fresh->holder);
@@ -55,11 +58,18 @@ on_applied(struct tail_listener *tail, const struct cache_position *position)
 }
 
 static void
+on_local_read(struct tail_listener *tail)
+{
+    look(CONTAINER_OF(tail, struct fresh, tail));
+}
+
+static void
 on_limit(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct fresh *fresh = CONTAINER_OF(timer, struct fresh, limit);
     fresh->revision = 0; /* F2 */
+    fresh->local = 0;
     let_go(fresh);
 }
 
@@ -72,6 +82,7 @@ fresh_new(struct core *core)
     ev_timer_init(&fresh->limit, on_limit, FRESH_WAIT_MS / 1000.0, 0);
     fresh->tail.applied = on_applied;
     fresh->tail.reloaded = on_applied;
+    fresh->tail.local_read = on_local_read;
     tail_listen(core->tail, &fresh->tail);
     return fresh;
 }
@@ -80,6 +91,7 @@ void
 fresh_stop(struct fresh *fresh)
 {
     fresh->revision = 0;
+    fresh->local = 0;
     let_go(fresh);
 }
 
@@ -106,10 +118,16 @@ fresh_note(struct fresh *fresh, const struct writer_result *result)
     memcpy(fresh->holder, result->holder, sizeof fresh->holder);
 }
 
+void
+fresh_note_local(struct fresh *fresh)
+{
+    fresh->local = tail_poke_local(fresh->core->tail);
+}
+
 bool
 fresh_wait(struct fresh *fresh, struct fresh_waiter *waiter)
 {
-    if (fresh->revision == 0 || is_shown(fresh))
+    if (is_shown(fresh))
         return false;
     if (list_empty(&fresh->waiters)) {
         ev_timer_set(&fresh->limit, FRESH_WAIT_MS / 1000.0, 0);

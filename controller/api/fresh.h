@@ -2,8 +2,9 @@
  * fresh.h -- a node shows what was written through it.
  *
  * A write is answered as soon as it is acknowledged, and the cache reads the row a moment later: on
- * the primary after a millisecond, on another node when the row has arrived there. A read that
- * comes in between waits for that, so that who writes and then reads, on one node, sees the write.
+ * the primary and of a local setting after a millisecond, on another node when the row has arrived
+ * there. A read that comes in between waits for that, so that who writes and then reads, on one
+ * node, sees the write.
  *
  *   F1  No waiter goes on before the cache shows every write that was noted here, unless
  *       FRESH_WAIT_MS have passed or a later epoch made the note worthless.
@@ -35,5 +36,7 @@ void fresh_free(struct fresh *fresh);
 
 /* A write was acknowledged. */
 void fresh_note(struct fresh *fresh, const struct writer_result *result);
+/* One of this node's own settings was written: they are read anew. */
+void fresh_note_local(struct fresh *fresh);
 /* False: there is nothing to wait for, and 'waiter' was not taken. */
 MUST_CHECK bool fresh_wait(struct fresh *fresh, struct fresh_waiter *waiter);

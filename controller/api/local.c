@@ -10,7 +10,6 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/daemon/driver.h"
-#include "controller/daemon/tail.h"
 #include "controller/daemon/view.h"
 #include "controller/loop/fetch.h"
 #include "sites/connector.h"
@@ -98,7 +97,7 @@ on_changed(struct call *call, const PGresult *result)
 {
     (void)result;
     struct local_change *change = call->state;
-    tail_poke_local(call->api->core->tail);
+    fresh_note_local(call->api->fresh);
     call_reply(call, 200, take_ptr(&change->answer));
 }
 

@@ -18,11 +18,13 @@ struct tail {
     struct list listeners;
     ev_timer look;
     bool connected;
-    bool reading;       /* rows or all: a statement is under way */
-    bool again;         /* look once more when it ends */
-    bool reading_local; /* the same for local settings */
-    bool again_local;
-    bool proved; /* false: load all before the next row */
+    bool reading;          /* rows or all: a statement is under way */
+    bool again;            /* look once more when it ends */
+    bool proved;           /* false: load all before the next row */
+    bool reading_local;    /* the same for local settings */
+    uint64_t local_wanted; /* numbers of readings: the last that somebody waits for, */
+    uint64_t local_sent;   /* what the one under way will have shown, */
+    uint64_t local_read;   /* and what was shown */
     bool failing;
 };
 
@@ -68,6 +70,16 @@ tell_row(struct tail *tail, const struct tail_row *row)
         struct tail_listener *listener = CONTAINER_OF(at, struct tail_listener, node);
         if (listener->row != NULL)
             listener->row(listener, row);
+    }
+}
+
+static void
+tell_local(struct tail *tail)
+{
+    list_each (at, &tail->listeners) {
+        struct tail_listener *listener = CONTAINER_OF(at, struct tail_listener, node);
+        if (listener->local_read != NULL)
+            listener->local_read(listener);
     }
 }
 
@@ -268,21 +280,19 @@ on_local(void *data, const PGresult *result, const struct err *err, bool warned)
                                                  .author = pq_text(result, row, "author") });
         cache_reload_end(tail->cache);
     }
-    if (tail->again_local)
+    tail->local_read = tail->local_sent;
+    tell_local(tail);
+    if (tail->local_wanted > tail->local_read)
         read_local(tail);
 }
 
 static void
 read_local(struct tail *tail)
 {
-    if (!tail->connected)
+    if (!tail->connected || tail->reading_local)
         return;
-    if (tail->reading_local) {
-        tail->again_local = true;
-        return;
-    }
     tail->reading_local = true;
-    tail->again_local = false;
+    tail->local_sent = tail->local_wanted;
     struct pq_request request = {
         .sql = sql_tail_local, .deadline_ms = TAIL_ANSWER_MS, .done = on_local, .data = tail
     };
@@ -383,10 +393,18 @@ tail_poke(struct tail *tail)
     read_next(tail);
 }
 
-void
+uint64_t
 tail_poke_local(struct tail *tail)
 {
+    tail->local_wanted++;
     read_local(tail);
+    return tail->local_wanted;
+}
+
+uint64_t
+tail_local_read(const struct tail *tail)
+{
+    return tail->local_read;
 }
 
 void

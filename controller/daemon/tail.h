@@ -39,6 +39,8 @@ struct tail_listener {
     void (*row)(struct tail_listener *listener, const struct tail_row *row);
     void (*applied)(struct tail_listener *listener, const struct cache_position *position);
     void (*reloaded)(struct tail_listener *listener, const struct cache_position *position);
+    /* The local settings were read: the cache shows them. */
+    void (*local_read)(struct tail_listener *listener);
 };
 
 struct tail;
@@ -51,8 +53,11 @@ void tail_listen(struct tail *tail, struct tail_listener *listener);
 void tail_unlisten(struct tail_listener *listener);
 /* Looks now, without waiting for NOTIFY or the timer. */
 void tail_poke(struct tail *tail);
-/* Loads the local settings anew (after one was written). */
-void tail_poke_local(struct tail *tail);
+/* Loads the local settings anew (after one was written). The answer is the number of the reading
+ * that shows it, see tail_local_read(). */
+uint64_t tail_poke_local(struct tail *tail);
+/* The number of the last reading that ended. */
+uint64_t tail_local_read(const struct tail *tail);
 /* Our database was started anew. */
 void tail_reconnect(struct tail *tail);
 bool tail_connected(const struct tail *tail);

@@ -20,6 +20,7 @@ struct ear {
     uint64_t last; /* revision of the last row */
     bool in_order; /* each row followed the one before, and the cache showed it */
     uint64_t wanted;
+    uint64_t number; /* of a reading of the local settings */
 };
 
 static void
@@ -219,6 +220,13 @@ is_debug(void *data)
     return strcmp(setting_text(SETTING_LOG_LEVEL, cache_settings(data)), "debug") == 0;
 }
 
+static bool
+was_read(void *data)
+{
+    const struct ear *ear = data;
+    return tail_local_read(ear->tail) >= ear->number;
+}
+
 static void
 reads_local_settings(void **state)
 {
@@ -226,12 +234,16 @@ reads_local_settings(void **state)
     struct ear ear;
     open_tail(&ear);
     (void)world_sql(&world, "select local.set('log.level', '\"debug\"', 'root@east-1')");
-    tail_poke_local(ear.tail);
-    assert_true(world_until(&world, is_debug, ear.cache));
+    ear.number = tail_poke_local(ear.tail);
+    assert_true(world_until(&world, was_read, &ear));
+    assert_true(is_debug(ear.cache)); /* what was written before that number was given is shown */
     uint64_t generation = cache_generation(ear.cache);
-    bool never = false;
-    tail_poke_local(ear.tail);
-    (void)pg_fixture_until(world.loop, &never, 100);
+    /* a reading is under way: what is asked for meanwhile is another one */
+    ear.number = tail_poke_local(ear.tail);
+    uint64_t later = tail_poke_local(ear.tail);
+    assert_int_equal(later, ear.number + 1);
+    ear.number = later;
+    assert_true(world_until(&world, was_read, &ear));
     assert_int_equal(cache_generation(ear.cache), generation); /* nothing new, nothing said */
     (void)world_sql(&world, "select local.unset('log.level', 'root@east-1')");
     close_tail(&ear);
