@@ -101,6 +101,12 @@ static enum err_code
 check_hello(const struct instance_hello *hello, struct err *err)
 {
     const char *what = NULL;
+    struct spread_address ignored;
+    const char *where =
+        hello->address == NULL ? NULL : spread_address_read(hello->address, &ignored);
+    if (where != NULL)
+        return err_set(err, ERR_INVALID, "instance_invalid", "address '%.100s' %s", hello->address,
+                       where);
     if (!str_is_name(hello->connector))
         what = "the connector id is no name";
     else if (!str_is_name(hello->name))
@@ -214,6 +220,16 @@ add(struct instance_set *set, const struct instance_hello *hello)
     return instance;
 }
 
+/* That of a hello that was checked. */
+static struct spread_address
+address_of(const struct instance_hello *hello)
+{
+    struct spread_address address = { .port = 0 };
+    if (hello->address != NULL)
+        ASSERT(spread_address_read(hello->address, &address) == NULL);
+    return address;
+}
+
 static void
 take(struct instance *instance, const struct instance_hello *hello, uint64_t now_ms,
      int64_t wall_ms)
@@ -223,6 +239,7 @@ take(struct instance *instance, const struct instance_hello *hello, uint64_t now
     (void)snprintf(instance->version, sizeof instance->version, "%s", hello->version);
     (void)snprintf(instance->text, sizeof instance->text, "%s",
                    hello->healthy || hello->text == NULL ? "" : hello->text);
+    instance->address = address_of(hello);
     instance->began_ms = hello->began_ms;
     instance->heard_ms = now_ms;
     instance->last_connected_ms = wall_ms;
@@ -259,8 +276,10 @@ instance_hear(struct instance_set *set, const struct instance_rules *rules,
         return err_set(err, ERR_LIMIT, "too_many_instances",
                        "connector %s has %d instances, or this node %d: no more are taken",
                        hello->connector, INSTANCE_CONNECTOR_MAX, INSTANCE_COUNT_MAX);
+    struct spread_address address = address_of(hello);
     *ret_changed = !was || !ours || found->healthy != hello->healthy ||
-                   strcmp(found->version, hello->version) != 0;
+                   strcmp(found->version, hello->version) != 0 ||
+                   !spread_address_equal(&found->address, &address);
     take(found, hello, now_ms, wall_ms);
     return ERR_NONE;
 }

@@ -31,6 +31,7 @@
 #include "controller/base/err.h"
 #include "controller/base/list.h"
 #include "controller/base/own.h"
+#include "sites/spread.h"
 
 #define INSTANCE_NAME_SIZE     64 /* of a connector, and of an instance; RFC 1123 */
 #define INSTANCE_VERSION_SIZE  64
@@ -54,6 +55,7 @@ struct instance_hello {
     int64_t began_ms;             /* wall clock of the agent when the session began */
     bool healthy;                 /* the connector answers its health check */
     const char *text;             /* why not */
+    const char *address;          /* where it takes requests (spread.h); NULL: nowhere */
     struct json_object *metadata; /* free fields: an object of texts, or NULL */
 };
 
@@ -66,6 +68,7 @@ struct instance {
     char token[INSTANCE_TOKEN_SIZE];
     char version[INSTANCE_VERSION_SIZE];
     char text[INSTANCE_TEXT_SIZE];
+    struct spread_address address;
     int64_t began_ms;
     uint64_t heard_ms;         /* monotonic */
     int64_t last_connected_ms; /* wall clock, of the last heartbeat */

@@ -245,6 +245,7 @@ static const struct shape beat_members[] = {
     { .name = "began_ms", .type = SHAPE_INTEGER, .required = true, .min = 0, .max = WALL_MS_MAX },
     { .name = "healthy", .type = SHAPE_BOOL, .required = true },
     { .name = "text", .type = SHAPE_TEXT, .min = 0, .max = INSTANCE_TEXT_SIZE - 1 },
+    { .name = "address", .type = SHAPE_TEXT, .min = 1, .max = SPREAD_ADDRESS_SIZE - 1 },
     { .name = "metadata", .type = SHAPE_ANY },
     { .name = NULL },
 };
@@ -341,9 +342,11 @@ serve_agent_beat(struct call *call)
         return;
     hello.version = "";
     hello.text = "";
+    hello.address = NULL;
     hello.metadata = json_get(call->body, "metadata");
     (void)!json_get_string(call->body, "version", &hello.version);
     (void)!json_get_string(call->body, "text", &hello.text);
+    (void)!json_get_string(call->body, "address", &hello.address);
     (void)!json_get_i64(call->body, "began_ms", &hello.began_ms);
     (void)!json_get_bool(call->body, "healthy", &hello.healthy);
     if (registry_hear(call->api->core->registry, &hello, &err) != ERR_NONE) {

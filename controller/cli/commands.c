@@ -444,7 +444,8 @@ const struct command command_rows[] = {
         .operands = "",
         .options = { OPTION_CONNECTOR_ID, OPTION_AGENT_TOKEN, OPTION_INSTANCE,
                      OPTION_VERSION | COMMAND_REQUIRED, OPTION_HEALTH | COMMAND_REQUIRED,
-                     OPTION_HEALTH_CA, OPTION_AGENT_LISTEN, OPTION_AGENT_NODE, OPTION_METADATA },
+                     OPTION_CONNECTOR_ADDRESS, OPTION_HEALTH_CA, OPTION_AGENT_LISTEN,
+                     OPTION_AGENT_NODE, OPTION_METADATA },
         .text = "say that an instance of a connector is there",
         .more = "Runs beside it, in the foreground, as a service does; SIGTERM and SIGINT end its "
                 "session at once. "

@@ -94,6 +94,9 @@ enum option_type {
       "name of this instance among those of the connector (name of the host)")                     \
     X(VERSION, "version", TEXT, "VERSION", NULL,                                                   \
       "version of the connector; the same for all of its instances")                               \
+    X(CONNECTOR_ADDRESS, "address", TEXT, "ADDR:PORT", NULL,                                       \
+      "where this instance takes requests, as a number, for a HAProxy that spreads them "          \
+      "(BATON_CONNECTOR_ADDRESS; none)")                                                           \
     X(AGENT_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                             \
       "where /healthz is answered (0.0.0.0:8080)")                                                 \
     X(HEALTH, "health", TEXT, "URL", NULL,                                                         \

@@ -128,11 +128,13 @@ read_agent(struct cli *cli, struct agent_options *options, char *line, char name
     static const char *const ids[] = { "BATON_CONNECTOR_ID", "APONO_CONNECTOR_ID",
                                        "apono.connectorId", "connectorId", NULL };
     static const char *const tokens[] = { "BATON_AGENT_TOKEN", NULL };
+    static const char *const addresses[] = { "BATON_CONNECTOR_ADDRESS", NULL };
     *options = (struct agent_options){
         .connector = from_environment(cli_value(cli, OPTION_CONNECTOR_ID), ids),
         .token = from_environment(cli_value(cli, OPTION_AGENT_TOKEN), tokens),
         .instance = cli_value(cli, OPTION_INSTANCE),
         .version = cli_value(cli, OPTION_VERSION),
+        .address = from_environment(cli_value(cli, OPTION_CONNECTOR_ADDRESS), addresses),
         .listen = cli_value(cli, OPTION_AGENT_LISTEN),
         .health = cli_value(cli, OPTION_HEALTH),
         .health_ca = cli_value(cli, OPTION_HEALTH_CA),

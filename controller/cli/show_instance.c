@@ -14,6 +14,7 @@ make_table(const struct table_look *look)
     table_column(table, "STATUS", 0);
     table_column(table, "HEALTH", TABLE_WRAP);
     table_column(table, "VERSION", 0);
+    table_column(table, "ADDRESS", 0);
     table_column(table, "LAST CONNECTED (UTC)", 0);
     table_column(table, "SESSION", TABLE_CUT);
     return table;
@@ -53,6 +54,7 @@ add_rows(struct table *table, struct json_object *connector)
         table_cell(table, status_tone(status), "%s", status);
         add_health(table, instance);
         table_cell(table, TABLE_PLAIN, "%s", word_string(instance, "version"));
+        table_cell(table, TABLE_PLAIN, "%s", word_or(instance, "address", "-"));
         table_cell(table, TABLE_PLAIN, "%s",
                    word_time(word_string(instance, "last_connected"), text));
         table_cell(table, TABLE_PLAIN, "%s", word_or(json_get(instance, "session"), "id", "-"));

@@ -359,6 +359,8 @@ beat(struct agent_node *node)
     json_add_i64(body, "began_ms", agent->began_ms);
     json_add_bool(body, "healthy", agent->healthy);
     json_add_string(body, "text", agent->why);
+    if (agent->options->address != NULL)
+        json_add_string(body, "address", agent->options->address);
     if (agent->options->metadata != NULL)
         json_add(body, "metadata", json_object_get(agent->options->metadata));
     node->fetch = post(node, "/v1/agent/beat", body, on_beat);
@@ -540,6 +542,12 @@ check_options(struct agent *agent, struct err *err)
         return err_set(err, ERR_INVALID, "instance_version",
                        "--version '%.63s': must be 1 to 63 letters, digits and '.-_+'",
                        options->version);
+    struct spread_address ignored;
+    const char *fault =
+        options->address == NULL ? NULL : spread_address_read(options->address, &ignored);
+    if (fault != NULL)
+        return err_set(err, ERR_INVALID, "option_value", "--address '%.100s' %s", options->address,
+                       fault);
     if (!str_starts(options->health, "http://") && !str_starts(options->health, "https://"))
         return err_set(err, ERR_INVALID, "url", "--health '%.200s': must be an http(s) URL",
                        options->health);

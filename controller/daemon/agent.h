@@ -38,6 +38,7 @@ struct agent_options {
     const char *token;        /* as `baton connector token create` printed it */
     const char *instance;     /* its name; unique among those of the connector */
     const char *version;      /* of the connector */
+    const char *address;      /* where it takes requests (sites/spread.h); NULL: it takes none */
     const char *listen;       /* ADDR:PORT of /healthz */
     const char *health;       /* URL, http or https */
     const char *health_ca;    /* file; NULL: the CAs of the operating system */

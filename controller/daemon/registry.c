@@ -308,6 +308,7 @@ instance_json(const struct registry *registry, const char *connector, struct jso
     const char *version = "";
     bool connected = false;
     int64_t last_ms = 0;
+    char address[SPREAD_ADDRESS_SIZE];
     struct json_object *object = json_object_new_object();
     (void)!json_get_string(row, "name", &name);
     (void)!json_get_string(row, "version", &version);
@@ -322,6 +323,9 @@ instance_json(const struct registry *registry, const char *connector, struct jso
     json_add_string(object, "name", name);
     json_add_string(object, "status", connected ? "CONNECTED" : "DISCONNECTED");
     json_add_string(object, "version", version);
+    json_add_string(
+        object, "address",
+        session && here->address.port != 0 ? spread_address_text(&here->address, address) : NULL);
     json_add(object, "healthy", session ? json_object_new_boolean(here->healthy) : NULL);
     json_add_string(object, "text", session ? here->text : "");
     add_time(object, "last_connected", known, last_ms);

@@ -24,7 +24,7 @@ class Agent:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [str(BUILD / "baton"), "agent", *words, "--instance", name, "--version", version, "--listen", "127.0.0.1:0",
-                 "--health", server.url + "/health", "--ca", str(server.authority.folder / "ca.crt"), "--metadata", "region=eu"],
+                 "--address", server.url.rpartition("/")[2], "--health", server.url + "/health", "--ca", str(server.authority.folder / "ca.crt"), "--metadata", "region=eu"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={"PATH": os.environ["PATH"], "BATON_AGENT_TOKEN": token, **environment})
 
@@ -67,7 +67,7 @@ def token(three):
     assert refused.returncode == 4 and "pam" in refused.stderr
     assert east.put("connector/pam", {}).status == 200
     for key, value in (("instance.heartbeat_ms", 500), ("instance.silence_ms", 10000), ("instance/pam/expected", 2)):
-        assert east.put(key, value).status == 200, key
+        until(key, lambda k=key, v=value: east.put(k, v).status == 200)  # each fits the one before, once that is seen
     made = json.loads(east.cli("connector", "token", "create", "pam", "--json").stdout)
     for node in three.nodes.values():
         until("%s has the token" % node.name, lambda n=node: made["id"] in str(n.api("GET", "/v1/agent/tokens").json))
@@ -108,6 +108,7 @@ def test_agents_follow_a_promotion_with_their_sessions(three, token, server, fol
         seen = pam(east)
         assert (seen["status"], seen["version"], seen["is_latest_version"]) == ("CONNECTED", "1.7.0", True)
         assert instance(east, "a")["session"]["metadata"] == {"region": "eu", "connector_version": "1.7.0"}
+        assert instance(east, "a")["address"] == server.url.rpartition("/")[2]
         sessions = {name: session(east, name) for name in ("a", "b")}
         for node in three.nodes.values():  # the same on every node
             assert {name: session(node, name) for name in sessions} == sessions
@@ -194,6 +195,10 @@ def test_a_token_is_for_its_connector_and_until_it_is_revoked(three, token, serv
         [str(BUILD / "baton"), "agent", "--connector-id", "sap", "--token", token["token"], "--version", "1", "--health",
          server.url], capture_output=True, text=True, timeout=30, check=False)
     assert refused.returncode == 2 and "for connector 'pam', not for 'sap'" in refused.stderr
+    refused = subprocess.run(
+        [str(BUILD / "baton"), "agent", "--connector-id", "pam", "--token", token["token"], "--version", "1", "--health",
+         server.url, "--address", "gate-1:8443"], capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 2 and "--address 'gate-1:8443' must be an address as a number" in refused.stderr
     joined = subprocess.run(
         [str(BUILD / "baton"), "join", token["token"], "--node", "x", "--data-dir", str(folder / "x")],
         capture_output=True, text=True, timeout=30, check=False)

@@ -1,4 +1,4 @@
-"""Breaks lease, takeover, budget, durability, readiness, sealing and instances on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget, durability, readiness, sealing, instances and spreading on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -28,7 +28,7 @@ LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
-INSTANCE = "sites/instance.c"
+INSTANCE, SPREAD = "sites/instance.c", "sites/spread.c"
 PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
 
 # name: (file, what stands there exactly once, what takes its place)
@@ -356,7 +356,14 @@ INSTANCE_MUTANTS = {
     "a lone one is no alarm (A9)": (INSTANCE, "counts->working < expected", "false"),
     "none is no alarm (A10)": (INSTANCE, "if (counts->working == 0) {", "if (false) {"),
     "an upgrade of the only one is no outage (A9)": (INSTANCE, "counts->connected == 1 && upgrading", "false"),
+    "a new address is no news (A1)": (INSTANCE, "!spread_address_equal(&found->address, &address);", "false;"),
+    "an address is not checked (A1)": (INSTANCE, "    if (where != NULL)\n        return", "    if (false)\n        return"),
     "any number registers": (INSTANCE, "count_of(set, connector) < INSTANCE_CONNECTOR_MAX", "true"),
+}
+
+SPREAD_MUTANTS = {
+    "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
+    "an address within an address is a server's": (SPREAD, " && !IN6_IS_ADDR_V4MAPPED(address)", ""),
 }
 
 
@@ -416,7 +423,7 @@ def main():
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
-              (INSTANCE_MUTANTS, ["test_instance"])]
+              (INSTANCE_MUTANTS, ["test_instance"]), (SPREAD_MUTANTS, ["test_spread"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:

@@ -334,6 +334,49 @@ what_an_agent_says_is_checked(void **state) /* A3, A4 */
     }
 }
 
+/* Where it takes requests is news, too, and may be nowhere. */
+static void
+an_address_comes_with_the_heartbeat(void **state) /* A1 */
+{
+    (void)state;
+    static const struct {
+        const char *address;
+        const char *outcome;
+        const char *kept;
+    } rows[] = {
+        { NULL, "new", "" },
+        { "192.0.2.7:8443", "new", "192.0.2.7:8443" },
+        { "192.0.2.7:8443", "-", "192.0.2.7:8443" },
+        { "192.0.2.7:8444", "new", "192.0.2.7:8444" },
+        { "gate-1:8443", "instance_invalid", "192.0.2.7:8444" },
+        { NULL, "new", "" },
+    };
+    struct bench bench = begin("1");
+    instance_set_init(&bench.set);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        bool changed = false;
+        char text[SPREAD_ADDRESS_SIZE];
+        struct instance_rules rules = { .admitted = "1" };
+        struct instance_hello hello = { .connector = "pam",
+                                        .name = "a",
+                                        .session = S1,
+                                        .token = "t",
+                                        .version = "1",
+                                        .address = rows[i].address,
+                                        .healthy = true };
+        enum err_code code =
+            instance_hear(&bench.set, &rules, &hello, i, WALL_MS, &changed, &bench.err);
+        assert_string_equal(code != ERR_NONE ? bench.err.slug
+                            : changed        ? "new"
+                                             : "-",
+                            rows[i].outcome);
+        const struct instance *it = instance_find(&bench.set, "pam", "a");
+        assert_string_equal(spread_address_text(&it->address, text), rows[i].kept);
+    }
+    assert_non_null(strstr(bench.err.text, "address 'gate-1:8443' must be an address as a number"));
+    instance_set_done(&bench.set);
+}
+
 static void
 alarms_name_the_connector(void **state) /* A9, A10 */
 {
@@ -506,6 +549,7 @@ main(void)
         cmocka_unit_test(of_two_with_one_name_the_later_stays),
         cmocka_unit_test(a_refusal_names_both_versions_and_the_order),
         cmocka_unit_test(what_an_agent_says_is_checked),
+        cmocka_unit_test(an_address_comes_with_the_heartbeat),
         cmocka_unit_test(alarms_name_the_connector),
         cmocka_unit_test(only_who_works_counts_as_working),
         cmocka_unit_test(the_record_changes_with_who_is_there),
