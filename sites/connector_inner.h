@@ -30,6 +30,36 @@ const char *connector_secret_fault(const char *secret); /* "secret/NAME" */
 const char *connector_path_fault(const char *path);     /* absolute, of a file */
 bool connector_has_only(const char *text, const char *allowed);
 
+/* Members of whoever is posted to: a webhook's, and those of a notice (notice.h). */
+#define CONNECTOR_RECEIVER_MEMBERS                                                                 \
+    { .name = "url",                                                                               \
+      .type = SHAPE_TEXT,                                                                          \
+      .required = true,                                                                            \
+      .min = 1,                                                                                    \
+      .max = CONNECTOR_URL_SIZE_MAX,                                                               \
+      .text_fault = connector_url_fault,                                                           \
+      .text = "https://HOST[:PORT][/PATH] that is posted to" },                                    \
+        { .name = "pin",                                                                           \
+          .type = SHAPE_TEXT,                                                                      \
+          .min = 1,                                                                                \
+          .max = 128,                                                                              \
+          .text_fault = connector_pin_fault,                                                       \
+          .text = "sha256:HEX of the receiver's public key; with 'ca' both must hold" },           \
+        { .name = "expect_status",                                                                 \
+          .type = SHAPE_INTEGER,                                                                   \
+          .min = 200,                                                                              \
+          .max = 299,                                                                              \
+          .text = "HTTP status of a good answer; any of 200 to 299 when not set" },                \
+    {                                                                                              \
+        .name = "expect_body", .type = SHAPE_OBJECT, .inside = connector_body_members,             \
+        .more = connector_body_faults, .text = "what a good answer says"                           \
+    }
+extern const struct shape connector_body_members[];
+void connector_body_faults(struct json_object *body, const char *pointer,
+                           struct fault_list *faults);
+/* Reads them, 'ca', and 'sign'. */
+void connector_read_receiver(struct json_object *object, struct connector_webhook *webhook);
+
 /* Drivers with a file of their own. */
 extern const struct shape connector_haproxy_shape;
 void connector_haproxy_read(struct json_object *object, struct connector_action *action);

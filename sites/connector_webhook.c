@@ -78,8 +78,8 @@ equals_faults(struct json_object *value, const char *pointer, struct fault_list 
         fault_add(faults, pointer, "must be a text, a whole number, true or false");
 }
 
-static void
-body_faults(struct json_object *body, const char *pointer, struct fault_list *faults)
+void
+connector_body_faults(struct json_object *body, const char *pointer, struct fault_list *faults)
 {
     bool contains = json_object_object_get_ex(body, "contains", NULL) != 0;
     bool field = json_object_object_get_ex(body, "field", NULL) != 0;
@@ -90,7 +90,7 @@ body_faults(struct json_object *body, const char *pointer, struct fault_list *fa
         fault_add(faults, pointer, "needs 'contains', or 'field' and 'equals'");
 }
 
-static const struct shape body_members[] = {
+const struct shape connector_body_members[] = {
     { .name = "contains",
       .type = SHAPE_TEXT,
       .min = 1,
@@ -115,13 +115,7 @@ static const struct shape webhook_members[] = {
       .required = true,
       .choices = "webhook",
       .text = "webhook: posts signed JSON; the receiver refuses a lower epoch" },
-    { .name = "url",
-      .type = SHAPE_TEXT,
-      .required = true,
-      .min = 1,
-      .max = CONNECTOR_URL_SIZE_MAX,
-      .text_fault = connector_url_fault,
-      .text = "https://HOST[:PORT][/PATH] that is posted to" },
+    CONNECTOR_RECEIVER_MEMBERS,
     { .name = "ca",
       .type = SHAPE_TEXT,
       .min = 1,
@@ -130,12 +124,6 @@ static const struct shape webhook_members[] = {
       .text =
           "PEM of the authority that signs the receiver's certificate; where 'ca' and 'pin' are "
           "not set: as for a server of the connector at that host and port, else the system's" },
-    { .name = "pin",
-      .type = SHAPE_TEXT,
-      .min = 1,
-      .max = 128,
-      .text_fault = connector_pin_fault,
-      .text = "sha256:HEX of the receiver's public key; with 'ca' both must hold" },
     { .name = "sign",
       .type = SHAPE_OBJECT,
       .inside = connector_sign_members,
@@ -146,16 +134,6 @@ static const struct shape webhook_members[] = {
       .min = CONNECTOR_TIMEOUT_MS_MIN,
       .max = CONNECTOR_TIMEOUT_MS_MAX,
       .text = "for all tries together; setting activation.timeout_ms when not set" },
-    { .name = "expect_status",
-      .type = SHAPE_INTEGER,
-      .min = 200,
-      .max = 299,
-      .text = "HTTP status of a good answer; any of 200 to 299 when not set" },
-    { .name = "expect_body",
-      .type = SHAPE_OBJECT,
-      .inside = body_members,
-      .more = body_faults,
-      .text = "what a good answer says" },
     { .name = "refused_status",
       .type = SHAPE_INTEGER,
       .min = 400,
@@ -171,18 +149,23 @@ const struct shape connector_webhook_shape = {
 };
 
 void
-connector_webhook_read(struct json_object *object, struct connector_action *action)
+connector_read_receiver(struct json_object *object, struct connector_webhook *webhook)
 {
-    struct connector_webhook *webhook = &action->webhook;
     struct json_object *body = json_get(object, "expect_body");
     connector_read_server(object, &webhook->receiver);
     connector_read_sign(json_get(object, "sign"), &webhook->sign);
-    action->timeout_ms = connector_number(object, "timeout_ms");
     webhook->expect_status = (unsigned)connector_number(object, "expect_status");
-    webhook->refused_status = (unsigned)connector_number(object, "refused_status");
     webhook->contains = connector_text(body, "contains");
     webhook->field = connector_text(body, "field");
     webhook->equals = json_get(body, "equals");
+}
+
+void
+connector_webhook_read(struct json_object *object, struct connector_action *action)
+{
+    connector_read_receiver(object, &action->webhook);
+    action->timeout_ms = connector_number(object, "timeout_ms");
+    action->webhook.refused_status = (unsigned)connector_number(object, "refused_status");
 }
 
 /* What the document says once for all of it. */

@@ -9,6 +9,7 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "sites/connector.h"
+#include "sites/notice.h"
 #include "sites/sealing.h"
 #include "sites/shape.h"
 
@@ -17,6 +18,7 @@
 #define BOOL_CHOICES(unit)      NULL
 #define ANY_CHOICES(unit)       NULL
 #define CONNECTOR_CHOICES(unit) NULL
+#define NOTICE_CHOICES(unit)    NULL
 #define CHOICE_CHOICES(unit)    unit
 
 static const struct setting_row rows[SETTING_COUNT] = {
@@ -161,6 +163,7 @@ setting_default(const struct setting_row *row)
     case SETTING_TYPE_CHOICE:
         return json_object_new_string(row->default_text);
     case SETTING_TYPE_CONNECTOR:
+    case SETTING_TYPE_NOTICE:
     case SETTING_TYPE_ANY:
         break;
     }
@@ -371,6 +374,9 @@ setting_faults(const char *key, struct json_object *value, struct fault_list *fa
         break;
     case SETTING_TYPE_CONNECTOR:
         connector_faults(value, faults);
+        break;
+    case SETTING_TYPE_NOTICE:
+        notice_faults(value, faults);
         break;
     case SETTING_TYPE_ANY:
         break;

@@ -150,6 +150,8 @@
       "whether this node, when it acts, uses the alternate server of the connector")               \
     X(CONNECTOR, "connector/*", CONNECTOR, "", 0, 0, NULL, SITE, LIVE,                             \
       "a connector: its main and alternate server, probe and activation")                          \
+    X(NOTICE, "notice/*", NOTICE, "", 0, 0, NULL, CLUSTER, LIVE,                                   \
+      "whom to tell over HTTPS when a connector is in trouble (A11)")                              \
     X(SECRET, "secret/*", ANY, "", 0, 0, NULL, SECRET, LIVE,                                       \
       "a secret, sealed by a node before anybody stores it; never shown: baton secret set")        \
     X(INSTANCE_HEARTBEAT_MS, "instance.heartbeat_ms", INTEGER, "ms", 500, 600000, "10000",         \
@@ -213,6 +215,7 @@ enum setting_id {
     X(TEXT, "text")                                                                                \
     X(CHOICE, "choice")                                                                            \
     X(CONNECTOR, "connector")                                                                      \
+    X(NOTICE, "notice")                                                                            \
     X(ANY, "any")
 enum setting_type {
 #define X(type, name) SETTING_TYPE_##type,

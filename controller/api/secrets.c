@@ -125,10 +125,10 @@ serve_secret_delete(struct call *call)
     CLEANUP(json_putp) struct json_object *uses = secrets_uses(call->api->core->secrets);
     struct json_object *used_by = json_get(uses, key);
     if (used_by != NULL) {
-        (void)err_set(&err, ERR_CONFLICT, "secret_used", "connector '%s' names the secret '%.63s'",
+        (void)err_set(&err, ERR_CONFLICT, "secret_used", "'%s' names the secret '%.63s'",
                       json_object_get_string(json_object_array_get_idx(used_by, 0)),
                       call_param(call));
-        (void)err_mend(&err, "take it out of the connector first: baton config set connector/NAME");
+        (void)err_mend(&err, "take it out there first: baton config set");
         call_fail(call, &err);
         return;
     }

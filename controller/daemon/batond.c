@@ -23,6 +23,7 @@
 #include "controller/daemon/core.h"
 #include "controller/daemon/driver.h"
 #include "controller/daemon/keeper.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/prover.h"
 #include "controller/daemon/registry.h"
 #include "controller/daemon/secrets.h"
@@ -212,6 +213,7 @@ open_server(struct batond *batond, struct err *err)
     core->driver = driver_new(core);
     core->prover = prover_new(core);
     core->registry = registry_new(core);
+    core->notices = notices_new(core);
     code = api_new(core, &core->api, err);
     if (code != ERR_NONE)
         return code;
@@ -351,6 +353,7 @@ finish(struct batond *batond)
     if (core->api != NULL)
         api_free(core->api);
     prover_free(take_ptr(&core->prover));
+    notices_free(take_ptr(&core->notices));
     driver_free(core->driver);
     registry_free(core->registry);
     admit_free(core->admit);

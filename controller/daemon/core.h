@@ -22,6 +22,7 @@ struct driver;
 struct fetch_client;
 struct http_server;
 struct managed;
+struct notices;
 struct pq;
 struct prover;
 struct secrets;
@@ -49,6 +50,7 @@ struct core {
     struct acting *acting;     /* which connector server, and making it so */
     struct prover *prover;     /* what each member has proved of its servers */
     struct registry *registry; /* instances of the connectors */
+    struct notices *notices;   /* who is told when one is in trouble */
     struct api *api;
     struct http_server *server;
     bool stopping;

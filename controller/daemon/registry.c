@@ -333,15 +333,14 @@ instance_json(const struct registry *registry, const char *connector, struct jso
     return object;
 }
 
-static const char *
-alarm_text(const struct registry *registry, const char *connector, struct instance_alarm *alarm)
+bool
+registry_alarm(const struct registry *registry, const char *connector,
+               struct instance_alarm *ret_alarm)
 {
     struct instance_rules rules = rules_of(registry, connector);
     struct instance_counts counts = instance_count(&registry->set, connector, &rules);
-    if (!registry_settled(registry) ||
-        !instance_alarm(connector, &counts, &rules, expected_of(registry, connector), alarm))
-        return NULL;
-    return alarm->text;
+    return registry_settled(registry) &&
+           instance_alarm(connector, &counts, &rules, expected_of(registry, connector), ret_alarm);
 }
 
 struct json_object *
@@ -380,7 +379,8 @@ registry_connector(const struct registry *registry, const char *connector)
     json_add_bool(object, "is_latest_version", !upgrading);
     json_add_string(object, "last_connected", last);
     json_add_u64(object, "expected", expected_of(registry, connector));
-    json_add_string(object, "alarm", alarm_text(registry, connector, &alarm));
+    json_add_string(object, "alarm",
+                    registry_alarm(registry, connector, &alarm) ? alarm.text : NULL);
     json_add(object, "instances", list);
     return object;
 }
@@ -410,10 +410,9 @@ registry_alarms(const struct registry *registry, struct json_object *list)
     CLEANUP(json_putp) struct json_object *names = registry_names(registry);
     for (size_t i = 0; i < json_object_array_length(names); i++) {
         struct instance_alarm alarm;
-        const char *text = alarm_text(
-            registry, json_object_get_string(json_object_array_get_idx(names, i)), &alarm);
-        if (text != NULL)
-            view_add_alarm(list, alarm.name, "%s", text);
+        const char *name = json_object_get_string(json_object_array_get_idx(names, i));
+        if (registry_alarm(registry, name, &alarm))
+            view_add_alarm(list, alarm.name, "%s", alarm.text);
     }
 }
 

@@ -48,6 +48,9 @@ struct json_object *registry_connector(const struct registry *registry, const ch
 struct json_object *registry_brief(const struct registry *registry);
 /* This node has listened long enough to know who is there. */
 bool registry_settled(const struct registry *registry);
+/* That of one connector; false: none, or this node has not listened long enough. */
+MUST_CHECK bool registry_alarm(const struct registry *registry, const char *connector,
+                               struct instance_alarm *ret_alarm);
 /* Adds them to view_alarms()' list. */
 void registry_alarms(const struct registry *registry, struct json_object *list);
 

@@ -14,7 +14,7 @@
 #include "controller/daemon/driver.h"
 #include "controller/daemon/view.h"
 #include "controller/loop/seal.h"
-#include "sites/connector.h"
+#include "sites/notice.h"
 
 #define STEPS_MAX 512
 
@@ -580,6 +580,8 @@ secrets_uses(struct secrets *secrets)
         if (connector_name_of_key(entry->key, name))
             add_uses(uses, name, cache_value(entry));
     }
+    for (size_t at = 0; (entry = cache_next(secrets->core->cache, NOTICE_PREFIX, "", &at)) != NULL;)
+        add_uses(uses, entry->key, cache_value(entry));
     return uses;
 }
 

@@ -75,7 +75,7 @@ MUST_CHECK enum err_code secrets_rotate(struct secrets *secrets, struct json_obj
                                         char ret_key[SEALING_ID_SIZE], size_t *ret_count,
                                         struct err *err);
 
-/* Who names which secret: {"secret/NAME": [CONNECTOR, ...]}. The caller's. */
+/* Who names which secret: {"secret/NAME": [CONNECTOR or notice/NAME, ...]}. The caller's. */
 struct json_object *secrets_uses(struct secrets *secrets);
 /* The document of GET /v1/secrets; names, states and key ids, never values. The caller's. */
 struct json_object *secrets_view(struct secrets *secrets);

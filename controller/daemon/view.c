@@ -11,6 +11,7 @@
 #include "controller/base/str.h"
 #include "controller/daemon/acting.h"
 #include "controller/daemon/driver_inner.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/registry.h"
 #include "controller/daemon/secrets.h"
 #include "controller/daemon/view_ready.h"
@@ -436,18 +437,21 @@ add_disk_alarm(const struct core *core, struct json_object *list)
                        (unsigned long long)free_mb, core->home->folder);
 }
 
-/* A repair is over when it is told; whoever looks soon after shall see that somebody else has a
- * hand in it. */
+bool
+view_repair_is_fresh(struct json_object *repair)
+{
+    const char *at;
+    int64_t at_ms;
+    return json_get_string(repair, "at", &at) && clock_wall_parse(at, &at_ms) &&
+           clock_wall_ms() - at_ms <= REPAIR_SHOWN_MS;
+}
+
 static void
 add_repair_alarm(struct json_object *list, const char *name, struct json_object *repair)
 {
-    const char *at = "";
     const char *text = "";
-    int64_t at_ms;
-    if (!json_get_string(repair, "at", &at) || !json_get_string(repair, "text", &text) ||
-        !clock_wall_parse(at, &at_ms) || clock_wall_ms() - at_ms > REPAIR_SHOWN_MS)
-        return;
-    view_add_alarm(list, "activation_repaired", "%s: %s", name, text);
+    if (json_get_string(repair, "text", &text) && view_repair_is_fresh(repair))
+        view_add_alarm(list, "activation_repaired", "%s: %s", name, text);
 }
 
 static void
@@ -581,6 +585,7 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
     add_connector_alarms(list, connectors);
     view_ready_alarms(core, list);
     registry_alarms(core->registry, list);
+    notices_alarms(core->notices, list);
     return list;
 }
 

@@ -33,6 +33,9 @@ struct json_object *view_pause(struct core *core);
 struct json_object *view_durability(struct core *core);
 /* Alarms as {"name","text"} objects; the array is part of view_status(). */
 struct json_object *view_alarms(struct core *core);
+/* Of a connector's "repair": it was a short while ago. It is over when it is told; whoever looks
+ * soon after shall see that somebody else has a hand in it. */
+bool view_repair_is_fresh(struct json_object *repair);
 /* For /readyz: the node is primary with writes open, or a standby that receives. */
 bool view_ready(struct core *core, const char **ret_reason);
 

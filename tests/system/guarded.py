@@ -40,10 +40,11 @@ http {{
 
 
 class Guarded:
-    """What got past the gate is in 'posted': the JSON of every webhook."""
+    """What got past the gate is in 'posted': the JSON of every webhook; what came to /notice, in 'told', with its headers.
+    The next 'busy' requests to /notice are answered with 503."""
 
     def __init__(self, folder, address, cluster_id):
-        self.folder, self.posted = folder, []
+        self.folder, self.posted, self.told, self.busy = folder, [], [], 0
         folder.mkdir()
         outer = self
 
@@ -52,11 +53,17 @@ class Guarded:
                 self.answer(b"{}")
 
             def do_POST(self):
-                outer.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.answer(b'{"status": "switched"}')
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path == "/notice":
+                    outer.told.append((self.headers, body))
+                    busy, outer.busy = outer.busy > 0, max(outer.busy - 1, 0)
+                    self.answer(b"{}" if busy else b'{"ok": true}', 503 if busy else 200)
+                else:
+                    outer.posted.append(body)
+                    self.answer(b'{"status": "switched"}')
 
-            def answer(self, body):
-                self.send_response(200)
+            def answer(self, body, status=200):
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from cluster import Cluster, Failed, until
+from guarded import Guarded
 from servers import Authority, Server
 
 
@@ -97,6 +98,7 @@ def test_multi_site_procedure(three, company):
     after = west.api("GET", "/v1/explain/connector/pam").json
     assert before["connector"] == after["now"]["connector"] if "now" in after else after["connector"]
     # and back: the first site uses its own again
+    three.settled(k=1)
     three.promote("east-1", "--reason", "P2 back")
     activated(company, east, "pam", "main")
     assert in_use(west, "pam") == "none"
@@ -147,6 +149,62 @@ def test_a_dead_server_is_seen_and_stops_a_switchover(three, company):
     finally:
         company.alternate.healthy = True
     until("it answers again", lambda: seen(west, "pam")["latent_probe"]["ok"])
+
+
+def test_somebody_outside_is_told_of_trouble(three, company, folder):
+    """A11, A7: the primary alone posts it, signed, past a gate; all tries have one delivery id; the end is told, too."""
+    east = three.east_1
+    receiver = Guarded(folder / "ops", "127.0.0.2", east.status()["cluster"]["id"])
+
+    def told(count, *expected, by="east-1"):
+        until("%s are told" % (expected,), lambda: len(receiver.told) >= count)
+        bodies = [body for _, body in receiver.told[-len(expected):]]
+        assert [(body["event_type"], body["data"]["status"], [issue["code"] for issue in body["data"]["issues"]])
+                for body in bodies] == list(expected)
+        assert {(body["data"]["id"], body["data"]["name"], body["data"]["type"]) for body in bodies} == {("pam",) * 2 + ("connector",)}
+        assert {headers["Baton-Node"] for headers, _ in receiver.told[-len(expected):]} == {by}
+        return [headers["Baton-Delivery"] for headers, _ in receiver.told[-len(expected):]]
+
+    healthy = ("connector_active", "Active", [])
+    ill = ("connector_error", "Error", ["server_unreachable"])
+    document = {"url": receiver.url + "/notice", "ca": receiver.authority.pem,
+                "sign": {"key_id": "k1", "key_file": str(receiver.key)}, "events": ["warning", "error", "active"],
+                "connectors": ["pam"], "after_ms": 0, "timeout_ms": 20000,
+                "expect_body": {"field": "/ok", "equals": True}}
+    try:
+        refused = east.put("notice/ops", {**document, "url": "http://127.0.0.1/"})
+        assert refused.status == 400 and "/value/url" in {fault["pointer"] for fault in refused.json["faults"]}
+        put(east, "notice/ops", document)
+        first, = told(1, healthy)  # whoever begins to tell says how it is
+        receiver.busy = 1
+        company.main.healthy = False
+        tries = told(3, ill, ill)
+        assert tries[0] == tries[1] != first
+        company.main.healthy = True
+        told(4, healthy)
+        # who is not reached is alarmed, and what waits is told when he is back
+        put(east, "notice/ops", {**document, "timeout_ms": 100, "expect_body": {"contains": "nothing like it"}})
+        company.main.healthy = False
+        until("it is alarmed", lambda: [alarm for alarm in east.status()["alarms"] if alarm["name"] == "notice_failed"
+                                        and "notice/ops: 1 wait" in alarm["text"]])
+        put(east, "notice/ops", document)
+        until("it was told in the end", lambda: not [alarm for alarm in east.status()["alarms"]
+                                                     if alarm["name"] == "notice_failed"])
+        assert len({headers["Baton-Delivery"] for headers, _ in receiver.told[4:]}) == 1
+        # another primary, another teller: it says anew how it is, and nobody else says anything
+        company.main.healthy = True
+        until("it is well", lambda: receiver.told[-1][1]["event_type"] == "connector_active")
+        count = len(receiver.told)
+        three.promote("west", "--reason", "A11")
+        told(count + 1, healthy, by="west-1")
+        three.settled(k=1)
+        three.promote("east-1", "--reason", "A11 back")
+        told(count + 2, healthy)
+    finally:
+        company.main.healthy = True
+        until("nobody is told any more", lambda: east.api("DELETE", "/v1/config/notice/ops").status in (200, 404))
+        receiver.stop()
+    until("it answers again", lambda: seen(east, "pam")["probe"]["ok"])
 
 
 def test_exec_driver_is_tried_until_it_succeeds(three, folder, company):
