@@ -400,6 +400,7 @@ struct arm {
     uint32_t serial;
     unsigned at;
     bool remake;
+    struct quorum_set set; /* of the promotion that asked, which may be over when it comes to it */
 };
 
 /* What is under way to an arbiter. */

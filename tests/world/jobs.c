@@ -60,7 +60,7 @@ arm_next(struct world *world, unsigned node)
         op.peer = arm->at++;
         op.remake = arm->remake;
     } else {
-        const struct quorum_set *set = &daemon_of(world, node)->promo.armed_for;
+        const struct quorum_set *set = &arm->set;
         op.kind = OP_NAMES;
         op.names_k = set->count < 2 ? 0 : set->k;
         op.names_mask = set_mask(world, set) & ~(1u << node);
@@ -72,7 +72,10 @@ void
 job_arm(struct world *world, unsigned node, bool remake)
 {
     struct daemon *daemon = daemon_of(world, node);
-    daemon->arm = (struct arm){ .active = true, .serial = ++daemon->serial_last, .remake = remake };
+    daemon->arm = (struct arm){ .active = true,
+                                .serial = ++daemon->serial_last,
+                                .remake = remake,
+                                .set = daemon->promo.armed_for };
     daemon->acked = 0;
     arm_next(world, node);
 }
