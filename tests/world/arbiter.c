@@ -411,6 +411,8 @@ world_arbiter_step(struct world *world, unsigned at, int64_t by_ms)
 {
     say(world, WORLD_SAY_WORLD, "%5llu arbiter %u: its wall clock is set by %lld ms", stamp(world),
         at + 1, (long long)by_ms);
+    if (!is_alive(world, at)) /* set back, it runs again, and who has just seen it over was right */
+        world->arbiters[at].over_ms = world->now_ms;
     world->hosts[host_index(at)].wall_offset_ms += by_ms;
 }
 
