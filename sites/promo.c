@@ -10,43 +10,6 @@
 
 /* ------------------------------------------------------------------ small tools */
 
-struct step_context {
-    const struct promo_event *event;
-    struct promo_effects *effects;
-};
-
-static struct promo_effect *
-emit(struct step_context *context, enum promo_effect_kind kind, const char *node)
-{
-    struct promo_effects *effects = context->effects;
-    ASSERT(effects->count < PROMO_EFFECTS_MAX);
-    struct promo_effect *effect = &effects->list[effects->count++];
-    *effect = (struct promo_effect){ .kind = kind };
-    if (node != NULL)
-        ASSERT(str_copy(effect->node, sizeof effect->node, node));
-    return effect;
-}
-
-static void
-arm_alarm(struct promo *promo, struct step_context *context, uint64_t after_ms)
-{
-    promo->deadline_ms = context->event->now_ms + after_ms;
-    emit(context, PROMO_DO_ALARM, NULL)->at_ms = promo->deadline_ms;
-}
-
-static void step_note(struct promo *promo, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void
-step_note(struct promo *promo, const char *format, ...)
-{
-    if (promo->step_count == 0)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(promo->steps[promo->step_count - 1].text, PROMO_TEXT_SIZE, format, arguments);
-    va_end(arguments);
-}
-
 static void
 record_state(struct promo *promo, enum promo_state state, uint64_t now_ms)
 {
@@ -57,41 +20,6 @@ record_state(struct promo *promo, enum promo_state state, uint64_t now_ms)
     ASSERT(promo->step_count < PROMO_STEPS_MAX);
     promo->steps[promo->step_count++] =
         (struct promo_step_record){ .state = state, .started_ms = now_ms };
-}
-
-static struct promo_member *
-member_find(struct promo *promo, const char *name)
-{
-    for (size_t i = 0; name != NULL && i < promo->member_count; i++) {
-        if (strcmp(promo->members[i].name, name) == 0)
-            return &promo->members[i];
-    }
-    return NULL;
-}
-
-static struct promo_member *
-member_self(struct promo *promo)
-{
-    struct promo_member *self = member_find(promo, promo->self);
-    ASSERT(self != NULL);
-    return self;
-}
-
-static enum promo_state
-finish_failed(struct promo *promo, struct step_context *context)
-{
-    promo->deadline_ms = 0;
-    (void)emit(context, PROMO_DO_FINISHED, NULL);
-    return PROMO_STATE_FAILED;
-}
-
-/* What to repeat after the point of no return: only forward. */
-static void
-mend_repeat(struct promo *promo)
-{
-    (void)err_mend(&promo->failure,
-                   "repeat 'baton promote %s': it goes on with a later epoch, nothing is lost",
-                   promo->self);
 }
 
 /* ------------------------------------------------------------------ entering states */
@@ -107,57 +35,40 @@ first_stop(const struct promo *promo)
 }
 
 static enum promo_state
-enter_arming(struct promo *promo, struct step_context *context)
+enter_arming(struct promo *promo, struct promo_step_context *context)
 {
     /* a slot that was made for this promotion stays: somebody may receive from it already */
     bool remake = (promo->mode == PROMO_SWITCHOVER || promo->mode == PROMO_FAILOVER) &&
                   promo->armed_for.count == 0;
     promo->armed = false;
     promo->armed_for = *quorum_acknowledging(&promo->record);
-    emit(context, PROMO_DO_ARM, NULL)->remake = remake;
-    arm_alarm(promo, context,
-              promo->mode == PROMO_SWITCHOVER ? promo->limits.prepare_ms : promo->limits.step_ms);
+    promo_emit(context, PROMO_DO_ARM, NULL)->remake = remake;
+    promo_arm_alarm(promo, context,
+                    promo->mode == PROMO_SWITCHOVER ? promo->limits.prepare_ms
+                                                    : promo->limits.step_ms);
     return PROMO_STATE_ARMING;
 }
 
 static enum promo_state
-enter_capturing(struct promo *promo, struct step_context *context)
+enter_opening(struct promo *promo, struct promo_step_context *context)
 {
-    promo->arbiter.promised = false;
-    promo->arbiter.asked = promo_needs_arbiter(promo);
-    if (promo->arbiter.asked)
-        emit(context, PROMO_DO_PROMISE, NULL)->epoch = promo->epoch;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        struct promo_member *member = &promo->members[i];
-        member->asked = true;
-        member->captured = false;
-        emit(context, PROMO_DO_CAPTURE, member->name)->epoch = promo->epoch;
-    }
-    arm_alarm(promo, context, promo->limits.call_ms);
-    return PROMO_STATE_CAPTURING;
-}
-
-static enum promo_state
-enter_opening(struct promo *promo, struct step_context *context)
-{
-    struct promo_effect *effect = emit(context, PROMO_DO_OPEN, NULL);
+    struct promo_effect *effect = promo_emit(context, PROMO_DO_OPEN, NULL);
     effect->epoch = promo->epoch;
     effect->resume = promo->mode == PROMO_RESUMPTION;
-    arm_alarm(promo, context, promo->limits.step_ms);
+    promo_arm_alarm(promo, context, promo->limits.step_ms);
     return PROMO_STATE_OPENING;
 }
 
 static enum promo_state
-enter_thawing(struct promo *promo, struct step_context *context)
+enter_thawing(struct promo *promo, struct promo_step_context *context)
 {
-    (void)emit(context, PROMO_DO_THAW, promo->old_primary);
-    arm_alarm(promo, context, promo->limits.call_ms);
+    (void)promo_emit(context, PROMO_DO_THAW, promo->old_primary);
+    promo_arm_alarm(promo, context, promo->limits.call_ms);
     return PROMO_STATE_THAWING;
 }
 
-/* All that the captured members had is here; what is still to do before the first row? */
-static enum promo_state
-go_on_caught_up(struct promo *promo, struct step_context *context)
+enum promo_state
+promo_go_on_caught_up(struct promo *promo, struct promo_step_context *context)
 {
     if ((!promo_has_quorum(promo) || !quorum_is_voter(&promo->record, promo->self)) &&
         !promo->order.accept_data_loss)
@@ -165,17 +76,17 @@ go_on_caught_up(struct promo *promo, struct step_context *context)
     else if (!promo_is_sure(promo))
         promo_blame_arbiter(promo);
     if (promo->failure.code != ERR_NONE)
-        return finish_failed(promo, context);
+        return promo_finish_failed(promo, context);
     promo_lower_if_told(promo);
     if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);
     if (promo->mode != PROMO_SWITCHOVER)
-        (void)emit(context, PROMO_DO_DETACH, NULL);
+        (void)promo_emit(context, PROMO_DO_DETACH, NULL);
     return enter_arming(promo, context);
 }
 
 static enum promo_state
-decide(struct promo *promo, struct step_context *context)
+decide(struct promo *promo, struct promo_step_context *context)
 {
     promo->arbiter.asked = false;
     struct epoch newest = promo_newest_epoch(promo);
@@ -195,13 +106,13 @@ decide(struct promo *promo, struct step_context *context)
     }
     promo_find_record(promo);
     promo_run_checks(promo, primary);
-    step_note(promo, "%s to epoch %llu", promo_mode_name(promo->mode),
-              (unsigned long long)promo->epoch.number);
+    promo_step_note(promo, "%s to epoch %llu", promo_mode_name(promo->mode),
+                    (unsigned long long)promo->epoch.number);
 
     enum promo_check stop = first_stop(promo);
     if (promo->order.dry_run || stop != PROMO_CHECK_COUNT) {
         promo->deadline_ms = 0;
-        (void)emit(context, PROMO_DO_FINISHED, NULL);
+        (void)promo_emit(context, PROMO_DO_FINISHED, NULL);
         if (stop == PROMO_CHECK_COUNT)
             return PROMO_STATE_DONE;
         (void)err_set(&promo->failure, ERR_CONFLICT, "check_failed", "check '%s': %s",
@@ -218,29 +129,13 @@ decide(struct promo *promo, struct step_context *context)
     }
     if (promo->mode == PROMO_SWITCHOVER)
         return enter_arming(promo, context);
-    return enter_capturing(promo, context);
-}
-
-static bool
-nobody_is_asked(const struct promo *promo)
-{
-    for (size_t i = 0; i < promo->member_count; i++) {
-        if (promo->members[i].asked)
-            return false;
-    }
-    return true;
-}
-
-static bool
-asking_is_over(const struct promo *promo)
-{
-    return nobody_is_asked(promo) && !promo->arbiter.asked;
+    return promo_enter_capturing(promo, context);
 }
 
 /* ------------------------------------------------------------------ actions, one for each row */
 
 static enum promo_state
-on_order(struct promo *promo, struct step_context *context)
+on_order(struct promo *promo, struct promo_step_context *context)
 {
     promo->order = *context->event->order;
     promo->mode = promo->order.mode;
@@ -261,8 +156,8 @@ on_order(struct promo *promo, struct step_context *context)
         promo_find_record(promo);
         return enter_arming(promo, context);
     }
-    member_self(promo)->answered = true;
-    member_self(promo)->facts = promo->own;
+    promo_member_self(promo)->answered = true;
+    promo_member_self(promo)->facts = promo->own;
     for (size_t i = 0; i < promo->member_count; i++) {
         if (promo->members[i].self)
             continue;
@@ -271,24 +166,24 @@ on_order(struct promo *promo, struct step_context *context)
             continue;
         }
         promo->members[i].asked = true;
-        (void)emit(context, PROMO_DO_ASK, promo->members[i].name);
+        (void)promo_emit(context, PROMO_DO_ASK, promo->members[i].name);
     }
     if (promo->log.arbiter != 0) {
         promo->arbiter.asked = true;
-        (void)emit(context, PROMO_DO_ASK_ARBITER, NULL);
+        (void)promo_emit(context, PROMO_DO_ASK_ARBITER, NULL);
     }
-    if (asking_is_over(promo)) {
+    if (promo_asking_is_over(promo)) {
         record_state(promo, PROMO_STATE_ASKING, context->event->now_ms);
         return decide(promo, context);
     }
-    arm_alarm(promo, context, promo->limits.call_ms);
+    promo_arm_alarm(promo, context, promo->limits.call_ms);
     return PROMO_STATE_ASKING;
 }
 
 static enum promo_state
-on_answer(struct promo *promo, struct step_context *context)
+on_answer(struct promo *promo, struct promo_step_context *context)
 {
-    struct promo_member *member = member_find(promo, context->event->node);
+    struct promo_member *member = promo_member_find(promo, context->event->node);
     if (!member->asked)
         return promo->state;
     member->asked = false;
@@ -296,25 +191,25 @@ on_answer(struct promo *promo, struct step_context *context)
     member->lost = !context->event->ok;
     if (context->event->ok)
         member->facts = *context->event->facts;
-    return asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
+    return promo_asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
 }
 
 static enum promo_state
-on_told(struct promo *promo, struct step_context *context)
+on_told(struct promo *promo, struct promo_step_context *context)
 {
     promo_note_arbiter(promo, context->event);
-    return asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
+    return promo_asking_is_over(promo) ? decide(promo, context) : PROMO_STATE_ASKING;
 }
 
 static enum promo_state
-on_answer_late(struct promo *promo, struct step_context *context)
+on_answer_late(struct promo *promo, struct promo_step_context *context)
 {
     (void)context;
     return promo->state; /* decided without it */
 }
 
 static enum promo_state
-on_ask_timeout(struct promo *promo, struct step_context *context)
+on_ask_timeout(struct promo *promo, struct promo_step_context *context)
 {
     if (promo->arbiter.asked)
         promo_note_arbiter(promo, &(struct promo_event){ .text = NULL });
@@ -326,15 +221,15 @@ on_ask_timeout(struct promo *promo, struct step_context *context)
 }
 
 static enum promo_state
-on_armed(struct promo *promo, struct step_context *context)
+on_armed(struct promo *promo, struct promo_step_context *context)
 {
     if (!context->event->ok) {
         (void)err_set(&promo->failure, ERR_UNAVAILABLE, "arming_failed",
                       "slots or synchronous_standby_names: %s",
                       context->event->text == NULL ? "failed" : context->event->text);
         if (promo_is_beyond_return(promo))
-            mend_repeat(promo);
-        return finish_failed(promo, context);
+            promo_mend_repeat(promo);
+        return promo_finish_failed(promo, context);
     }
     promo->armed = true;
     if (promo->mode != PROMO_SWITCHOVER || promo->concluded)
@@ -344,20 +239,20 @@ on_armed(struct promo *promo, struct step_context *context)
         if (member->self || !member->answered)
             continue;
         member->asked = true;
-        (void)emit(context, PROMO_DO_PREPARE, member->name);
+        (void)promo_emit(context, PROMO_DO_PREPARE, member->name);
     }
-    arm_alarm(promo, context, promo->limits.prepare_ms);
+    promo_arm_alarm(promo, context, promo->limits.prepare_ms);
     return PROMO_STATE_PREPARING;
 }
 
 static enum promo_state
-on_arm_timeout(struct promo *promo, struct step_context *context)
+on_arm_timeout(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_TIMEOUT, "arming_timeout",
                   "slots and synchronous_standby_names did not stand in time");
     (void)err_mend(&promo->failure,
                    "look for a long transaction in this node's database, then repeat");
-    return finish_failed(promo, context);
+    return promo_finish_failed(promo, context);
 }
 
 static unsigned
@@ -372,7 +267,7 @@ count_prepared(const struct promo *promo, const struct quorum_set *set)
 /* Enough of the others receive from us already, so that our first row is acknowledged without
  * waiting: k of each set that counts. */
 static enum promo_state
-judge_prepared(struct promo *promo, struct step_context *context)
+judge_prepared(struct promo *promo, struct promo_step_context *context)
 {
     const struct quorum_set *set = &promo->record.now;
     if (promo->record.joint && count_prepared(promo, &promo->record.old) < promo->record.old.k)
@@ -386,29 +281,29 @@ judge_prepared(struct promo *promo, struct step_context *context)
                       "receiving from %s: %u members, needed: %u; nothing was changed%s%s",
                       promo->self, prepared, needed, *why == '\0' ? "" : "; ", why);
         (void)err_mend(&promo->failure, "see 'baton doctor' on the members, then repeat");
-        return finish_failed(promo, context);
+        return promo_finish_failed(promo, context);
     }
-    step_note(promo, "members that receive from here: %u", prepared);
-    emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
-    arm_alarm(promo, context, promo->limits.freeze_ms);
+    promo_step_note(promo, "members that receive from here: %u", prepared);
+    promo_emit(context, PROMO_DO_FREEZE, promo->old_primary)->epoch = promo->epoch;
+    promo_arm_alarm(promo, context, promo->limits.freeze_ms);
     return PROMO_STATE_FREEZING;
 }
 
 static enum promo_state
-on_prepared(struct promo *promo, struct step_context *context)
+on_prepared(struct promo *promo, struct promo_step_context *context)
 {
-    struct promo_member *member = member_find(promo, context->event->node);
+    struct promo_member *member = promo_member_find(promo, context->event->node);
     if (!member->asked)
         return promo->state;
     member->asked = false;
     member->prepared = context->event->ok;
     if (!member->prepared && context->event->text != NULL)
-        step_note(promo, "%s: %s", member->name, context->event->text);
-    return nobody_is_asked(promo) ? judge_prepared(promo, context) : PROMO_STATE_PREPARING;
+        promo_step_note(promo, "%s: %s", member->name, context->event->text);
+    return promo_nobody_is_asked(promo) ? judge_prepared(promo, context) : PROMO_STATE_PREPARING;
 }
 
 static enum promo_state
-on_prepare_timeout(struct promo *promo, struct step_context *context)
+on_prepare_timeout(struct promo *promo, struct promo_step_context *context)
 {
     for (size_t i = 0; i < promo->member_count; i++)
         promo->members[i].asked = false;
@@ -416,7 +311,7 @@ on_prepare_timeout(struct promo *promo, struct step_context *context)
 }
 
 static enum promo_state
-on_frozen(struct promo *promo, struct step_context *context)
+on_frozen(struct promo *promo, struct promo_step_context *context)
 {
     const struct promo_event *event = context->event;
     if (!event->ok) {
@@ -428,16 +323,16 @@ on_frozen(struct promo *promo, struct step_context *context)
         return enter_thawing(promo, context);
     }
     promo->target = event->position;
-    step_note(promo, "%s stopped at revision %llu", promo->old_primary,
-              (unsigned long long)event->position.revision);
+    promo_step_note(promo, "%s stopped at revision %llu", promo->old_primary,
+                    (unsigned long long)event->position.revision);
     if (position_compare(&promo->own.applied, &promo->target) >= 0)
-        return enter_capturing(promo, context);
-    arm_alarm(promo, context, promo->limits.drain_ms);
+        return promo_enter_capturing(promo, context);
+    promo_arm_alarm(promo, context, promo->limits.drain_ms);
     return PROMO_STATE_DRAINING;
 }
 
 static enum promo_state
-on_freeze_timeout(struct promo *promo, struct step_context *context)
+on_freeze_timeout(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_TIMEOUT, "freeze_timeout",
                   "%s did not say in time that it stopped taking writes", promo->old_primary);
@@ -447,18 +342,18 @@ on_freeze_timeout(struct promo *promo, struct step_context *context)
 }
 
 static enum promo_state
-on_applied(struct promo *promo, struct step_context *context)
+on_applied(struct promo *promo, struct promo_step_context *context)
 {
     if (position_compare(&context->event->position, &promo->own.applied) > 0)
         promo->own.applied = context->event->position;
     if (promo->state == PROMO_STATE_DRAINING &&
         position_compare(&promo->own.applied, &promo->target) >= 0)
-        return enter_capturing(promo, context);
+        return promo_enter_capturing(promo, context);
     return promo->state;
 }
 
 static enum promo_state
-on_drain_timeout(struct promo *promo, struct step_context *context)
+on_drain_timeout(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_TIMEOUT, "drain_timeout",
                   "revision %llu of %s did not arrive in time, %llu is here",
@@ -469,179 +364,29 @@ on_drain_timeout(struct promo *promo, struct step_context *context)
 }
 
 static enum promo_state
-on_thawed(struct promo *promo, struct step_context *context)
+on_thawed(struct promo *promo, struct promo_step_context *context)
 {
-    step_note(promo,
-              context->event->ok ? "%s takes writes again under its old epoch"
-                                 : "%s did not answer; it reopens by itself",
-              promo->old_primary);
-    return finish_failed(promo, context);
+    promo_step_note(promo,
+                    context->event->ok ? "%s takes writes again under its old epoch"
+                                       : "%s did not answer; it reopens by itself",
+                    promo->old_primary);
+    return promo_finish_failed(promo, context);
 }
 
 static enum promo_state
-on_thaw_timeout(struct promo *promo, struct step_context *context)
+on_thaw_timeout(struct promo *promo, struct promo_step_context *context)
 {
-    step_note(promo, "%s did not answer; it reopens by itself", promo->old_primary);
-    return finish_failed(promo, context);
+    promo_step_note(promo, "%s did not answer; it reopens by itself", promo->old_primary);
+    return promo_finish_failed(promo, context);
 }
 
 static enum promo_state
-fail_refused(struct promo *promo, struct step_context *context, const struct epoch *later)
-{
-    char text[EPOCH_TEXT_SIZE];
-    const char *who = context->event->node == NULL ? promo->self : context->event->node;
-    (void)err_set(&promo->failure, ERR_CONFLICT, "later_epoch",
-                  "%s has promised %s %s: another promotion came before this one",
-                  context->event->kind == PROMO_EV_PROMISED ? "the arbiter" : who,
-                  epoch_compare(later, &promo->epoch) > 0 ? "the later epoch" : "epoch",
-                  epoch_text(later, text));
-    (void)err_mend(&promo->failure, "look at 'baton status' first; repeat if you still want it");
-    return finish_failed(promo, context);
-}
-
-/* Enough promises: find who is furthest. */
-static enum promo_state
-conclude_capture(struct promo *promo, struct step_context *context)
-{
-    const struct promo_member *best = member_self(promo);
-    const struct promo_member *old = member_find(promo, promo->old_primary);
-    size_t captured = 0;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        const struct promo_member *member = &promo->members[i];
-        if (!member->captured)
-            continue;
-        captured++;
-        if (position_compare(&member->captured_at, &best->captured_at) > 0)
-            best = member;
-    }
-    if (old != NULL && old->captured)
-        promo->proof = PROMO_FENCED_PROVED;
-    else
-        promo->proof = promo_has_quorum(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
-    promo->concluded = true;
-    promo->target = best->captured_at;
-    step_note(promo, "%zu captured, furthest %s at revision %llu, old primary %s", captured,
-              best->name, (unsigned long long)promo->target.revision,
-              promo_proof_name(promo->proof));
-    for (size_t i = 0; i < promo->member_count; i++)
-        promo->members[i].asked = false;
-    promo->arbiter.asked = false;
-    promo->own.applied = member_self(promo)->captured_at;
-    if (best->self)
-        return go_on_caught_up(promo, context);
-    emit(context, PROMO_DO_PULL, best->name)->position = promo->target;
-    arm_alarm(promo, context, promo->limits.step_ms);
-    return PROMO_STATE_CATCHING_UP;
-}
-
-/* Whether to go on now: the quorum, ourselves, what only the arbiter knows, and everybody who
- * answered a moment ago. The last is for the proof, and costs nothing while they live. */
-static bool
-capture_is_complete(struct promo *promo)
-{
-    const struct promo_member *old = member_find(promo, promo->old_primary);
-    if (!member_self(promo)->captured || !promo_has_quorum(promo) || !promo_is_sure(promo))
-        return false;
-    return old == NULL || !old->answered || !old->asked;
-}
-
-static enum promo_state
-judge_captured(struct promo *promo, struct step_context *context)
-{
-    const struct promo_member *self = member_self(promo);
-    if (promo->arbiter.asked)
-        promo_note_arbiter(promo, &(struct promo_event){ .text = NULL });
-    if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
-        if (promo_is_sure(promo))
-            return conclude_capture(promo, context);
-        promo_blame_arbiter(promo);
-        return finish_failed(promo, context);
-    }
-    const char *names[PROMO_MEMBERS_MAX];
-    (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
-                  "promises given: %zu, needed to hold every acknowledged write: %zu",
-                  promo_captured_names(promo, names), quorum_needed(&promo->record.now));
-    (void)err_mend(&promo->failure,
-                   "bring the missing members back and repeat, or add --accept-data-loss");
-    return finish_failed(promo, context);
-}
-
-static enum promo_state
-go_on_capturing(struct promo *promo, struct step_context *context)
-{
-    if (capture_is_complete(promo))
-        return conclude_capture(promo, context);
-    return asking_is_over(promo) ? judge_captured(promo, context) : PROMO_STATE_CAPTURING;
-}
-
-static enum promo_state
-on_captured(struct promo *promo, struct step_context *context)
-{
-    const struct promo_event *event = context->event;
-    struct promo_member *member = member_find(promo, event->node);
-    if (!member->asked)
-        return promo->state;
-    if (!event->ok && epoch_compare(&event->promised, &promo->epoch) >= 0)
-        return fail_refused(promo, context, &event->promised);
-    member->asked = false;
-    member->captured = event->ok;
-    member->lost = !event->ok;
-    member->captured_at = event->position;
-    member->promised_before = event->promised;
-    if (event->record != NULL) {
-        promo->log = *event->record;
-        promo_find_record(promo);
-    }
-    return go_on_capturing(promo, context);
-}
-
-static enum promo_state
-on_promised(struct promo *promo, struct step_context *context)
-{
-    const struct promo_event *event = context->event;
-    if (!event->ok && epoch_compare(&event->promised, &promo->epoch) >= 0)
-        return fail_refused(promo, context, &event->promised);
-    promo_note_arbiter(promo, event);
-    promo->arbiter.promised = event->ok;
-    promo_find_record(promo);
-    return go_on_capturing(promo, context);
-}
-
-static enum promo_state
-on_captured_late(struct promo *promo, struct step_context *context)
-{
-    (void)context;
-    return promo->state; /* it holds nothing acknowledged that the quorum does not */
-}
-
-static enum promo_state
-on_pulled(struct promo *promo, struct step_context *context)
-{
-    const struct promo_event *event = context->event;
-    if (!event->ok || position_compare(&event->position, &promo->target) < 0) {
-        (void)err_set(&promo->failure, ERR_UNAVAILABLE, "pull_failed",
-                      "the rows up to revision %llu could not be fetched: %s",
-                      (unsigned long long)promo->target.revision,
-                      event->text == NULL ? "incomplete" : event->text);
-        mend_repeat(promo);
-        return finish_failed(promo, context);
-    }
-    promo->own.applied = event->position;
-    promo->armed = false; /* our slots are gone if something was set aside */
-    if (event->record != NULL) {
-        promo->log = *event->record;
-        promo_find_record(promo);
-    }
-    return go_on_caught_up(promo, context);
-}
-
-static enum promo_state
-on_step_timeout(struct promo *promo, struct step_context *context)
+on_step_timeout(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_TIMEOUT, "step_timeout", "%s took longer than %llu ms",
                   promo_state_name(promo->state), (unsigned long long)promo->limits.step_ms);
-    mend_repeat(promo);
-    return finish_failed(promo, context);
+    promo_mend_repeat(promo);
+    return promo_finish_failed(promo, context);
 }
 
 /*
@@ -650,39 +395,39 @@ on_step_timeout(struct promo *promo, struct step_context *context)
  * after the old primary shall not take the time of the writers who wait for that.
  */
 static unsigned
-emit_follow(const struct promo *promo, struct step_context *context, bool prepared)
+emit_follow(const struct promo *promo, struct promo_step_context *context, bool prepared)
 {
     unsigned count = 0;
     for (size_t i = 0; i < promo->member_count; i++) {
         if (promo->members[i].self || promo->members[i].prepared != prepared)
             continue;
-        emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
+        promo_emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
         count++;
     }
     return count;
 }
 
 static enum promo_state
-on_opened(struct promo *promo, struct step_context *context)
+on_opened(struct promo *promo, struct promo_step_context *context)
 {
     if (!context->event->ok) {
         (void)err_set(&promo->failure, ERR_CONFLICT, "open_refused",
                       "this node's database did not take the epoch: %s",
                       context->event->text == NULL ? "refused" : context->event->text);
-        mend_repeat(promo);
-        return finish_failed(promo, context);
+        promo_mend_repeat(promo);
+        return promo_finish_failed(promo, context);
     }
-    emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
+    promo_emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
     unsigned told = emit_follow(promo, context, false);
     bool all = told + 1 == promo->member_count;
-    arm_alarm(promo, context, all ? promo->limits.step_ms : promo->limits.call_ms);
+    promo_arm_alarm(promo, context, all ? promo->limits.step_ms : promo->limits.call_ms);
     return PROMO_STATE_ACKNOWLEDGING;
 }
 
 /* It was fenced after it had taken the epoch, for a lease that lapsed meanwhile: however often it
  * is asked, it takes no row before it is opened anew. */
 static enum promo_state
-fail_fenced(struct promo *promo, struct step_context *context)
+fail_fenced(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_FENCED, "first_row_refused",
                   "this node's database took the epoch, and then not its first row: %s",
@@ -691,11 +436,11 @@ fail_fenced(struct promo *promo, struct step_context *context)
                    "it begins again by itself once the others confirm its epoch; if it does not, "
                    "repeat 'baton promote %s'",
                    promo->self);
-    return finish_failed(promo, context);
+    return promo_finish_failed(promo, context);
 }
 
 static enum promo_state
-on_acknowledged(struct promo *promo, struct step_context *context)
+on_acknowledged(struct promo *promo, struct promo_step_context *context)
 {
     const struct promo_event *event = context->event;
     if (event->fenced)
@@ -703,88 +448,88 @@ on_acknowledged(struct promo *promo, struct step_context *context)
     if (!event->ok) {
         /* Unknown is not acknowledged (I4). The alarm tries again, so that a database that
          * refuses at once does not make us spin. */
-        step_note(promo, "not acknowledged yet: %s",
-                  event->text == NULL ? "unknown outcome" : event->text);
+        promo_step_note(promo, "not acknowledged yet: %s",
+                        event->text == NULL ? "unknown outcome" : event->text);
         promo->armed = false;
         return PROMO_STATE_ACKNOWLEDGING;
     }
-    (void)emit(context, PROMO_DO_WRITES_OPEN, NULL);
+    (void)promo_emit(context, PROMO_DO_WRITES_OPEN, NULL);
     (void)emit_follow(promo, context, true);
-    const struct promo_member *old = member_find(promo, promo->old_primary);
+    const struct promo_member *old = promo_member_find(promo, promo->old_primary);
     if (old == NULL || old->self || !(old->captured || old->answered) ||
         promo->mode == PROMO_RESUMPTION) {
-        (void)emit(context, PROMO_DO_ACTIVATE, NULL);
-        (void)emit(context, PROMO_DO_FINISHED, NULL);
+        (void)promo_emit(context, PROMO_DO_ACTIVATE, NULL);
+        (void)promo_emit(context, PROMO_DO_FINISHED, NULL);
         promo->deadline_ms = 0;
         return PROMO_STATE_DONE;
     }
-    (void)emit(context, PROMO_DO_RELEASE, old->name);
-    arm_alarm(promo, context, promo->limits.release_ms);
+    (void)promo_emit(context, PROMO_DO_RELEASE, old->name);
+    promo_arm_alarm(promo, context, promo->limits.release_ms);
     return PROMO_STATE_RELEASING;
 }
 
 static enum promo_state
-on_acknowledge_timeout(struct promo *promo, struct step_context *context)
+on_acknowledge_timeout(struct promo *promo, struct promo_step_context *context)
 {
-    step_note(promo, "acknowledgements that are waited for: %u", promo->record.now.k);
+    promo_step_note(promo, "acknowledgements that are waited for: %u", promo->record.now.k);
     if (!promo->armed) { /* the last try came back without one */
         promo->armed = true;
-        emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
+        promo_emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;
     }
     for (size_t i = 0; i < promo->member_count; i++) {
         if (!promo->members[i].self)
-            emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
+            promo_emit(context, PROMO_DO_FOLLOW, promo->members[i].name)->epoch = promo->epoch;
     }
-    arm_alarm(promo, context, promo->limits.step_ms);
+    promo_arm_alarm(promo, context, promo->limits.step_ms);
     return PROMO_STATE_ACKNOWLEDGING;
 }
 
 static enum promo_state
-on_released(struct promo *promo, struct step_context *context)
+on_released(struct promo *promo, struct promo_step_context *context)
 {
     bool ok = context->event->kind == PROMO_EV_RELEASED && context->event->ok;
-    step_note(promo,
-              ok ? "%s has released its connector servers"
-                 : "%s did not say that it released its connector servers",
-              promo->old_primary);
-    (void)emit(context, PROMO_DO_ACTIVATE, NULL);
-    (void)emit(context, PROMO_DO_FINISHED, NULL);
+    promo_step_note(promo,
+                    ok ? "%s has released its connector servers"
+                       : "%s did not say that it released its connector servers",
+                    promo->old_primary);
+    (void)promo_emit(context, PROMO_DO_ACTIVATE, NULL);
+    (void)promo_emit(context, PROMO_DO_FINISHED, NULL);
     promo->deadline_ms = 0;
     return PROMO_STATE_DONE;
 }
 
 /* Whose epoch is the later one goes on: it has asked for promises, and will get them. */
 static enum promo_state
-on_superseded(struct promo *promo, struct step_context *context)
+on_superseded(struct promo *promo, struct promo_step_context *context)
 {
     if (epoch_compare(&context->event->promised, &promo->epoch) <= 0)
         return promo->state;
-    return fail_refused(promo, context, &context->event->promised);
+    return promo_fail_refused(promo, context, &context->event->promised);
 }
 
 /* Nobody has promised us anything yet, and the primary that we were to take over from is none any
  * more: what was prepared would wait for it in vain, though our epoch would be the later one. */
 static enum promo_state
-on_superseded_early(struct promo *promo, struct step_context *context)
+on_superseded_early(struct promo *promo, struct promo_step_context *context)
 {
     if (promo_is_beyond_return(promo) ||
         (promo->state != PROMO_STATE_ASKING &&
          epoch_compare(&context->event->promised, &promo->old_epoch) <= 0))
         return on_superseded(promo, context);
-    return fail_refused(promo, context, &context->event->promised);
+    return promo_fail_refused(promo, context, &context->event->promised);
 }
 
 /* Nobody would hear our answers any more, and nothing that we wait for would come. */
 static enum promo_state
-on_lost(struct promo *promo, struct step_context *context)
+on_lost(struct promo *promo, struct promo_step_context *context)
 {
     (void)err_set(&promo->failure, ERR_UNAVAILABLE, "candidate_lost", "%s cannot go on: %s",
                   promo->self, context->event->text == NULL ? "fenced" : context->event->text);
     if (promo_is_beyond_return(promo))
-        mend_repeat(promo);
+        promo_mend_repeat(promo);
     if (promo->state == PROMO_STATE_FREEZING || promo->state == PROMO_STATE_DRAINING)
         return enter_thawing(promo, context);
-    return finish_failed(promo, context);
+    return promo_finish_failed(promo, context);
 }
 
 /* ------------------------------------------------------------------ the table */
@@ -797,7 +542,7 @@ on_lost(struct promo *promo, struct step_context *context)
 static const struct promo_rule {
     enum promo_state from;
     enum promo_event_kind on;
-    enum promo_state (*action)(struct promo *, struct step_context *);
+    enum promo_state (*action)(struct promo *, struct promo_step_context *);
     unsigned to; /* the only states that 'action' may answer */
 } promo_rules[] = {
     { PROMO_STATE_IDLE, PROMO_EV_ORDER, on_order, TO(ASKING) | AFTER_ASK },
@@ -814,7 +559,7 @@ static const struct promo_rule {
     { PROMO_STATE_ARMING, PROMO_EV_ARMED, on_armed, TO(PREPARING) | TO(OPENING) | TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_ANSWER, on_answer_late, TO(ARMING) },
     { PROMO_STATE_ARMING, PROMO_EV_APPLIED, on_applied, TO(ARMING) },
-    { PROMO_STATE_ARMING, PROMO_EV_CAPTURED, on_captured_late, TO(ARMING) },
+    { PROMO_STATE_ARMING, PROMO_EV_CAPTURED, promo_on_captured_late, TO(ARMING) },
     { PROMO_STATE_ARMING, PROMO_EV_TIMEOUT, on_arm_timeout, TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_SUPERSEDED, on_superseded_early, TO(ARMING) | TO(FAILED) },
     { PROMO_STATE_ARMING, PROMO_EV_LOST, on_lost, TO(FAILED) },
@@ -840,22 +585,23 @@ static const struct promo_rule {
     { PROMO_STATE_DRAINING, PROMO_EV_SUPERSEDED, on_superseded, TO(DRAINING) | TO(FAILED) },
     { PROMO_STATE_DRAINING, PROMO_EV_LOST, on_lost, TO(THAWING) },
 
-    { PROMO_STATE_CAPTURING, PROMO_EV_CAPTURED, on_captured, TO(CAPTURING) | AFTER_CAPTURE },
-    { PROMO_STATE_CAPTURING, PROMO_EV_PROMISED, on_promised, TO(CAPTURING) | AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_CAPTURED, promo_on_captured, TO(CAPTURING) | AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_PROMISED, promo_on_promised, TO(CAPTURING) | AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_APPLIED, on_applied, TO(CAPTURING) },
-    { PROMO_STATE_CAPTURING, PROMO_EV_TIMEOUT, judge_captured, AFTER_CAPTURE },
+    { PROMO_STATE_CAPTURING, PROMO_EV_TIMEOUT, promo_judge_captured, AFTER_CAPTURE },
     { PROMO_STATE_CAPTURING, PROMO_EV_SUPERSEDED, on_superseded, TO(CAPTURING) | TO(FAILED) },
     { PROMO_STATE_CAPTURING, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
-    { PROMO_STATE_CATCHING_UP, PROMO_EV_PULLED, on_pulled, TO(ARMING) | TO(OPENING) | TO(FAILED) },
-    { PROMO_STATE_CATCHING_UP, PROMO_EV_CAPTURED, on_captured_late, TO(CATCHING_UP) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_PULLED, promo_on_pulled,
+      TO(ARMING) | TO(OPENING) | TO(FAILED) },
+    { PROMO_STATE_CATCHING_UP, PROMO_EV_CAPTURED, promo_on_captured_late, TO(CATCHING_UP) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_APPLIED, on_applied, TO(CATCHING_UP) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_SUPERSEDED, on_superseded, TO(CATCHING_UP) | TO(FAILED) },
     { PROMO_STATE_CATCHING_UP, PROMO_EV_LOST, on_lost, TO(FAILED) },
 
     { PROMO_STATE_OPENING, PROMO_EV_OPENED, on_opened, TO(ACKNOWLEDGING) | TO(FAILED) },
-    { PROMO_STATE_OPENING, PROMO_EV_CAPTURED, on_captured_late, TO(OPENING) },
+    { PROMO_STATE_OPENING, PROMO_EV_CAPTURED, promo_on_captured_late, TO(OPENING) },
     { PROMO_STATE_OPENING, PROMO_EV_APPLIED, on_applied, TO(OPENING) },
     { PROMO_STATE_OPENING, PROMO_EV_TIMEOUT, on_step_timeout, TO(FAILED) },
     { PROMO_STATE_OPENING, PROMO_EV_SUPERSEDED, on_superseded, TO(OPENING) | TO(FAILED) },
@@ -863,7 +609,7 @@ static const struct promo_rule {
 
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_ACKNOWLEDGED, on_acknowledged,
       TO(ACKNOWLEDGING) | TO(RELEASING) | TO(DONE) | TO(FAILED) },
-    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_CAPTURED, on_captured_late, TO(ACKNOWLEDGING) },
+    { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_CAPTURED, promo_on_captured_late, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_APPLIED, on_applied, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_TIMEOUT, on_acknowledge_timeout, TO(ACKNOWLEDGING) },
     { PROMO_STATE_ACKNOWLEDGING, PROMO_EV_SUPERSEDED, on_superseded,
@@ -951,7 +697,7 @@ promo_step(struct promo *promo, const struct promo_event *event, struct promo_ef
            struct err *err)
 {
     ret_effects->count = 0;
-    if (event->node != NULL && member_find(promo, event->node) == NULL)
+    if (event->node != NULL && promo_member_find(promo, event->node) == NULL)
         return err_set(err, ERR_INVALID, "not_a_member", "'%s' is not a member", event->node);
     const struct promo_rule *rule = find_rule(promo->state, event->kind);
     if (rule == NULL)
@@ -960,7 +706,7 @@ promo_step(struct promo *promo, const struct promo_event *event, struct promo_ef
         (promo->deadline_ms == 0 || event->now_ms < promo->deadline_ms))
         return ERR_NONE; /* an alarm of an earlier state */
 
-    struct step_context context = { .event = event, .effects = ret_effects };
+    struct promo_step_context context = { .event = event, .effects = ret_effects };
     struct epoch epoch_before = promo->epoch;
     bool fresh = event->kind == PROMO_EV_ORDER;
     enum promo_state next = rule->action(promo, &context);

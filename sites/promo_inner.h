@@ -1,10 +1,12 @@
 /*
  * promo_inner.h -- what the files of promo share; nobody else includes it.
  *
- *   promo.c         the rules
- *   promo_checks.c  what is looked at before anything is touched
- *   promo_quorum.c  who was captured, who would acknowledge
- *   promo_words.c   names
+ *   promo.c          the rules
+ *   promo_capture.c  the rules of capturing and catching up
+ *   promo_step.c     what every rule does: effects, notes, the end
+ *   promo_checks.c   what is looked at before anything is touched
+ *   promo_quorum.c   who was captured, who would acknowledge
+ *   promo_words.c    names
  */
 #pragma once
 
@@ -54,3 +56,42 @@ void promo_note_arbiter(struct promo *promo, const struct promo_event *event);
 /* Why it ends here. */
 void promo_blame_arbiter(struct promo *promo);
 void promo_blame_quorum(struct promo *promo);
+
+/* ---- one step: an event, and what comes of it ---- */
+
+struct promo_step_context {
+    const struct promo_event *event;
+    struct promo_effects *effects;
+};
+
+/* 'node' may be NULL. The effect is borrowed, to be filled in. */
+struct promo_effect *promo_emit(struct promo_step_context *context, enum promo_effect_kind kind,
+                                const char *node);
+void promo_arm_alarm(struct promo *promo, struct promo_step_context *context, uint64_t after_ms);
+/* What the record says of the state that was entered last. */
+void promo_step_note(struct promo *promo, const char *format, ...) PRINTF_LIKE(2, 3);
+/* NULL: no such member, or no name. */
+struct promo_member *promo_member_find(struct promo *promo, const char *name);
+struct promo_member *promo_member_self(struct promo *promo);
+/* Ends with 'failure', which the caller has filled in. */
+enum promo_state promo_finish_failed(struct promo *promo, struct promo_step_context *context);
+/* Says how to go on after the point of no return: only forward. */
+void promo_mend_repeat(struct promo *promo);
+bool promo_nobody_is_asked(const struct promo *promo);
+/* Nor the arbiter. */
+bool promo_asking_is_over(const struct promo *promo);
+
+/* ---- rules of promo_capture.c, and what they go on with ---- */
+
+enum promo_state promo_enter_capturing(struct promo *promo, struct promo_step_context *context);
+enum promo_state promo_on_captured(struct promo *promo, struct promo_step_context *context);
+enum promo_state promo_on_captured_late(struct promo *promo, struct promo_step_context *context);
+enum promo_state promo_on_promised(struct promo *promo, struct promo_step_context *context);
+enum promo_state promo_on_pulled(struct promo *promo, struct promo_step_context *context);
+/* Time is up: goes on with who has promised, or fails. */
+enum promo_state promo_judge_captured(struct promo *promo, struct promo_step_context *context);
+/* Somebody has promised the epoch of this promotion, or a later one, to another. */
+enum promo_state promo_fail_refused(struct promo *promo, struct promo_step_context *context,
+                                    const struct epoch *later);
+/* All that the captured members had is here: what is still to do before the first row. */
+enum promo_state promo_go_on_caught_up(struct promo *promo, struct promo_step_context *context);

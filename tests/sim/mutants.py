@@ -26,7 +26,8 @@ PROGRAMS = {"sim": ["sim", "faults"], "scenario": ["scenario"], "kill": ["kill"]
 FOLDERS = {"sim": "tests/sim", "scenario": "tests/scenarios", "kill": "tests/scenarios"}
 SEEDS_FIRST, SEEDS = 600, 10000  # before the stories, and in all
 
-NODE, PROMO, QUORUM, EPOCH = "sites/node.c", "sites/promo.c", "sites/quorum.c", "sites/epoch.c"
+NODE, PROMO, CAPTURE, QUORUM = "sites/node.c", "sites/promo.c", "sites/promo_capture.c", "sites/quorum.c"
+EPOCH = "sites/epoch.c"
 CHECKS, LEASE, KNOWN, ASK, TAKEOVER = ("sites/promo_checks.c", "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c",
                                        "sites/takeover.c")
 PLAN, CAPTURED = "controller/activation/plan.c", "sites/promo_quorum.c"
@@ -43,7 +44,7 @@ MUTANTS = {
         (QUORUM, "return set->k >= set->count ? 1 : set->count - set->k;",
          "return set->k + 1 >= set->count ? 1 : set->count - set->k - 1;")],
     "capture skips catch-up (I6)": [
-        (PROMO, "    if (best->self)\n        return go_on_caught_up", "    if (best != NULL)\n        return go_on_caught_up")],
+        (CAPTURE, "    if (best->self)\n        return promo_go_on_caught_up", "    if (best != NULL)\n        return promo_go_on_caught_up")],
     "best by revision alone (I6)": [
         (EPOCH, "    int order = epoch_compare(&a->epoch, &b->epoch);\n    if (order != 0)\n        return order;\n", "")],
     "rows below the promise are taken (I3)": [
@@ -60,9 +61,9 @@ MUTANTS = {
          "db->is_primary = true;\n    if (db->epoch != op->message.epoch) {"),
         (DATABASE, "db->opened_boot == db->boot &&\n           db->promised == db->epoch && tenure_holds(world, node);", "db->opened_boot == db->boot;")],
     "the first row is not awaited (I4)": [
-        (PROMO, "    emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;\n    unsigned told",
-         "    emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;\n"
-         "    (void)emit(context, PROMO_DO_WRITES_OPEN, NULL);\n    unsigned told")],
+        (PROMO, "    promo_emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;\n    unsigned told",
+         "    promo_emit(context, PROMO_DO_FIRST_ROW, NULL)->epoch = promo->epoch;\n"
+         "    (void)promo_emit(context, PROMO_DO_WRITES_OPEN, NULL);\n    unsigned told")],
     "an unknown outcome is an acknowledgement (I4)": [
         (PROMO, "    if (!event->ok) {\n        /* Unknown is not", "    if (false) {\n        /* Unknown is not")],
     "set aside is thrown away (I8)": [

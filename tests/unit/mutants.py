@@ -29,7 +29,8 @@ TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
 INSTANCE, SPREAD = "sites/instance.c", "sites/spread.c"
-PROMO, CHECKS, WHO = "sites/promo.c", "sites/promo_checks.c", "sites/promo_quorum.c"
+PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
+                               "sites/promo_quorum.c")
 
 # name: (file, what stands there exactly once, what takes its place)
 TWO_ACT = {
@@ -189,7 +190,7 @@ ASKING_MUTANTS = {
     "a renewal asks nobody": (
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),
     "the note of the promise is not heeded": (
-        PROMO, "    promo->arbiter.promised = event->ok;\n    promo_find_record(promo);\n", "    promo->arbiter.promised = event->ok;\n"),
+        CAPTURE, "    promo->arbiter.promised = event->ok;\n    promo_find_record(promo);\n", "    promo->arbiter.promised = event->ok;\n"),
     "an epoch that nobody heard of ends a note": (
         WHO, "note, &promo->own.applied.epoch)", "note, &promo->old_epoch)"),
     "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),
