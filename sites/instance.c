@@ -7,6 +7,8 @@
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 
+#define NAME_END        "~" /* behind every name */
+#define SET_FIRST       16
 #define VERSION_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_+"
 
 static bool
@@ -38,44 +40,67 @@ instance_is_session(const char *text)
 
 /* ---- the set ---- */
 
+static bool
+is_of(const struct instance *instance, const char *connector)
+{
+    return strcmp(instance->connector, connector) == 0;
+}
+
+/* The first place in 'sorted' that is not before it. The instances of a connector stand together,
+ * from the name "" to NAME_END: a node may have 4096, and looks at them every second. */
+static size_t
+place_of(const struct instance_set *set, const char *connector, const char *name)
+{
+    size_t low = 0;
+    size_t high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct instance *instance = set->sorted[middle];
+        int order = strcmp(instance->connector, connector);
+        if (order < 0 || (order == 0 && strcmp(instance->name, name) < 0))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void
 instance_set_init(struct instance_set *set)
 {
+    *set = (struct instance_set){ 0 };
     list_init(&set->all);
-    set->count = 0;
 }
 
 static void
 drop(struct instance_set *set, struct instance *instance)
 {
+    size_t at = place_of(set, instance->connector, instance->name);
+    set->count--;
+    memmove(&set->sorted[at], &set->sorted[at + 1], (set->count - at) * sizeof(struct instance *));
     list_remove(&instance->node);
     json_putp(&instance->metadata);
     free(instance);
-    set->count--;
 }
 
 void
 instance_set_done(struct instance_set *set)
 {
-    list_each (at, &set->all)
-        drop(set, CONTAINER_OF(at, struct instance, node));
+    while (set->count > 0)
+        drop(set, set->sorted[set->count - 1]);
+    free(set->sorted);
+    set->sorted = NULL;
+    set->capacity = 0;
 }
 
 struct instance *
 instance_find(const struct instance_set *set, const char *connector, const char *name)
 {
-    list_each (at, &set->all) {
-        struct instance *instance = CONTAINER_OF(at, struct instance, node);
-        if (strcmp(instance->connector, connector) == 0 && strcmp(instance->name, name) == 0)
-            return instance;
-    }
-    return NULL;
-}
-
-static bool
-is_of(const struct instance *instance, const char *connector)
-{
-    return strcmp(instance->connector, connector) == 0;
+    size_t at = place_of(set, connector, name);
+    if (at == set->count || !is_of(set->sorted[at], connector) ||
+        strcmp(set->sorted[at]->name, name) != 0)
+        return NULL;
+    return set->sorted[at];
 }
 
 /* ---- who may register ---- */
@@ -181,10 +206,7 @@ check_session(const struct instance *found, const struct instance_hello *hello, 
 static size_t
 count_of(const struct instance_set *set, const char *connector)
 {
-    size_t count = 0;
-    list_each (at, &set->all)
-        count += is_of(CONTAINER_OF(at, struct instance, node), connector);
-    return count;
+    return place_of(set, connector, NAME_END) - place_of(set, connector, "");
 }
 
 /* One of them makes room: who is gone, the longest first. */
@@ -215,8 +237,15 @@ add(struct instance_set *set, const struct instance_hello *hello)
     struct instance *instance = mem_zero(1, sizeof *instance);
     (void)snprintf(instance->connector, sizeof instance->connector, "%s", hello->connector);
     (void)snprintf(instance->name, sizeof instance->name, "%s", hello->name);
-    list_add_tail(&set->all, &instance->node);
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity == 0 ? SET_FIRST : set->capacity * 2;
+        set->sorted = mem_grow(set->sorted, set->capacity, sizeof(struct instance *));
+    }
+    size_t at = place_of(set, instance->connector, instance->name);
+    memmove(&set->sorted[at + 1], &set->sorted[at], (set->count - at) * sizeof(struct instance *));
+    set->sorted[at] = instance;
     set->count++;
+    list_add_tail(&set->all, &instance->node);
     return instance;
 }
 
@@ -324,9 +353,10 @@ instance_count(const struct instance_set *set, const char *connector,
                const struct instance_rules *rules)
 {
     struct instance_counts counts = { 0 };
-    list_each (at, &set->all) {
-        const struct instance *instance = CONTAINER_OF(at, struct instance, node);
-        if (!is_of(instance, connector) || !instance->connected)
+    size_t end = place_of(set, connector, NAME_END);
+    for (size_t at = place_of(set, connector, ""); at < end; at++) {
+        const struct instance *instance = set->sorted[at];
+        if (!instance->connected)
             continue;
         bool next = equal(instance->version, rules->next);
         counts.connected++;
@@ -401,13 +431,14 @@ instance_record(const struct instance_set *set, const char *connector, struct js
     struct json_object *record = json_object_new_object();
     struct json_object *list = json_object_new_array();
     struct json_object *before = json_get(old, "instances");
+    size_t end = place_of(set, connector, NAME_END);
     size_t count =
         json_object_is_type(before, json_type_array) ? json_object_array_length(before) : 0;
-    list_each (at, &set->all) {
-        const struct instance *it = CONTAINER_OF(at, struct instance, node);
+    for (size_t at = place_of(set, connector, ""); at < end; at++) {
+        const struct instance *it = set->sorted[at];
         bool forgotten =
             !it->connected && wall_ms - it->last_connected_ms > INSTANCE_FORGET_S * 1000LL;
-        if (is_of(it, connector) && !forgotten)
+        if (!forgotten)
             (void)json_object_array_add(
                 list, row(it->name, it->version, it->connected, it->last_connected_ms));
     }

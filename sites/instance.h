@@ -79,8 +79,10 @@ struct instance {
 };
 
 struct instance_set {
-    struct list all;
+    struct list all; /* in the order in which they first came */
     size_t count;
+    struct instance **sorted; /* owned; 'count' of them, by connector, then by name */
+    size_t capacity;
 };
 
 /* What is decided about a connector elsewhere. */

@@ -534,6 +534,41 @@ there_is_room_for_so_many(void **state)
     instance_set_done(&bench.set);
 }
 
+static void
+connectors_with_like_names_are_kept_apart(void **state)
+{
+    (void)state;
+    static const char *const connectors[] = { "pam", "pam-2", "pa", "pam2", "sap" };
+    struct bench bench = begin("1");
+    instance_set_init(&bench.set);
+    for (size_t i = 0; i < 60; i++) { /* in no order, and more than there is room for at first */
+        char name[INSTANCE_NAME_SIZE];
+        (void)snprintf(name, sizeof name, "i%zu", i * 7 % 12);
+        bool changed = false;
+        struct instance_rules rules = { .admitted = bench.admitted };
+        struct instance_hello hello = { .connector = connectors[i % 5],
+                                        .name = name,
+                                        .session = S1,
+                                        .token = "t",
+                                        .version = "1",
+                                        .healthy = true };
+        assert_int_equal(
+            instance_hear(&bench.set, &rules, &hello, i, WALL_MS, &changed, &bench.err), ERR_NONE);
+        assert_true(changed);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(connectors); i++) {
+        struct instance_rules rules = { .admitted = bench.admitted };
+        assert_int_equal(instance_count(&bench.set, connectors[i], &rules).connected, 12);
+        assert_true(instance_leave(&bench.set, connectors[i], "i11", S1));
+        assert_int_equal(instance_count(&bench.set, connectors[i], &rules).connected, 11);
+    }
+    assert_null(instance_find(&bench.set, "pam", "i12"));
+    assert_null(instance_find(&bench.set, "p", "i1"));
+    assert_null(instance_find(&bench.set, "zoo", "i1"));
+    assert_string_equal(instance_find(&bench.set, "pam-2", "i1")->connector, "pam-2");
+    instance_set_done(&bench.set);
+}
+
 int
 main(void)
 {
@@ -555,6 +590,7 @@ main(void)
         cmocka_unit_test(the_record_changes_with_who_is_there),
         cmocka_unit_test(who_was_not_heard_is_gone_when_it_had_time),
         cmocka_unit_test(there_is_room_for_so_many),
+        cmocka_unit_test(connectors_with_like_names_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
