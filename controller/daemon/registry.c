@@ -15,8 +15,9 @@
 #include "controller/daemon/view.h"
 #include "controller/daemon/writer.h"
 
-#define KEY_SIZE   (INSTANCE_NAME_SIZE + 32)
-#define KEY_PREFIX "instance/"
+#define KEY_SIZE        (INSTANCE_NAME_SIZE + 32)
+#define KEY_PREFIX      "instance/"
+#define RECORD_PAUSE_MS (REGISTRY_TICK_MS - 100) /* timers may be early */
 
 struct registry {
     struct core *core; /* borrowed */
@@ -29,7 +30,8 @@ struct registry {
     bool settled;          /* the same */
     bool dirty;            /* a record may have to be written */
     bool writing;
-    uint64_t written; /* revision; until the cache shows it, no record is compared */
+    uint64_t written;    /* revision; until the cache shows it, no record is compared */
+    uint64_t written_ms; /* the last record began then; 0: none yet */
     struct registry_counters counters;
 };
 
@@ -72,14 +74,14 @@ registry_settled(const struct registry *registry)
 
 /* ---- names ---- */
 
+/* Most come in order: those that do not are found when all are there. */
 static void
 add_name(struct json_object *list, const char *name)
 {
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), name) == 0)
-            return;
-    }
-    (void)json_object_array_add(list, json_object_new_string(name));
+    size_t count = json_object_array_length(list);
+    if (count == 0 ||
+        strcmp(json_object_get_string(json_object_array_get_idx(list, count - 1)), name) != 0)
+        (void)json_object_array_add(list, json_object_new_string(name));
 }
 
 static int
@@ -100,10 +102,14 @@ registry_names(const struct registry *registry)
         CLEANUP(freep) char *cut = str_printf("%.*s", (int)strcspn(name, "/"), name);
         add_name(list, cut);
     }
-    list_each (node, &registry->set.all)
-        add_name(list, CONTAINER_OF(node, struct instance, node)->connector);
+    for (size_t i = 0; i < registry->set.count; i++)
+        add_name(list, registry->set.sorted[i]->connector);
     json_object_array_sort(list, by_text);
-    return list;
+    struct json_object *names = json_object_new_array();
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        add_name(names, json_object_get_string(json_object_array_get_idx(list, i)));
+    (void)json_object_put(list);
+    return names;
 }
 
 /* ---- recording ---- */
@@ -151,12 +157,15 @@ add_record(struct registry *registry, const char *connector, struct json_object 
     return true;
 }
 
-/* G1, G2 */
+/* G1, G2. The first change is written at once, those of the next second together. */
 static void
 record(struct registry *registry)
 {
     const struct core *core = registry->core;
+    uint64_t now_ms = clock_now_ms();
     struct err err;
+    if (registry->written_ms != 0 && now_ms - registry->written_ms < RECORD_PAUSE_MS)
+        return; /* the tick comes again */
     if (!registry->dirty || registry->writing || core->stopping || !cache_loaded(core->cache) ||
         registry->mode != WRITER_OPEN || cache_position(core->cache)->revision < registry->written)
         return;
@@ -173,6 +182,7 @@ record(struct registry *registry)
         return;
     }
     registry->writing = true;
+    registry->written_ms = now_ms;
     if (writer_submit(core->writer, group, 0, on_recorded, registry, NULL, &err) != ERR_NONE) {
         registry->writing = false;
         registry->dirty = true; /* at the next tick */

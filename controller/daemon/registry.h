@@ -6,7 +6,8 @@
  *                            '- on the primary, when somebody came or went --> instance/NAME/known
  *
  *   G1  A heartbeat writes nothing. The shared log learns when an instance is new, comes, goes or
- *       changes its version, and which version is admitted (docs/decisions/0025).
+ *       changes its version, and which version is admitted (docs/decisions/0025): at once, and then
+ *       at most once in REGISTRY_TICK_MS, however many come and go.
  *   G2  Only the primary writes it, and only once it had instance.silence_ms to hear of those that
  *       the record has: a node that has just started does not call anybody gone.
  *   G3  A session lives no longer than its token: revoked or expired, it ends within
