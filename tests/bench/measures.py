@@ -12,6 +12,7 @@ import psycopg2
 
 from client import Client, login, now_ms
 from cluster import PORT, Failed
+from connectors import Connectors
 from figures import Row, cpu_us, median, percentile, pss_kib, tree
 from floor import INSERT
 from wrk import wrk
@@ -33,27 +34,38 @@ def timed_ms(action):
 
 # ---- idle
 
-def idle(bench):
-    """batond and its PostgreSQL when nobody asks anything."""
-    nodes = {"primary": bench.cluster.primary()}
-    nodes["standby"] = next(node for node in bench.cluster.alive() if node is not nodes["primary"])
-    seconds = bench.size(10, 2)
-    peer = tree(bench.nginx().process.pid)
-    pids = {name: (node.pids("daemon"), tree(node.postmaster())) for name, node in nodes.items()}
-    before = {name: [cpu_us(group) for group in groups] for name, groups in pids.items()}
-    start = now_ms()
+def cost(groups, seconds):
+    """CPU in ms a second of each of the lists of processes, while nobody asks anything for so long."""
+    before, start = [cpu_us(pids) for pids in groups], now_ms()
     during(seconds)
     wall_s = (now_ms() - start) / 1000
+    return [(cpu_us(pids) - was) / 1000 / wall_s for pids, was in zip(groups, before)]
+
+
+def idle(bench):
+    """batond and its PostgreSQL when nobody asks anything: without a connector, and with 20 that are probed."""
+    nodes = {"primary": bench.cluster.primary()}
+    nodes["standby"] = next(node for node in bench.cluster.alive() if node is not nodes["primary"])
+    peer = tree(bench.nginx().process.pid)
+    daemons = [node.pids("daemon") for node in nodes.values()]
+    databases = [tree(node.postmaster()) for node in nodes.values()]
+    cpu = cost(daemons + databases, bench.size(10, 2))
+    pss = [pss_kib(pids) / 1024 for pids in daemons]
+    with Connectors(bench, 20):
+        probing = cost(daemons, bench.size(60, 2))  # a node proves what it would use once a minute
+        probing_pss = [pss_kib(pids) / 1024 for pids in daemons]
     rows = []
-    for name, groups in pids.items():
-        cpu = [(cpu_us(group) - was) / 1000 / wall_s for group, was in zip(groups, before[name])]
-        pss = [pss_kib(group) / 1024 for group in groups]
+    for at, name in enumerate(nodes):
         rows += [
-            Row("idle batond, %s: memory (PSS)" % name, "MiB", pss[0], 1, pss_kib(peer) / 1024, "nginx, idle",
+            Row("idle batond, %s: memory (PSS)" % name, "MiB", pss[at], 1, pss_kib(peer) / 1024, "nginx, idle",
                 target=6),
-            Row("idle batond, %s: CPU" % name, "ms/s", cpu[0], 1, target=2),
-            Row("its PostgreSQL, %s: memory (PSS)" % name, "MiB", pss[1], len(groups[1])),
-            Row("its PostgreSQL, %s: CPU" % name, "ms/s", cpu[1], len(groups[1])),
+            Row("idle batond, %s: CPU" % name, "ms/s", cpu[at], 1, target=2),
+            Row("idle batond, %s, 20 connectors: memory (PSS)" % name, "MiB", probing_pss[at], 1),
+            Row("idle batond, %s, 20 connectors: CPU" % name, "ms/s", probing[at], 1, cpu[at], "no connector",
+                target=2),
+            Row("its PostgreSQL, %s: memory (PSS)" % name, "MiB", pss_kib(databases[at]) / 1024,
+                len(databases[at])),
+            Row("its PostgreSQL, %s: CPU" % name, "ms/s", cpu[at + len(nodes)], len(databases[at])),
         ]
     return rows
 

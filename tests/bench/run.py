@@ -23,6 +23,7 @@ import psycopg2
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+import instances  # noqa: E402
 import measures  # noqa: E402
 import moves  # noqa: E402
 import peer_patroni  # noqa: E402
@@ -42,6 +43,7 @@ MEASURES = {
     "events": measures.events,
     "switchover": moves.switchover,
     "failover": moves.failover,
+    "instances": instances.instances,
 }
 # Each in a cluster of its own.
 TAKEOVERS = {
