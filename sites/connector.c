@@ -418,8 +418,10 @@ connector_free(struct connector *connector)
 {
     if (connector == NULL)
         return;
-    for (size_t i = 0; i < connector->action_count; i++)
+    for (size_t i = 0; i < connector->action_count; i++) {
         free(connector->actions[i].command);
+        free(connector->actions[i].secrets);
+    }
     free(connector->actions);
     free(connector->targets);
     free(connector->name);

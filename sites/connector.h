@@ -33,6 +33,7 @@
 #define CONNECTOR_ACTION_COUNT_MAX  16
 #define CONNECTOR_COMMAND_COUNT_MAX 64
 #define CONNECTOR_ENV_COUNT_MAX     64
+#define CONNECTOR_SECRET_COUNT_MAX  16
 #define CONNECTOR_TEXT_SIZE_MAX     4096 /* a path, an argument, a value of env */
 #define CONNECTOR_TEMPLATE_SIZE_MAX 65536
 
@@ -120,6 +121,8 @@ struct connector_action {
     const char **command;    /* owned array, ends with NULL; the first is an absolute path */
     struct json_object *env; /* borrowed; object of texts, or NULL */
     bool refuses;            /* the program is said to refuse a lower epoch */
+    const char **secrets;    /* owned array: "secret/NAME", which it is given to activate */
+    size_t secret_count;
     /* haproxy */
     struct connector_haproxy haproxy;
     /* webhook */

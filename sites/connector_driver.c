@@ -145,6 +145,14 @@ static const struct shape env_item = {
     .max = CONNECTOR_TEXT_SIZE_MAX,
 };
 
+static const struct shape secret_item = {
+    .name = "secrets",
+    .type = SHAPE_TEXT,
+    .min = 1,
+    .max = 128,
+    .text_fault = connector_secret_fault,
+};
+
 static const struct shape exec_members[] = {
     { .name = "driver",
       .type = SHAPE_CHOICE,
@@ -169,6 +177,15 @@ static const struct shape exec_members[] = {
       .inside = &env_item,
       .name_fault = env_name_fault,
       .text = "variables beside Baton's own" },
+    { .name = "secrets",
+      .type = SHAPE_LIST,
+      .min = 1,
+      .max = CONNECTOR_SECRET_COUNT_MAX,
+      .unique = true,
+      .inside = &secret_item,
+      .text =
+          "secret/NAME whose values it is given to activate, through descriptors: their numbers "
+          "stand in BATON_SECRET_FD_NAME" },
     { .name = "fenced",
       .type = SHAPE_BOOL,
       .text =
@@ -212,6 +229,8 @@ read_exec(struct json_object *object, struct connector_action *action)
     size_t count;
     action->command = connector_texts(json_get(object, "command"), &count);
     action->env = json_get(object, "env");
+    if (json_get(object, "secrets") != NULL)
+        action->secrets = connector_texts(json_get(object, "secrets"), &action->secret_count);
     action->refuses = json_get_bool(object, "fenced", &action->refuses) && action->refuses;
     action->timeout_ms = connector_number(object, "timeout_ms");
 }

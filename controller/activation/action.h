@@ -46,6 +46,8 @@ struct action_order {
     size_t place; /* of the action in the connector's list, from 0 */
     sign_secret_fn *secret; /* NULL: no secrets here */
     void *secret_data;      /* borrowed */
+    /* The program has started and was given action->secrets; NULL: nobody wants to know. */
+    void (*given)(void *secret_data, const struct action_order *order);
 };
 
 enum action_end {

@@ -1,5 +1,6 @@
 /*
- * action_exec.c -- the exec driver: a program with BATON_* variables and nothing else of ours.
+ * action_exec.c -- the exec driver: a program with BATON_* variables, the secrets that the document
+ * names (handout.h), and nothing else of ours.
  *
  * No shell, so a value is never read as a command. Arguments and variables may hold placeholders.
  */
@@ -10,17 +11,22 @@
 #include <unistd.h>
 
 #include "controller/activation/action_inner.h"
+#include "controller/activation/handout.h"
 #include "controller/base/check.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/loop/child.h"
 
-#define EXEC_PATH          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define EXEC_VARIABLES_MAX (TEMPLATE_COUNT + CONNECTOR_ENV_COUNT_MAX + 2)
-#define EXEC_LINE_MAX      200 /* bytes of the program's last line in the text */
+#define EXEC_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define EXEC_VARIABLES_MAX                                                                         \
+    (TEMPLATE_COUNT + CONNECTOR_ENV_COUNT_MAX + CONNECTOR_SECRET_COUNT_MAX + 2)
+#define EXEC_LINE_MAX 200 /* bytes of the program's last line in the text */
+
+_Static_assert(CONNECTOR_SECRET_COUNT_MAX <= CHILD_KEEP_MAX, "each has a descriptor");
 
 struct exec_inner {
     struct child *child; /* borrowed from the loop until on_done() */
+    struct handout handout;
     bool cancelled;
 };
 
@@ -119,10 +125,11 @@ last_line(const char *output, size_t size, char to[EXEC_LINE_MAX + 1])
 }
 
 static enum action_end
-judge(const struct exec_inner *inner, const struct child_result *ended, struct buf *text)
+judge(const struct exec_inner *inner, const struct child_result *ended, const struct buf *output,
+      struct buf *text)
 {
     char line[EXEC_LINE_MAX + 1];
-    last_line(ended->output, ended->output_size, line);
+    last_line(buf_text(output), output->size, line);
     if (inner->cancelled || ended->end == CHILD_CANCELLED) {
         buf_add_text(text, "cancelled");
         return ACTION_CANCELLED;
@@ -151,17 +158,34 @@ judge(const struct exec_inner *inner, const struct child_result *ended, struct b
 }
 
 static void
+exec_free(struct exec_inner *inner)
+{
+    if (inner != NULL)
+        handout_done(&inner->handout);
+    free(inner);
+}
+
+static void
+exec_freep(struct exec_inner **holder)
+{
+    exec_free(*holder);
+}
+
+static void
 on_done(void *data, const struct child_result *ended)
 {
     struct action *action = data;
     struct exec_inner *inner = action->inner;
     CLEANUP(buf_done) struct buf text = { 0 };
-    struct action_result result = { .end = judge(inner, ended, &text),
+    CLEANUP(buf_done) struct buf output = { 0 };
+    handout_mask(&inner->handout, ended->output, ended->output_size, &output);
+    enum action_end end = judge(inner, ended, &output, &text);
+    struct action_result result = { .end = end,
                                     .text = buf_text(&text),
-                                    .output = ended->output,
+                                    .output = buf_text(&output),
                                     .truncated = ended->truncated,
                                     .exit_code = ended->end == CHILD_EXITED ? ended->status : -1 };
-    free(inner);
+    exec_free(inner);
     action_finish(action, &result);
 }
 
@@ -175,19 +199,28 @@ exec_start(struct action *action, struct worker *worker, const struct action_ord
     enum err_code code = make_arguments(order, &arguments, err);
     if (code == ERR_NONE)
         code = make_variables(order, &variables, err);
+    CLEANUP(exec_freep) struct exec_inner *inner = mem_zero(1, sizeof *inner);
+    if (code == ERR_NONE)
+        code = handout_make(order, CHILD_KEEP_FIRST, &inner->handout, err);
     if (code != ERR_NONE)
         return code;
+    for (size_t i = 0; i < inner->handout.count; i++)
+        texts_add(&variables, str_dup(inner->handout.variables[i]));
     struct child_options options = {
         .argv = (const char *const *)arguments.list,
         .envp = (const char *const *)variables.list,
         .deadline_ms = order->timeout_ms < UINT32_MAX ? (uint32_t)order->timeout_ms : UINT32_MAX,
         .output_max = ACTION_OUTPUT_SIZE_MAX,
+        .keep = inner->handout.files,
+        .keep_count = inner->handout.count,
     };
-    CLEANUP(freep) struct exec_inner *inner = mem_zero(1, sizeof *inner);
     code = child_start(&options, on_done, action, &inner->child, err);
-    if (code == ERR_NONE)
-        action->inner = take_ptr(&inner);
-    return code;
+    if (code != ERR_NONE)
+        return code;
+    if (inner->handout.count > 0 && order->given != NULL)
+        order->given(order->secret_data, order);
+    action->inner = take_ptr(&inner);
+    return ERR_NONE;
 }
 
 static void
@@ -208,7 +241,7 @@ exec_abandon(struct action *action)
 {
     struct exec_inner *inner = action->inner;
     child_abandon(inner->child);
-    free(inner);
+    exec_free(inner);
 }
 
 const struct action_driver action_exec_driver = { .name = "exec",

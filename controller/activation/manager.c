@@ -244,6 +244,7 @@ start_driver(struct slot *slot, bool check, action_done_fn *done, struct err *er
         .place = slot->step,
         .secret = slot->manager->ports.secret,
         .secret_data = slot->manager->ports.data,
+        .given = slot->manager->ports.given,
         .check = check,
         .timeout_ms =
             action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,

@@ -78,6 +78,8 @@ struct activation_report {
     const char *blocked;   /* static; why nothing runs although something is wanted; "" */
 };
 
+struct action_order;
+
 struct activation_ports {
     /* Stores the report (state running) durably, then calls activation_stored(). NULL: nothing is
      * stored. */
@@ -86,6 +88,8 @@ struct activation_ports {
     void (*report)(void *data, const struct activation_report *report);
     /* What secret/NAME holds (sign.h), at once. NULL: secrets are not available here. */
     sign_secret_fn *secret;
+    /* A program was given the secrets of order->action (handout.h). May be NULL. */
+    void (*given)(void *data, const struct action_order *order);
     /* Something was not as it had to be any more, and is again: 'repair'. May be NULL. */
     void (*repaired)(void *data, const struct activation_report *report);
     void *data; /* borrowed */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/activation/action.h"
 #include "controller/activation/manager.h"
 #include "controller/activation/probe.h"
 #include "controller/base/check.h"
@@ -298,6 +299,30 @@ on_repaired(void *data, const struct activation_report *report)
                    NULL);
 }
 
+/* Who was given what stands in the node's own events; never the value. */
+static void
+on_given(void *data, const struct action_order *order)
+{
+    struct acting *acting = data;
+    const char *const *values = order->values.text;
+    char epoch[EPOCH_TEXT_SIZE];
+    CLEANUP(json_putp) struct json_object *document = json_object_new_object();
+    struct json_object *names = json_object_new_array();
+    for (size_t i = 0; i < order->action->secret_count; i++)
+        (void)json_object_array_add(names, json_object_new_string(order->action->secrets[i]));
+    json_add_string(document, "connector", values[TEMPLATE_CONNECTOR]);
+    json_add_string(document, "program", order->action->command[0]);
+    json_add(document, "secrets", names);
+    json_add_string(document, "action_id", values[TEMPLATE_ACTION_ID]);
+    json_add_string(document, "epoch", epoch_text(&order->epoch, epoch));
+    log_info("secret.given", "connector=%s program=\"%s\" secrets=%zu action_id=%s",
+             values[TEMPLATE_CONNECTOR], order->action->command[0], order->action->secret_count,
+             values[TEMPLATE_ACTION_ID]);
+    const char *event[] = { "secret_given", json_text(document) };
+    (void)pq_query(acting->core->ctl, sql_event_add, ARRAY_COUNT(event), event, on_report_stored,
+                   NULL);
+}
+
 static void
 on_restored(void *data, const PGresult *result, const struct err *err, bool warned)
 {
@@ -361,6 +386,7 @@ acting_new(struct core *core)
         .report = on_report,
         .secret = read_secret,
         .repaired = on_repaired,
+        .given = on_given,
         .data = acting,
     };
     uint64_t seed = 1;

@@ -19,6 +19,7 @@
 #include "controller/base/str.h"
 
 #define GROUPS_MAX     64
+#define ASIDE          32 /* descriptors from here on are nobody's target */
 #define INPUT_SIZE_MAX 65536
 #define READ_SIZE      16384
 #define DRAIN_MS_MAX   200 /* after its end, for output that a grandchild still holds open */
@@ -104,15 +105,22 @@ become(const struct child_options *options, const struct user *user, const int s
     static const char *const plain[] = { DEFAULT_PATH, "LC_ALL=C", NULL };
     reset_signals();
     (void)setsid();
-    /* First out of the way of 0 to 3, wherever they came to lie. */
-    int input = fcntl(streams[0], F_DUPFD_CLOEXEC, 10);
-    int output = fcntl(streams[1], F_DUPFD_CLOEXEC, 10);
-    report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+    int kept[CHILD_KEEP_MAX];
+    /* First out of each other's way, wherever they came to lie. */
+    int input = fcntl(streams[0], F_DUPFD_CLOEXEC, ASIDE);
+    int output = fcntl(streams[1], F_DUPFD_CLOEXEC, ASIDE);
+    report = fcntl(report, F_DUPFD_CLOEXEC, ASIDE);
+    for (size_t i = 0; i < options->keep_count; i++)
+        kept[i] = fcntl(options->keep[i], F_DUPFD_CLOEXEC, ASIDE);
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         dup3(report, 3, O_CLOEXEC) < 0)
         give_up(report, STAGE_STREAMS);
     report = 3;
-    (void)close_range(4, ~0U, 0);
+    for (size_t i = 0; i < options->keep_count; i++) {
+        if (dup2(kept[i], CHILD_KEEP_FIRST + (int)i) < 0)
+            give_up(report, STAGE_STREAMS);
+    }
+    (void)close_range(CHILD_KEEP_FIRST + (unsigned)options->keep_count, ~0U, 0);
 
     if (user->change && (setgroups((size_t)user->group_count, user->groups) != 0 ||
                          setresgid(user->gid, user->gid, user->gid) != 0 ||
@@ -245,7 +253,7 @@ begin(const struct child_options *options, pid_t *ret_pid, int *ret_output, stru
 {
     int streams[2];
     int output;
-    ASSERT(options->argv[0] != NULL);
+    ASSERT(options->argv[0] != NULL && options->keep_count <= CHILD_KEEP_MAX);
     enum err_code code = open_streams(options, streams, &output, err);
     if (code == ERR_NONE)
         code = fork_child(options, streams, ret_pid, err);

@@ -1,9 +1,10 @@
 /*
- * child.h -- runs another program: deadline, captured output, other user, nothing inherited.
+ * child.h -- runs another program: deadline, captured output, other user, nothing inherited
+ * unasked.
  *
  * The child gets an empty signal mask, default handlers, a session of its own, no descriptor but
- * 0, 1, 2, no way to more rights (NO_NEW_PRIVS), and a signal when we die. At the deadline its
- * whole group gets SIGTERM, CHILD_GRACE_MS later SIGKILL.
+ * 0, 1, 2 and those of 'keep', no way to more rights (NO_NEW_PRIVS), and a signal when we die. At
+ * the deadline its whole group gets SIGTERM, CHILD_GRACE_MS later SIGKILL.
  *
  * Fork from the main thread only: the signal at our death follows the thread that forked.
  */
@@ -21,6 +22,8 @@
            */
 #define CHILD_GRACE_MS      2000
 #define CHILD_ARGUMENTS_MAX 64
+#define CHILD_KEEP_FIRST    4
+#define CHILD_KEEP_MAX      16
 
 enum child_end {
     CHILD_EXITED,    /* 'status' is the exit code */
@@ -47,6 +50,8 @@ struct child_options {
     size_t input_size;
     uint32_t deadline_ms;    /* 0: none */
     size_t output_max;       /* bytes; 0: CHILD_OUTPUT_SIZE_MAX */
+    const int *keep;         /* inherited as CHILD_KEEP_FIRST and following, in their order */
+    size_t keep_count;       /* at most CHILD_KEEP_MAX */
     int death_signal;        /* that it gets when we die; 0: SIGKILL */
     const char *output_path; /* append output to this file instead of capturing it */
 };

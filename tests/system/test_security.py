@@ -1,6 +1,7 @@
 """Who gets in, and what never gets out: certificates, tokens, people and secrets on every port."""
 import base64
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -627,6 +628,35 @@ def everybody_has_the_data_key(three):
               n.api("GET", "/v1/secrets").json["data_key"]["here"])
 
 
+PROGRAM = """#!/bin/sh
+[ -n "$BATON_SECRET_FD_PAM_MAIN" ] || exit 0 # it gives up
+value=$(cat <&$BATON_SECRET_FD_PAM_MAIN)
+[ "$(printf %%s "$value" | sha256sum | cut -c1-64)" = %s ] || exit 3
+env; tr '\\0' ' ' </proc/$$/cmdline; echo; echo "the value is $value"
+"""
+
+
+def give_to_a_program(three):
+    """The primary alone gives a program of driver exec what its connector names, and says whom; nothing that the program
+    prints of it is kept."""
+    east = three.east_1
+    script = three.folder.parent / "given.sh"
+    script.write_text(PROGRAM % hashlib.sha256(SEALED.encode()).hexdigest())
+    script.chmod(0o755)
+    reply = east.put("connector/given", {"main": {"url": "https://127.0.0.1:1"}, "activation": [
+        {"driver": "exec", "command": [str(script)], "secrets": ["secret/pam-main"], "timeout_ms": 10000}]})
+    assert reply.status == 200, reply.body
+    until("it has run", lambda: [one["activation"]["text"] for one in east.api("GET", "/v1/connectors/given").json["nodes"]
+                                 if one["node"] == "east-1"] == ["exec: exit code 0: the value is (secret)"])
+    events = {node.name: [json.loads(row[0]) for row in node.sql(
+        "select doc from local.event where kind = 'secret_given'")] for node in three.nodes.values()}
+    assert [(event["connector"], event["program"], event["secrets"], event["epoch"].split("/")[1])
+            for event in events.pop("east-1")] == [("given", str(script), ["secret/pam-main"], "east-1")]
+    assert not any(events.values()), events
+    assert "given" in [row["used_by"] for row in east.api("GET", "/v1/secrets").json["secrets"] if row["name"] == "pam-main"][0]
+    east.cli("config", "delete", "connector/given")
+
+
 def plant_sealed(three):
     """Secrets for connectors, by every way that takes one; what is refused must not tell them either. Returns the
     ids of the data keys, the first and the one after a rotation."""
@@ -659,6 +689,7 @@ def plant_sealed(three):
     assert listed["missing"] == [{"name": "none", "used_by": ["sealed"]}]
     assert east.api("DELETE", "/v1/secrets/pam-main").json["code"] == "secret_used"
     east.cli("config", "delete", "connector/sealed")
+    give_to_a_program(three)
     old = east.api("GET", "/v1/secrets").json["data_key"]["id"]
     rotated = west.api("POST", "/v1/datakey/rotate", {"reason": "try"}).json
     assert rotated["count"] == 2 and rotated["key_id"] != old

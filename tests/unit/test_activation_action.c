@@ -479,6 +479,115 @@ a_program_sees_the_order_and_nothing_else(void **state)
     call_done(&call);
 }
 
+#define PLANTED "planted-in-exec-93"
+
+static unsigned given;
+
+static enum err_code
+read_secret(void *data, const char *name, struct buf *to, struct err *err)
+{
+    (void)data;
+    if (strcmp(name, "pam-main") == 0)
+        buf_add_text(to, PLANTED "\n");
+    else if (strcmp(name, "bytes") == 0)
+        buf_add(to, "\0\377x", 3);
+    else
+        return err_set(err, ERR_NOT_FOUND, "secret_not_found", "there is no such secret");
+    return ERR_NONE;
+}
+
+static void
+on_given(void *data, const struct action_order *order)
+{
+    (void)data;
+    assert_int_equal(order->action->secret_count, 2);
+    given++;
+}
+
+static void
+secrets_init(struct call *call, struct world *world, const char *script, const char *names)
+{
+    CLEANUP(freep) char *more = str_printf(",\"secrets\":[%s]", names);
+    exec_init(call, world, script, more);
+    call->order.which = EFFECTIVE_MAIN;
+    call->order.secret = read_secret;
+    call->order.given = on_given;
+    given = 0;
+}
+
+#define BOTH "\"secret/pam-main\",\"secret/bytes\""
+
+/* H1: by descriptors alone, which nobody can change, not even who may write to them. */
+static void
+a_program_is_given_the_secrets_that_are_named(void **state)
+{
+    struct world *world = *state;
+    struct call call;
+    secrets_init(&call, world,
+                 "cat <&$BATON_SECRET_FD_PAM_MAIN >\"$1/got\"\n"
+                 "cat <&$BATON_SECRET_FD_BYTES | od -An -tx1 >\"$1/bytes\"\n"
+                 "cat \"$1/got\" | tr a-z A-Z\n"
+                 "(echo more >&4) 2>/dev/null || echo sealed\n"
+                 "tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '\\n' </proc/$$/cmdline\n"
+                 "ls /proc/$$/fd | tr '\\n' ' '",
+                 BOTH);
+    call_run(&call);
+    assert_int_equal(call.answer.end, ACTION_OK);
+    assert_true(world_has(world, "got", PLANTED "\n"));
+    assert_true(world_has(world, "bytes", " 00 ff 78\n"));
+    const char *output = call.answer.output;
+    assert_non_null(strstr(output, "PLANTED-IN-EXEC-93"));
+    assert_non_null(strstr(output, "sealed\n"));
+    assert_non_null(strstr(output, "BATON_SECRET_FD_PAM_MAIN=4\n"));
+    assert_non_null(strstr(output, "BATON_SECRET_FD_BYTES=5\n"));
+    assert_null(strstr(output, PLANTED));
+    assert_null(strstr(output, " 6 ")); /* and no other descriptor */
+    assert_int_equal(given, 1);
+    call_done(&call);
+}
+
+/* H2, and what is not there is told before anything runs. */
+static void
+a_secret_is_given_to_activate_alone(void **state)
+{
+    struct world *world = *state;
+    struct call call;
+    struct err err;
+    secrets_init(&call, world, "env; ls /proc/$$/fd | tr '\\n' ' '", BOTH);
+    call.order.which = EFFECTIVE_NONE;
+    call_run(&call);
+    assert_int_equal(call.answer.end, ACTION_OK);
+    assert_null(strstr(call.answer.output, "BATON_SECRET_FD"));
+    assert_null(strstr(call.answer.output, " 4 "));
+    assert_int_equal(given, 0);
+    call_done(&call);
+
+    secrets_init(&call, world, "touch \"$1/ran\"", "\"secret/pam-main\",\"secret/none\"");
+    assert_int_equal(call_start(&call, &err), ERR_NOT_FOUND);
+    assert_string_equal(err.text, "'secret/none': there is no such secret");
+    call.order.secret = NULL;
+    assert_int_equal(call_start(&call, &err), ERR_UNAVAILABLE);
+    CLEANUP(freep) char *ran = world_path(world, "ran");
+    assert_int_equal(access(ran, F_OK), -1);
+    assert_int_equal(given, 0);
+    call_done(&call);
+}
+
+/* H3: a program that tells its secret tells it to nobody. */
+static void
+a_secret_that_is_printed_is_masked(void **state)
+{
+    struct world *world = *state;
+    struct call call;
+    secrets_init(&call, world, "s=$(cat <&4); echo \"a $s$s b\"; echo \"login $s failed\"; exit 1",
+                 BOTH);
+    call_run(&call);
+    assert_int_equal(call.answer.end, ACTION_FAILED);
+    assert_string_equal(call.answer.output, "a (secret)(secret) b\nlogin (secret) failed\n");
+    assert_string_equal(call.answer.text, "exit code 1: login (secret) failed");
+    call_done(&call);
+}
+
 static void
 exit_codes_have_a_meaning(void **state)
 {
@@ -683,6 +792,9 @@ main(void)
         TEST(a_file_that_comes_too_late_is_not_written),
         TEST(bad_orders_are_refused_at_once),
         TEST(a_program_sees_the_order_and_nothing_else),
+        TEST(a_program_is_given_the_secrets_that_are_named),
+        TEST(a_secret_is_given_to_activate_alone),
+        TEST(a_secret_that_is_printed_is_masked),
         TEST(exit_codes_have_a_meaning),
         TEST(a_flood_of_output_is_bounded),
         TEST(a_timeout_ends_the_whole_group),

@@ -351,14 +351,17 @@ test_drivers(void **state)
            "/activation/2/template: is used with format 'template' only\n");
     expect("{\"activation\":[{\"driver\":\"exec\",\"command\":[\"sh\",\"\"],\"timeout_ms\":99,"
            "\"env\":{\"BATON_EPOCH\":\"1\",\"a\":\"\",\"X\":1}},"
-           "{\"driver\":\"exec\",\"command\":[]}]}",
+           "{\"driver\":\"exec\",\"command\":[]},"
+           "{\"driver\":\"exec\",\"command\":[\"/x\"],\"secrets\":[\"pam\"]}]}",
            "/activation/0/command/1: is empty\n"
            "/activation/0/timeout_ms: 99 is not from 100 to 600000\n"
            "/activation/0/env/BATON_EPOCH: names that begin with BATON_ are Baton's own\n"
            "/activation/0/env/a: must be a name of A-Z, 0-9 and '_'\n"
            "/activation/0/env/X: must be a text\n"
            "/activation/0/command/0: must be the absolute path of a program\n"
-           "/activation/1/command: 0 items, but 1 to 64 are allowed\n");
+           "/activation/1/command: 0 items, but 1 to 64 are allowed\n"
+           "/activation/2/secrets/0: must be 'secret/NAME', the name of a secret and never the "
+           "secret itself\n");
     expect("{\"activation\":[{\"driver\":\"file\",\"path\":\"/a\",\"format\":\"json\"},"
            "{\"driver\":\"file\",\"path\":\"/a\",\"format\":\"env\"}]}",
            "/activation/1/path: is written by item 0 as well\n");
