@@ -28,13 +28,16 @@ PORT = int(os.environ.get("BATON_PORT", "7443"))
 PG_PORT = int(os.environ.get("BATON_PG_PORT", "7444"))
 FIRST_ADDRESS = int(os.environ.get("BATON_FIRST_ADDRESS", "11"))
 PASSWORD = "correct-horse-battery"
+# Head of a node, and whether it receives: what its daemon says of that is what it saw when it last looked.
+AT_REST = """select applied, applied_hash, exists (select from local.subs() where running and received is not null)
+             from local.position()"""
 
 
 class Failed(AssertionError):
     """What was told to happen did not."""
 
 
-def until(what, condition, seconds=30.0, step=None):
+def until(what, condition, seconds=60.0, step=None):
     """Waits for condition() to be true and returns it; says what it waited for when it is not. Asks again after 'step'
     seconds, or seldom when it has waited for long: to ask costs more than the wait it is to end."""
     start, seldom = time.monotonic(), step is None
@@ -110,7 +113,7 @@ class Node:
         return [*self.wrap, "setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups", "--",
                 str(self.cluster.programs() / name)]
 
-    def cli(self, *words, check=True, stdin=None, env=None, timeout=60):
+    def cli(self, *words, check=True, stdin=None, env=None, timeout=120):
         """Runs `baton` for this node; its answer, or Failed with what it said."""
         command = [*self.program("baton"), *map(str, words), "--data-dir", str(self.folder)]
         done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout,
@@ -241,7 +244,7 @@ class Node:
                 self.kept.connection, self.kept.stamps, self.kept.pid = connection, stamps, os.getpid()
             return reply
 
-    def api(self, method, path, body=None, headers=None, timeout=20, context=None):
+    def api(self, method, path, body=None, headers=None, timeout=60, context=None):
         """One request with the node's own certificate (local administrator)."""
         if method == "GET" and body is None and not headers and context is None:
             return self.read(path, timeout)
@@ -256,7 +259,7 @@ class Node:
             return Reply(problem.code, dict(problem.headers), problem.read())
 
     def status(self):
-        reply = self.api("GET", "/v1/status", timeout=5)
+        reply = self.api("GET", "/v1/status", timeout=10)
         if reply.status != 200:
             raise Failed("%s: status %d %s" % (self.name, reply.status, reply.body))
         return reply.json
@@ -297,8 +300,8 @@ class Node:
     def sql(self, statement, role="baton_owner"):
         """One statement on the node's PostgreSQL through its socket; rows of text."""
         command = [*self.psql(role), "-c", statement]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30,
-                              env={**self.cluster.env, "PGCONNECT_TIMEOUT": "3"}, cwd="/")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60,
+                              env={**self.cluster.env, "PGCONNECT_TIMEOUT": "10"}, cwd="/")
         if done.returncode != 0:
             raise Failed("%s: %s: %s" % (self.name, statement, done.stderr.strip()))
         return [line.split("|") for line in done.stdout.splitlines()]
@@ -426,19 +429,27 @@ class Cluster:
     def alive(self):
         return [node for node in self.nodes.values() if node.running()]
 
-    def settled(self, seconds=60, k=None):
-        """One primary, all others receive, same head everywhere, the sync set is as it will be."""
+    def settled(self, seconds=90, k=None, writing=False):
+        """One primary, all others receive, same head everywhere, the sync set is as it will be; and every node has read it all
+        and sees the others so, whom it asks but once a second. Beside clients that write ('writing') heads move on."""
         def at_rest():
             documents = {node.name: node.status() for node in self.alive()}
-            states = sorted(one["state"] for name, document in documents.items() for one in document["nodes"]
-                            if one["name"] == name)
-            if states != ["PRIMARY"] + ["STANDBY"] * (len(documents) - 1):
+            states = {name: one["state"] for name, document in documents.items() for one in document["nodes"]
+                      if one["name"] == name}
+            if sorted(states.values()) != ["PRIMARY"] + ["STANDBY"] * (len(documents) - 1):
                 raise Failed(str(states))
             wanted = k if k is not None else (1 if len(self.nodes) >= 3 else 0)
-            for document in documents.values():
-                if document["durability"]["k"] != wanted or document["durability"]["satisfied"] is False:
-                    raise Failed(str(document["durability"]))
-            if len({tuple(node.head()) for node in self.alive()}) != 1:
+            for name, document in documents.items():
+                if document["durability"]["k"] != wanted or document["durability"]["satisfied"] is not True:
+                    raise Failed("%s: %s" % (name, document["durability"]))
+                seen = {one["name"]: (one["state"], one["reason"]) for one in document["nodes"] if one["name"] in states}
+                if seen != {other: (state, "") for other, state in states.items()}:
+                    raise Failed("%s sees %s" % (name, seen))
+            rows = {node.name: node.sql(AT_REST)[0] for node in self.alive()}
+            if [receives for *_, receives in rows.values()].count("t") != len(rows) - 1:
+                raise Failed("not every standby receives")
+            if not writing and (len({(applied, told) for applied, told, _ in rows.values()}) != 1 or
+                                any(documents[name]["revision"] != int(applied) for name, (applied, *_) in rows.items())):
                 raise Failed("heads differ")
             return True
         return until("the cluster is at rest", at_rest, seconds, 0.1)
