@@ -30,6 +30,7 @@ def test_switchover_loses_nothing_and_no_client_fails(three):
             assert three.primary().name == target
             until("writes flow again", lambda b=before: writers.count() > b + 30)
             assert primaries(three) == [target]
+            three.settled(k=1, writing=True)
     three.settled(k=1)
     assert writers.refused == []
     assert writers.unknown == set()
@@ -41,9 +42,10 @@ def test_promotion_is_recorded_with_who_why_and_how_long(three):
     """S56."""
     three.promote("west", "--reason", "a drill")
     three.settled(k=1)
-    record = json.loads(three.east_1.cli("promotion", "list", "--json").stdout)["promotions"][0]
+    record = until("it is recorded", lambda: next(
+        one for one in json.loads(three.east_1.cli("promotion", "list", "--json").stdout)["promotions"][:1]
+        if one["reason"] == "a drill"))
     assert record["kind"] == "switchover"
-    assert record["reason"] == "a drill"
     assert record["old_primary"] == "fenced-proved"
     assert [step["name"] for step in record["steps"]][-1] == "RELEASING"
     assert all(step["duration_ms"] is not None for step in record["steps"])
