@@ -3,7 +3,7 @@ import http.client
 import json
 import ssl
 
-from cluster import PASSWORD, PORT
+from cluster import PASSWORD, PORT, until
 
 
 class Person:
@@ -17,7 +17,7 @@ class Person:
 
     def ask(self, method, path, body=None, headers=None):
         context = ssl.create_default_context(cafile=str(self.node.folder / "ca.crt"))
-        connection = http.client.HTTPSConnection(self.node.address, PORT, timeout=20, context=context,
+        connection = http.client.HTTPSConnection(self.node.address, PORT, timeout=60, context=context,
                                                  source_address=self.source and (self.source, 0))
         headers = dict(headers or {})
         if body is not None:
@@ -44,4 +44,5 @@ def role(node, name, given, password="a-good-password"):
     """A person with that role, logged in."""
     reply = node.api("PUT", "/v1/users/" + name, {"password": password, "role": given})
     assert reply.status == 200, reply.body
+    until("%s is known" % name, lambda: name in str(node.api("GET", "/v1/users").json))  # a wrong try would count
     return log_in(node, name, password)
