@@ -677,11 +677,11 @@ a_timeout_ends_the_whole_group(void **state)
     struct world *world = *state;
     struct call call;
     make_fifo(world);
-    exec_init(&call, world, STUBBORN, ",\"timeout_ms\":300");
+    exec_init(&call, world, STUBBORN, ",\"timeout_ms\":2000");
     call_run(&call);
     assert_int_equal(call.answer.end, ACTION_FAILED);
     assert_non_null(strstr(call.answer.text, "not done after"));
-    assert_true(call.answer.took_ms >= 300);
+    assert_true(call.answer.took_ms >= 2000);
     pid_t pid = pid_in(world, "pid");
     assert_true(world_until(world, is_gone, &pid));
     call_done(&call);
