@@ -474,8 +474,11 @@ def two_of_three_lost(world, rng):
     old = world.primary()
     first, last = rng.sample(world.others(old), 2)
     world.fault()
-    for node in rng.sample([old, first], 2):
-        node.kill()
+    gone = [(node, node.pids("both")) for node in rng.sample([old, first], 2)]
+    for node, pids in gone:  # both at once: with one of them left, the third may rightly take over
+        node.signal("both", signal.SIGKILL, pids)
+    for node, pids in gone:
+        node.kill("both", pids)
     world.lasts(TTL_MS / 1000)
     need(last.state() != "PRIMARY", "took over alone")
     answer = last.api("GET", "/v1/why?node=" + last.name).json["nodes"][0]["answer"]

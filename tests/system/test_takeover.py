@@ -90,7 +90,13 @@ def world(folder):
 
 
 @pytest.fixture(autouse=True)
-def show(world, request):
+def begin_and_show(world, request):
+    """Each begins with an arbiter and at rest, but the one that sets the arbiter."""
+    if request.function is not test_an_arbiter_is_set_on_any_node:
+        node = world.cluster.primary()
+        if node.api("GET", "/v1/arbiter").json["arbiter"] is None:
+            node.cli("arbiter", "set", "etcd", "--endpoints", world.etcd.url)
+        at_rest(world)
     yield
     report = getattr(request.node, "report_call", None)
     if report is not None and report.failed:

@@ -37,11 +37,16 @@ def chosen(number, name):
 
 
 def tests_beside():
-    """[(number of the row, count, test)] of docs/faults.md: tests of their own, with many cases each."""
+    """[(number of the row, count, name, tests)] of docs/faults.md: tests of their own, with many cases each. Those of a row
+    that stand in one file are steps of one story, and run together."""
     found = []
     for number, count, tests in re.findall(r"^\| (\d+) \| .+? \| (\d+) \| (.+?) \|", DOCUMENT.read_text(), re.M):
-        found += [(int(number), max(1, int(count) // 10), test) for test in
-                  re.findall(r"`((?:system|schema)/test_\S+\.py::\w+)`", tests)]
+        files = {}
+        for file, test in re.findall(r"`((?:system|schema)/test_\S+\.py)::(\w+)`", tests):
+            files.setdefault(file, []).append(test)
+        for file, named in files.items():
+            name = named[0] if len(named) == 1 else pathlib.Path(file).stem
+            found.append((int(number), max(1, int(count) // 10), name, ["tests/%s::%s" % (file, test) for test in named]))
     return found
 
 
@@ -132,19 +137,19 @@ class Torture:
                 for number in range(min(row.count, ROUNDS)):
                     self._round(self.sums[-1], row, SEED + number)
         self.close()
-        for number, count, test in tests_beside():
-            if chosen(number, test.rpartition("::")[2]):
-                self.sums.append(Sum(number, test.rpartition("::")[2], None))
+        for number, count, name, tests in tests_beside():
+            if chosen(number, name):
+                self.sums.append(Sum(number, name, None))
                 for _ in range(min(count, ROUNDS)):
-                    self._test(self.sums[-1], test)
+                    self._test(self.sums[-1], tests)
 
-    def _test(self, sum_of, test):
+    def _test(self, sum_of, tests):
         sum_of.rounds += 1
-        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests/" + test],
+        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", *tests],
                               cwd=ROOT, capture_output=True, text=True, env={**os.environ, "BATON_FAULTS": "all"})
         if done.returncode != 0:
             sum_of.failed += 1
-            print("FAILED %s\n%s" % (test, done.stdout[-20000:]), flush=True)
+            print("FAILED %s\n%s" % (" ".join(tests), done.stdout[-20000:]), flush=True)
 
     def table(self):
         print("\n" + HEAD)
