@@ -562,6 +562,10 @@ on_begin(struct node *node, struct step_context *context)
     node->before = node->state;
     if (node->state == NODE_PRIMARY)
         (void)emit(context, NODE_DO_WRITES_HOLD);
+    /* What attaches sets aside, and drops our slots then: also those that the promotion makes
+     * (I12). A promise to somebody else leaves it under way in FENCED. */
+    if (node->state == NODE_REJOINING || node->state == NODE_FENCED)
+        (void)emit(context, NODE_DO_ATTACH_END);
     set_reason(node, "a promotion runs here");
     return NODE_CANDIDATE;
 }

@@ -17,6 +17,7 @@
  *       one that was given back it grants no more, and the node takes a later one (renewal).
  *   I9  PRIMARY, CLOSED, DRAINING -the lease is lost-> FENCED: somebody else may act now.
  *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
+ *   I12 A promotion ends what attaches here: that would drop the slots that the promotion makes.
  *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
  *       wrote.
  *   I14 A node follows only a primary whose schema is not newer than its own: rows of a newer one
@@ -100,6 +101,7 @@ const char *node_event_name(enum node_event_kind kind);
     X(WRITES_HOLD)  /* keep what arrives for the next primary */                                   \
     X(WRITES_CLOSE) /* refuse what arrives, saying why */                                          \
     X(ATTACH)       /* to 'node' of 'epoch': set aside, pull, subscribe; answer ATTACHED */        \
+    X(ATTACH_END)   /* what is under way of that takes no further step; no answer */               \
     X(DEACTIVATE)   /* nothing on the outside is ours any more */                                  \
     X(RESUME)       /* start a promotion of kind resumption */                                     \
     X(RENEW)        /* start a promotion of kind renewal */                                        \

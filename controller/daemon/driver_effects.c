@@ -289,6 +289,10 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
     case NODE_DO_ATTACH:
         do_attach(driver, effect);
         break;
+    case NODE_DO_ATTACH_END:
+        repl_attach_cancel(take_ptr(&driver->attach));
+        driver->attach_waits = false;
+        break;
     case NODE_DO_DEACTIVATE:
         driver->may_act = false;
         acting_release(core->acting, NULL, NULL);

@@ -57,6 +57,7 @@ rest
  3121 west-1 START: FENCED -> FENCED
       RESUME
  3121 west-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  3121 west-1 promo ORDER: FAILED -> ARMING
       ARM
  3130 west-1 promo ARMED: ARMING -> OPENING

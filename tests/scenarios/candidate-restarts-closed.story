@@ -50,6 +50,7 @@ rest
  1105 west-1 HEARD: FENCED -> FENCED
       RESUME
  1105 west-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  1105 west-1 promo ORDER: IDLE -> ARMING
       ARM
  1114 west-1 promo ARMED: ARMING -> OPENING

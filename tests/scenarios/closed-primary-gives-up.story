@@ -25,6 +25,7 @@ rest
     5 east-1 HEARD: FENCED -> FENCED
       RESUME
     5 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
     5 east-1 promo ORDER: IDLE -> ARMING
       ARM
    14 east-1 promo ARMED: ARMING -> OPENING
@@ -71,6 +72,7 @@ rest
       east-2 FENCED epoch - promised 2/west-1 log 1/east-1:3
       west-1 (daemon down) (database down) epoch - promised 2/west-1 log 1/east-1:3
 10000 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
 10000 east-1 promo ORDER: FAILED -> ASKING
       ASK east-2
       ASK west-1

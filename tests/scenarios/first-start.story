@@ -13,6 +13,7 @@ rest
     1 east-1 START: FENCED -> FENCED
       RESUME
     1 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
     1 east-1 promo ORDER: IDLE -> ARMING
       ARM
     2 write 1: refused

@@ -28,6 +28,7 @@ rest
       WRITES_CLOSE
       RESUME
  2021 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  2021 east-1 promo ORDER: DONE -> ARMING
       ARM
  2030 east-1 promo ARMED: ARMING -> OPENING
@@ -44,6 +45,7 @@ rest
  5530 east-1 TICK: FENCED -> FENCED
       RENEW
  5530 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  5530 east-1 promo ORDER: FAILED -> ASKING
       ASK east-2
       ASK west-1
@@ -56,6 +58,7 @@ rest
  7030 east-1 TICK: FENCED -> FENCED
       RENEW
  7030 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  7030 east-1 promo ORDER: FAILED -> ASKING
       ASK east-2
       ASK west-1
@@ -68,6 +71,7 @@ rest
  8530 east-1 TICK: FENCED -> FENCED
       RENEW
  8530 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  8530 east-1 promo ORDER: FAILED -> ASKING
       ASK east-2
       ASK west-1
@@ -80,6 +84,7 @@ rest
 10030 east-1 TICK: FENCED -> FENCED
       RENEW
 10030 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
 10030 east-1 promo ORDER: FAILED -> ASKING
       ASK east-2
       ASK west-1
@@ -97,6 +102,7 @@ rest
 11534 east-1 TICK: FENCED -> FENCED
       RESUME
 11534 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
 11534 east-1 promo ORDER: FAILED -> ARMING
       ARM
 11543 east-1 promo ARMED: ARMING -> OPENING

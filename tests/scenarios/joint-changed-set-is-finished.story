@@ -20,6 +20,7 @@ rest
   600 east-1 crashes: daemon
   600 east-1 starts: both
  1100 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  1100 east-1 promo ORDER: IDLE -> ASKING
       ASK west-1
  1104 east-1 promo ANSWER west-1: ASKING -> CAPTURING

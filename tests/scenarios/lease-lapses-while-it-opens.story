@@ -29,6 +29,7 @@ rest
       WRITES_CLOSE
       RESUME
  4321 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  4321 east-1 promo ORDER: DONE -> ARMING
       ARM
  4330 east-1 promo ARMED: ARMING -> OPENING
@@ -59,6 +60,7 @@ rest
  7010 east-1 TICK: FENCED -> FENCED
       RESUME
  7010 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  7010 east-1 promo ORDER: FAILED -> ARMING
       ARM
  7019 east-1 promo ARMED: ARMING -> OPENING

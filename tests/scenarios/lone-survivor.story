@@ -56,6 +56,7 @@ rest
   705 east-1 HEARD: FENCED -> FENCED
       RESUME
   705 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
   705 east-1 promo ORDER: IDLE -> ARMING
       ARM
   705 east-2 HEARD: FENCED -> REJOINING

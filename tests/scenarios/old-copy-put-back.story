@@ -24,6 +24,7 @@ rest
       east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:8 follows east-1
       west-1 STANDBY epoch - promised 1/east-1 log 1/east-1:8 follows east-1
  3200 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  3200 east-1 promo ORDER: IDLE -> ASKING
       ASK east-2
       ASK west-1

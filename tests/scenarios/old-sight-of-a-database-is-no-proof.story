@@ -29,6 +29,7 @@ show
  3013 east-1 TICK: FENCED -> FENCED
       RESUME
  3013 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  3013 east-1 promo ORDER: IDLE -> ARMING
       ARM
  3022 east-1 promo ARMED: ARMING -> OPENING

@@ -26,6 +26,7 @@ rest
  6526 east-1 TICK: FENCED -> FENCED
       RESUME
  6526 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  6526 east-1 promo ORDER: IDLE -> ARMING
       ARM
  6535 east-1 promo ARMED: ARMING -> OPENING

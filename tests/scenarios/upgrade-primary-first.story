@@ -24,6 +24,7 @@ rest
     5 east-1 HEARD: FENCED -> FENCED
       RESUME
     5 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
     5 east-1 promo ORDER: IDLE -> ARMING
       ARM
    14 east-1 promo ARMED: ARMING -> OPENING

@@ -30,6 +30,7 @@ rest
  3463 east-1 HEARD: FENCED -> FENCED
       RESUME
  3463 east-1 BEGIN: FENCED -> CANDIDATE
+      ATTACH_END
  3463 east-1 promo ORDER: IDLE -> ARMING
       ARM
  3472 east-1 promo ARMED: ARMING -> OPENING

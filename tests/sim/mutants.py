@@ -79,6 +79,8 @@ MUTANTS = {
     "no slots before the first row (I12)": [
         (PROMO, "    return enter_arming(promo, context);\n}\n\nstatic enum promo_state\ndecide",
          "    return enter_opening(promo, context);\n}\n\nstatic enum promo_state\ndecide")],
+    "an attach goes on below a promotion (I12)": [
+        (EFFECTS, "        world->nodes[node].daemon.attach.active = false;\n", "")],
     "the old set does not count while it changes (I5)": [
         (QUORUM, "    if (record->joint && !captured_one(&record->old, captured, captured_count, old_primary))\n"
                  "        return false;\n    return captured_one", "    return captured_one")],

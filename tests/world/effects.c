@@ -79,6 +79,9 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
     case NODE_DO_ATTACH:
         job_attach(world, node, world_node(world, effect->node), epoch);
         break;
+    case NODE_DO_ATTACH_END:
+        world->nodes[node].daemon.attach.active = false;
+        break;
     case NODE_DO_DEACTIVATE:
         world->nodes[node].daemon.may_act = false;
         acting_release(world, node, ASKER_NOBODY, NULL);
