@@ -244,8 +244,8 @@ def kinds_of(row):
 
 
 # Slugs that stay inside: told as the text of a probe or an activation, a program error, or of the start of batond and of offline commands.
-INSIDE = set("address_denied bad_name copy empty_statement fetch_trust gate_state header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
-             "too_many_members too_many_voters".split())
+INSIDE = set("address_denied backup_cut backup_form backup_newer bad_name copy empty_statement fetch_trust gate_state header lease_no_rule url listen listen_address node_no_rule promo_no_rule "
+             "not_a_member too_many_members too_many_voters twin_lives twin_unclear".split())
 
 
 def test_codes_are_those_of_the_program(api):

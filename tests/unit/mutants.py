@@ -1,4 +1,4 @@
-"""Breaks lease, takeover, budget, durability, readiness, sealing, instances and spreading on purpose, one rule at a time, and demands that the tests of this folder see it.
+"""Breaks lease, takeover, budget, durability, readiness, sealing, backups, instances and spreading on purpose, one rule at a time, and demands that the tests of this folder see it.
 
     mutants.py [--quick] [--seeds N] [NAME ...]     all, or those whose name contains a NAME
 
@@ -28,7 +28,7 @@ LEASE, KNOWN, ASK = "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c"
 TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_bounds.c"
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
-INSTANCE, SPREAD = "sites/instance.c", "sites/spread.c"
+INSTANCE, SPREAD, BACKUP = "sites/instance.c", "sites/spread.c", "sites/backup.c"
 PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
                                "sites/promo_quorum.c")
 
@@ -361,6 +361,31 @@ INSTANCE_MUTANTS = {
     "an address is not checked (A1)": (INSTANCE, "    if (where != NULL)\n        return", "    if (false)\n        return"),
     "any number registers": (INSTANCE, "count_of(set, connector) < INSTANCE_CONNECTOR_MAX", "true"),
 }
+BACKUP_MUTANTS = {
+    "a file asks for any memory": (BACKUP, "BACKUP_LOG_N_MIN, BACKUP_LOG_N_MAX, &", "1, 64, &"),
+    "a file asks for any time": (BACKUP, "1, BACKUP_PARALLEL_MAX, &", "1, 1000000, &"),
+    "any spelling of the first line": (BACKUP, "code == ERR_NONE && !is_own_spelling(", "false && !is_own_spelling("),
+    "a later format is tried": (BACKUP, "    if (format > BACKUP_FORMAT) {", "    if (false) {"),
+    "the last line is not proved to end a line": (BACKUP, "line[-1] != '\\n' || line[LAST_LINE_SIZE - 1] != '\\n' ||", ""),
+    "an unknown key of ours goes along": (BACKUP, "    return BACKUP_LEFT_OUT;", "    return BACKUP_PLAIN;"),
+    "users go along in plain": (BACKUP, "row->scope == SETTING_SCOPE_SECRET || row->id == SETTING_SYSTEM_USER",
+                                "row->scope == SETTING_SCOPE_SECRET"),
+    "a token in a file is taken": (BACKUP, "    if (kind == BACKUP_LEFT_OUT)\n", "    if (false)\n"),
+    "a plain secret in a file is taken": (BACKUP, "!sealing_read(value, &sealed) || strcmp", "sealing_read(value, &sealed) && strcmp"),
+    "sealed by any key": (BACKUP, " || strcmp(sealed.key, backup->key) != 0", ""),
+    "a row later than the head": (BACKUP, 'if (number_of(row, "revision") > backup->revision)', "if (false)"),
+    "an older program restores": (BACKUP, "compare_versions(backup->baton, version) <= 0", "true"),
+    "an older schema restores": (BACKUP, " && backup->schema <= schema", ""),
+    "versions are compared as text": (BACKUP, "compare_versions(backup->baton, version) <= 0",
+                                      "strcmp(backup->baton, version) <= 0"),
+    "a twin may be excused": (BACKUP, "if (asked[i].answer != BACKUP_MEMBER)",
+                              "if (asked[i].answer != BACKUP_MEMBER || excused_count > 0)"),
+    "who hangs is gone": (BACKUP, "asked[i].answer != BACKUP_OTHER || is_excused(", "true || is_excused("),
+    "one word excuses all": (BACKUP, "if (strcmp(excused[i], address) == 0)", "if (true)"),
+    "anything can be excused": (BACKUP, "        if (known)\n", "        if (true)\n"),
+    "the epoch goes on as it was": (BACKUP, "return backup->epoch + BACKUP_EPOCH_STEP;", "return backup->epoch + 1;"),
+    "settings of another node": (BACKUP, "return strcmp(backup->node, node) == 0;", "return true;"),
+}
 
 SPREAD_MUTANTS = {
     "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
@@ -422,7 +447,7 @@ def main():
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
-              (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]),
+              (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
               (INSTANCE_MUTANTS, ["test_instance"]), (SPREAD_MUTANTS, ["test_spread"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
