@@ -1,59 +1,16 @@
 #include <string.h>
 
-#include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/cli/cli.h"
 #include "controller/cli/connect.h"
 #include "controller/cli/prompt.h"
 #include "controller/cli/run.h"
+#include "controller/cli/setup_words.h"
 #include "controller/cli/transfer.h"
 #include "controller/daemon/setup.h"
 
-#define PORT_MAX        65535
 #define TOKEN_LINE_SIZE (TOKEN_TEXT_SIZE_MAX + 2)
-
-struct teller {
-    struct cli *cli;
-    uint64_t begin_ms;
-};
-
-/* Steps take seconds (initdb): each is told as it begins, with the time since the start. */
-static void
-say(void *data, const char *text)
-{
-    struct teller *teller = data;
-    cli_note(teller->cli, "%5.1f s  %s", (double)(clock_now_ms() - teller->begin_ms) / 1000, text);
-}
-
-static enum err_code
-read_node(struct cli *cli, struct teller *teller, struct setup_node *node, struct err *err)
-{
-    uint64_t port = 0;
-    const char *typed = cli_value(cli, OPTION_PG_PORT);
-    const char *folder = connect_data_dir(cli);
-    if (folder == NULL) {
-        (void)err_set(err, ERR_INVALID, "option_missing", "where the node's data go is not said");
-        return err_mend(err, "--data-dir DIR (or BATON_DATA_DIR): an empty or new folder");
-    }
-    if (typed != NULL && !str_to_u64(typed, 1, PORT_MAX, &port))
-        return err_set(err, ERR_INVALID, "option_value", "--pg-port '%s': must be 1 to %d", typed,
-                       PORT_MAX);
-    *node = (struct setup_node){
-        .folder = folder,
-        .node = cli_value(cli, OPTION_NODE),
-        .listen = cli_value(cli, OPTION_LISTEN),
-        .advertise = cli_value(cli, OPTION_ADVERTISE),
-        .database = cli_value(cli, OPTION_DATABASE),
-        .pg_listen = cli_value(cli, OPTION_PG_LISTEN),
-        .pg_advertise = cli_value(cli, OPTION_PG_ADVERTISE),
-        .pg_port = (uint16_t)port,
-        .run_as = cli_value(cli, OPTION_RUN_AS),
-        .say = say,
-        .data = teller,
-    };
-    return ERR_NONE;
-}
 
 /* From the file, from the person, or NULL: one is drawn. */
 static enum err_code
@@ -108,11 +65,11 @@ print_node(struct cli *cli, const struct setup_node *node, const struct setup_an
 enum err_code
 run_init(struct cli *cli, struct err *err)
 {
-    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_words words;
     struct setup_init init = { 0 };
     struct setup_answer answer = { 0 };
     char password[PROMPT_PASSWORD_SIZE];
-    enum err_code code = read_node(cli, &teller, &init.node, err);
+    enum err_code code = setup_words_read(cli, &words, &init.node, err);
     if (code == ERR_NONE)
         code = ask_admin_password(cli, password, sizeof password, &init.admin_password, err);
     if (code != ERR_NONE)
@@ -130,12 +87,12 @@ run_init(struct cli *cli, struct err *err)
 enum err_code
 run_join(struct cli *cli, struct err *err)
 {
-    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_words words;
     struct setup_node node;
     struct setup_answer answer = { 0 };
     char line[TOKEN_LINE_SIZE];
     const char *token = cli_operand(cli, 0);
-    enum err_code code = read_node(cli, &teller, &node, err);
+    enum err_code code = setup_words_read(cli, &words, &node, err);
     if (code == ERR_NONE && strcmp(token, "-") == 0) {
         code = prompt_line(line, sizeof line, err);
         token = line;
@@ -151,13 +108,13 @@ run_join(struct cli *cli, struct err *err)
 enum err_code
 run_schema_upgrade(struct cli *cli, struct err *err)
 {
-    struct teller teller = { .cli = cli, .begin_ms = clock_now_ms() };
+    struct setup_words words = setup_words_begin(cli);
     struct setup_upgraded upgraded = { 0 };
     const struct setup_upgrade upgrade = { .folder = connect_data_dir(cli),
                                            .database = cli_value(cli, OPTION_OWNER_DATABASE),
                                            .any_order = cli_flag(cli, OPTION_ANY_ORDER),
-                                           .say = say,
-                                           .data = &teller };
+                                           .say = setup_words_say,
+                                           .data = &words };
     if (upgrade.folder == NULL) {
         (void)err_set(err, ERR_INVALID, "option_missing", "which node's schema is not said");
         return err_mend(err, "--data-dir DIR (or BATON_DATA_DIR)");

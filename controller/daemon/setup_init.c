@@ -12,7 +12,6 @@
 #include "sites/quorum.h"
 #include "sql.h"
 
-#define FIRST_EPOCH     "1"
 #define AUTHOR          "init"
 #define PASSWORD_GROUPS 4
 #define PASSWORD_GROUP  5 /* characters; 32 of them to choose from, so 100 bits in all */
@@ -48,16 +47,8 @@ draw_password(char to[SETUP_PASSWORD_SIZE])
 
 /* ---- certificates ---- */
 
-struct identity {
-    struct cert_pair ca;
-    char *key;         /* owned, secret */
-    char *certificate; /* owned */
-    char *chain;       /* owned; certificate and CA */
-    struct cert_info ca_info;
-};
-
-static void
-identity_done(struct identity *identity)
+void
+setup_founding_done(struct setup_founding *identity)
 {
     cert_pair_done(&identity->ca);
     cert_secret_freep(&identity->key);
@@ -65,14 +56,15 @@ identity_done(struct identity *identity)
     free(identity->chain);
 }
 
-static enum err_code
-make_identity(struct setup *setup, struct identity *identity, struct err *err)
+enum err_code
+setup_founding_make(struct setup *setup, struct setup_founding *identity, struct err *err)
 {
     const struct home *home = setup->home;
     CLEANUP(freep) char *csr = NULL;
     char *owned[2];
     const char *hosts[SETUP_HOSTS_MAX];
     struct cert_subject subject = { .node = home->node,
+                                    .generation = home->generation,
                                     .cluster_id = home->cluster_id,
                                     .hosts = hosts,
                                     .host_count = setup_hosts(home->advertise, setup->pg_host,
@@ -95,14 +87,21 @@ make_identity(struct setup *setup, struct identity *identity, struct err *err)
 
 /* ---- the first rows ---- */
 
-static void
-add_change(struct json_object *changes, const char *key, struct json_object *value)
+void
+setup_add_change(struct json_object *changes, const char *key, struct json_object *value)
 {
     struct json_object *change = json_object_new_object();
     json_add_string(change, "key", key);
     json_add(change, "value", value);
-    json_add_u64(change, "if_match", 0); /* it must not exist */
     (void)json_object_array_add(changes, change);
+}
+
+void
+setup_add_new(struct json_object *changes, const char *key, struct json_object *value)
+{
+    setup_add_change(changes, key, value);
+    json_add_u64(json_object_array_get_idx(changes, json_object_array_length(changes) - 1),
+                 "if_match", 0);
 }
 
 static struct json_object *
@@ -119,8 +118,8 @@ epoch_value(const struct home *home)
     return value;
 }
 
-static struct json_object *
-node_value(const struct setup *setup, const char *now)
+struct json_object *
+setup_node_value(const struct setup *setup, const char *now)
 {
     struct json_object *value = json_object_new_object();
     json_add_string(value, "site", setup->home->site);
@@ -132,22 +131,20 @@ node_value(const struct setup *setup, const char *now)
     return value;
 }
 
-static struct json_object *
-quorum_value(const struct home *home)
+struct json_object *
+setup_quorum_value(const struct home *home)
 {
     struct quorum_record record = { 0 };
     ASSERT(quorum_add(&record.now, home->node, NULL) == ERR_NONE);
     return quorum_to_json(&record);
 }
 
-/* One group, so that a cluster is there whole or not at all; the epoch's row is its first. */
+/* The epoch's row is the first. */
 static struct json_object *
-first_batch(const struct setup *setup, const char *hash)
+first_changes(const struct setup *setup, const char *hash)
 {
     char now[CLOCK_TEXT_SIZE];
     const struct home *home = setup->home;
-    struct json_object *batch = json_object_new_array();
-    struct json_object *group = json_object_new_object();
     struct json_object *changes = json_object_new_array();
     CLEANUP(freep) char *node_key = str_printf("node/%s", home->node);
     (void)clock_wall_text(clock_wall_ms(), now);
@@ -158,16 +155,12 @@ first_batch(const struct setup *setup, const char *hash)
     struct json_object *admin = json_object_new_object();
     json_add_string(admin, "hash", hash);
     json_add_string(admin, "role", "admin");
-    add_change(changes, "epoch", epoch_value(home));
-    add_change(changes, "cluster", cluster);
-    add_change(changes, node_key, node_value(setup, now));
-    add_change(changes, "sync/set", quorum_value(home));
-    add_change(changes, "user/" SETUP_ADMIN, admin);
-    json_add_string(group, "author", AUTHOR);
-    json_add_string(group, "reason", "the cluster was founded");
-    json_add(group, "changes", changes);
-    (void)json_object_array_add(batch, group);
-    return batch;
+    setup_add_new(changes, "epoch", epoch_value(home));
+    setup_add_new(changes, "cluster", cluster);
+    setup_add_new(changes, node_key, setup_node_value(setup, now));
+    setup_add_new(changes, "sync/set", setup_quorum_value(home));
+    setup_add_new(changes, "user/" SETUP_ADMIN, admin);
+    return changes;
 }
 
 static enum err_code
@@ -188,22 +181,26 @@ check_answer(const PGresult *result, struct err *err)
     return err_set(err, ERR_INTERNAL, "database", "the first write was refused: %s", why);
 }
 
-static enum err_code
-write_first(const struct setup *setup, const char *password, PGconn *connection, struct err *err)
+enum err_code
+setup_write_first(PGconn *connection, const struct setup_first *first, struct err *err)
 {
-    char hash[PASSWORD_HASH_SIZE];
-    const char *epoch[] = { FIRST_EPOCH, setup->home->node };
+    char number[24];
     CLEANUP(pq_clearp) PGresult *result = NULL;
-    enum err_code code = password_hash(password, hash, err);
+    CLEANUP(json_putp) struct json_object *batch = json_object_new_array();
+    struct json_object *group = json_object_new_object();
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)first->epoch);
+    json_add_string(group, "author", first->author);
+    json_add_string(group, "reason", first->reason);
+    json_add(group, "changes", json_object_get(first->changes));
+    (void)json_object_array_add(batch, group);
     /* As any primary does it: promise, open, the epoch's row first. */
-    if (code == ERR_NONE)
-        code = pq_run_blocking(connection, sql_capture, 2, epoch, NULL, err);
+    const char *epoch[] = { number, first->holder };
+    enum err_code code = pq_run_blocking(connection, sql_capture, 2, epoch, NULL, err);
     if (code == ERR_NONE)
         code = pq_run_blocking(connection, sql_open, 2, epoch, NULL, err);
     if (code == ERR_NONE)
         code = pq_run_blocking(connection, "set synchronous_commit = on", 0, NULL, NULL, err);
     if (code == ERR_NONE) {
-        CLEANUP(json_putp) struct json_object *batch = first_batch(setup, hash);
         const char *values[] = { json_text(batch) };
         code = pq_run_blocking(connection, sql_write, 1, values, &result, err);
     }
@@ -211,6 +208,23 @@ write_first(const struct setup *setup, const char *password, PGconn *connection,
         code = check_answer(result, err);
     if (code == ERR_NONE)
         code = pq_run_blocking(connection, sql_fence, 0, NULL, NULL, err);
+    return code;
+}
+
+static enum err_code
+write_first(const struct setup *setup, const char *password, PGconn *connection, struct err *err)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    enum err_code code = password_hash(password, hash, err);
+    if (code == ERR_NONE) {
+        CLEANUP(json_putp) struct json_object *changes = first_changes(setup, hash);
+        const struct setup_first first = { .epoch = 1,
+                                           .holder = setup->home->node,
+                                           .author = AUTHOR,
+                                           .reason = "the cluster was founded",
+                                           .changes = changes };
+        code = setup_write_first(connection, &first, err);
+    }
     OPENSSL_cleanse(hash, sizeof hash);
     return code;
 }
@@ -218,12 +232,12 @@ write_first(const struct setup *setup, const char *password, PGconn *connection,
 /* ---- */
 
 static enum err_code
-found(struct setup *setup, struct identity *identity, const char *password, struct err *err)
+found(struct setup *setup, struct setup_founding *identity, const char *password, struct err *err)
 {
     CLEANUP(pq_finishp) PGconn *connection = NULL;
     enum err_code code = setup_step(setup, err, "make the cluster's CA and our certificate");
     if (code == ERR_NONE)
-        code = make_identity(setup, identity, err);
+        code = setup_founding_make(setup, identity, err);
     if (code == ERR_NONE)
         code = setup_save_identity(setup, &identity->ca, identity->chain, identity->key, err);
     if (code == ERR_NONE)
@@ -241,9 +255,9 @@ found(struct setup *setup, struct identity *identity, const char *password, stru
     return code;
 }
 
-static void
-fill_answer(const struct setup *setup, const struct identity *identity, const char *password,
-            struct setup_answer *answer)
+void
+setup_fill_answer(const struct setup *setup, const struct setup_founding *identity,
+                  const char *password, struct setup_answer *answer)
 {
     memset(answer, 0, sizeof *answer);
     (void)snprintf(answer->admin_password, sizeof answer->admin_password, "%s", password);
@@ -257,7 +271,7 @@ enum err_code
 setup_init(const struct setup_init *init, struct setup_answer *ret_answer, struct err *err)
 {
     struct setup setup;
-    struct identity identity = { 0 };
+    struct setup_founding identity = { 0 };
     char drawn[SETUP_PASSWORD_SIZE] = "";
     char cluster_id[40];
     enum err_code code = setup_plan(&setup, &init->node, init->cluster, init->site, err);
@@ -273,9 +287,9 @@ setup_init(const struct setup_init *init, struct setup_answer *ret_answer, struc
         code = found(&setup, &identity, drawn[0] != '\0' ? drawn : init->admin_password, err);
     }
     if (code == ERR_NONE)
-        fill_answer(&setup, &identity, drawn, ret_answer);
+        setup_fill_answer(&setup, &identity, drawn, ret_answer);
     OPENSSL_cleanse(drawn, sizeof drawn);
-    identity_done(&identity);
+    setup_founding_done(&identity);
     setup_end(&setup, code);
     return code;
 }

@@ -28,6 +28,43 @@ struct setup {
     unsigned roles_made; /* external: one bit for each of its roles */
 };
 
+/*
+ * setup_init.c: a cluster's beginning, from nothing (init) or from a backup (restore): its CA and
+ * the certificate of its first node.
+ */
+struct setup_founding {
+    struct cert_pair ca; /* owned */
+    char *key;           /* owned, secret */
+    char *certificate;   /* owned */
+    char *chain;         /* owned; certificate and CA */
+    struct cert_info ca_info;
+};
+MUST_CHECK enum err_code setup_founding_make(struct setup *setup, struct setup_founding *founding,
+                                             struct err *err);
+void setup_founding_done(struct setup_founding *founding);
+/* {"key","value"} at the end of a list: of a key that must not exist, or whatever it was. Take
+ * 'value'. */
+void setup_add_new(struct json_object *changes, const char *key, struct json_object *value);
+void setup_add_change(struct json_object *changes, const char *key, struct json_object *value);
+/* node/NAME of this node, and sync/set with nobody else in it; the caller's. */
+struct json_object *setup_node_value(const struct setup *setup, const char *now);
+struct json_object *setup_quorum_value(const struct home *home);
+
+struct setup_first {
+    uint64_t epoch;
+    const char *holder;
+    const char *author;
+    const char *reason;
+    struct json_object *changes; /* borrowed; that of 'epoch' is the first */
+};
+/* Opens the epoch and writes its first rows, as one group: a cluster is there whole or not at all.
+ * The node is fenced afterwards (S3). */
+MUST_CHECK enum err_code setup_write_first(PGconn *connection, const struct setup_first *first,
+                                           struct err *err);
+/* 'password' "" when nobody is to be told of one. */
+void setup_fill_answer(const struct setup *setup, const struct setup_founding *founding,
+                       const char *password, struct setup_answer *answer);
+
 /* What a node has from its cluster. */
 struct setup_identity {
     struct cert_pair ca; /* owned */

@@ -50,6 +50,7 @@ REACHES = {
     "controller/daemon/batond.c": ["controller/api/api.h"],
     # init, join, doctor and offline repair work on a stopped node's own folder
     "controller/cli/run_setup.c": ["controller/daemon/setup.h", "controller/daemon/home.h"],
+    "controller/cli/setup_words.h": ["controller/daemon/setup.h"],
     "controller/cli/run_witness.c": ["controller/daemon/witness.h"],
     # the gate runs beside a connector server, where no node is
     "controller/cli/run_gate.c": ["controller/daemon/gate.h"],
