@@ -75,6 +75,12 @@ sealing_is_secret(const char *key)
     return str_starts(key, SEALING_PREFIX) && str_is_name(key + strlen(SEALING_PREFIX));
 }
 
+char *
+sealing_bound(const char *cluster_id, const char *secret, const char *key)
+{
+    return str_printf("baton secret\n%s\n%s\n%s", cluster_id, secret, key);
+}
+
 /* ---- seal/keys ---- */
 
 static struct json_object *

@@ -57,6 +57,10 @@ struct json_object *sealing_shown(struct json_object *value);
 /* "secret/NAME" with a NAME of RFC 1123. */
 bool sealing_is_secret(const char *key);
 
+/* What the value of secret/NAME is sealed for (controller/loop/seal.h, L3): our own texts, none of
+ * which holds a line end. The caller's. */
+char *sealing_bound(const char *cluster_id, const char *secret, const char *key);
+
 /* ---- seal/keys ---- */
 
 /* NULL: there is no data key yet. Borrowed from the document. */

@@ -34,6 +34,7 @@
     X(secret_set, PUT, "/v1/secrets/{name}", OPERATOR, "")                                         \
     X(secret_delete, DELETE, "/v1/secrets/{name}", OPERATOR, "")                                   \
     X(secret_rotate, POST, "/v1/datakey/rotate", OPERATOR, "")                                     \
+    X(backup, POST, "/v1/backup", ADMIN, "")                                                       \
     X(history, GET, "/v1/history", VIEWER, "key,after,limit")                                      \
     X(rollback, POST, "/v1/rollback", OPERATOR, "")                                                \
     X(local_list, GET, "/v1/local", VIEWER, "")                                                    \

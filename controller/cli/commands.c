@@ -520,6 +520,41 @@ const struct command command_rows[] = {
         .run = run_join,
     },
     {
+        .name = "backup",
+        .operands = "FILE",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { OPTION_CHECK, OPTION_FORCE, OPTION_PASSWORD_FILE },
+        .text = "write the configuration to a file, secrets sealed",
+        .more =
+            "As the node that is asked has it at one moment: shared configuration with revision "
+            "and author, users, secrets, members, and the local settings of that node. Not in "
+            "it: tokens, certificates and keys, the history, what was set aside, the local "
+            "settings of other nodes. The password never leaves this process; without it the "
+            "secrets are lost. With --check no node is asked.",
+        .example = "baton backup prod-1122.baton --password-file /etc/baton/backup.pw\n"
+                   "baton backup --check prod-1122.baton",
+        .run = run_backup,
+    },
+    {
+        .name = "restore",
+        .operands = "FILE",
+        .operands_min = 1,
+        .operands_max = 1,
+        .options = { NODE_OPTIONS, OPTION_SITE, OPTION_PASSWORD_FILE, OPTION_NOT_A_MEMBER,
+                     OPTION_YES },
+        .text = "found the cluster of a backup anew, on this host",
+        .more =
+            "After all members are lost for good; what lives needs a join and no restore. Every "
+            "address in the backup is asked first, and nothing is done while a member answers: "
+            "two clusters from one backup would both act. The cluster keeps its name, id, users "
+            "and revisions; CA, keys and epoch are new, so other nodes join again, and logins "
+            "and agents need the new CA. Needs the version of Baton that made the backup or a "
+            "newer one. Nothing is left behind when it fails.",
+        .example = "baton restore prod-1122.baton --node east-1 --data-dir /var/lib/baton",
+        .run = run_restore,
+    },
+    {
         .name = "schema upgrade",
         .operands = "",
         .options = { OPTION_OWNER_DATABASE, OPTION_ANY_ORDER },

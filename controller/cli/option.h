@@ -156,6 +156,10 @@ enum option_type {
     X(FOR, "for", DURATION, "TIME", NULL, "how long, at most 24h")                                 \
     X(UNTIL, "until", TEXT, "TIME", NULL, "until then: 2026-11-22T07:41:00Z, at most a day ahead") \
     X(BUDGET_SITE, "site", NAME, "SITE", NULL, "by the settings of this site (that of the node)")  \
+    X(CHECK, "check", FLAG, NULL, NULL, "tell what the file holds, and whether it is whole")       \
+    X(FORCE, "force", FLAG, NULL, NULL, "write over a file that exists")                           \
+    X(NOT_A_MEMBER, "not-a-member", REPEATED, "HOST:PORT", NULL,                                   \
+      "something answers there, and a person knows that it is no member; may stand several times") \
     X(REQUESTS, "requests", NUMBER, "COUNT", NULL, "to each, 1 to 100 (10)")
 
 enum option_id {

@@ -12,6 +12,8 @@ struct cli;
 #define RUN_TABLE(X)                                                                               \
     X(init)                                                                                        \
     X(join)                                                                                        \
+    X(backup)                                                                                      \
+    X(restore)                                                                                     \
     X(schema_upgrade)                                                                              \
     X(status)                                                                                      \
     X(doctor)                                                                                      \

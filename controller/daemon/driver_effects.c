@@ -631,7 +631,8 @@ resumed_row(struct driver *driver)
         return NULL;
     ASSERT(json_object_deep_copy(before, &value, NULL) == 0);
     (void)!json_get_string(before, "kind", &kind);
-    bool first_start = strcmp(kind, "init") == 0 && json_get(before, "since") == NULL;
+    bool founded = strcmp(kind, "init") == 0 || strcmp(kind, "restore") == 0;
+    bool first_start = founded && json_get(before, "since") == NULL;
     if (json_get(value, "since") == NULL)
         json_add_string(value, "since", entry->at);
     if (!first_start)

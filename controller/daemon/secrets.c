@@ -179,26 +179,32 @@ find_key(struct secrets *secrets, const char *id, const struct seal_key **ret_ke
 
 /* ------------------------------------------------------------------ reading */
 
-/* What it is sealed for: our own texts, none of which holds a line end. */
 static char *
 bound_to(const struct secrets *secrets, const char *key, const char *id)
 {
-    return str_printf("baton secret\n%s\n%s\n%s", secrets->core->home->cluster_id, key, id);
+    return sealing_bound(secrets->core->home->cluster_id, key, id);
+}
+
+static enum err_code
+open_value(struct secrets *secrets, const char *name, struct json_object *value, struct buf *to,
+           struct err *err)
+{
+    const struct seal_key *key;
+    CLEANUP(sealing_value_done) struct sealing_value sealed = { 0 };
+    if (!sealing_read(value, &sealed))
+        return err_set(err, ERR_INVALID, "seal_broken", "'%s' is not sealed", name);
+    CLEANUP(freep) char *bound = bound_to(secrets, name, sealed.key);
+    enum err_code code = find_key(secrets, sealed.key, &key, err);
+    if (code == ERR_NONE)
+        code = seal_open(key, bound, sealed.bytes, sealed.size, to, err);
+    return code == ERR_NONE ? code : err_wrap(err, "%s", name);
 }
 
 static enum err_code
 open_entry(struct secrets *secrets, const struct cache_entry *entry, struct buf *to,
            struct err *err)
 {
-    const struct seal_key *key;
-    CLEANUP(sealing_value_done) struct sealing_value sealed = { 0 };
-    if (!sealing_read(cache_value(entry), &sealed))
-        return err_set(err, ERR_INVALID, "seal_broken", "'%s' is not sealed", entry->key);
-    CLEANUP(freep) char *bound = bound_to(secrets, entry->key, sealed.key);
-    enum err_code code = find_key(secrets, sealed.key, &key, err);
-    if (code == ERR_NONE)
-        code = seal_open(key, bound, sealed.bytes, sealed.size, to, err);
-    return code == ERR_NONE ? code : err_wrap(err, "%s", entry->key);
+    return open_value(secrets, entry->key, cache_value(entry), to, err);
 }
 
 enum err_code
@@ -536,6 +542,25 @@ secrets_rotate(struct secrets *secrets, struct json_object *group, char ret_key[
     }
     memcpy(ret_key, key.id, SEALING_ID_SIZE);
     *ret_count = count;
+    return ERR_NONE;
+}
+
+enum err_code
+secrets_reseal(struct secrets *secrets, const char *key, struct json_object *value,
+               const struct seal_key *to, const char *bound, struct json_object **ret,
+               struct err *err)
+{
+    CLEANUP(seal_wipe) struct buf plain = { 0 };
+    CLEANUP(buf_done) struct buf sealed = { 0 };
+    if (open_value(secrets, key, value, &plain, err) != ERR_NONE) {
+        char text[ERR_TEXT_SIZE];
+        memcpy(text, err->text, sizeof text);
+        (void)err_set(err, ERR_CONFLICT, "secret_locked", "%s", text);
+        return err_mend(err, "ask a member that can open it: baton secret list shows who has the "
+                             "data key");
+    }
+    seal_close(to, bound, plain.data, plain.size, &sealed);
+    *ret = sealing_write(to->id, (const uint8_t *)sealed.data, sealed.size);
     return ERR_NONE;
 }
 

@@ -75,6 +75,17 @@ MUST_CHECK enum err_code secrets_rotate(struct secrets *secrets, struct json_obj
                                         char ret_key[SEALING_ID_SIZE], size_t *ret_count,
                                         struct err *err);
 
+/*
+ * For a backup: 'value', that secret/NAME holds in the log, opened and sealed anew by 'to', bound
+ * to 'bound'. Nothing of it stays here. '*ret' is the caller's. ERR_CONFLICT "secret_locked": this
+ * node cannot open it.
+ */
+struct seal_key;
+MUST_CHECK enum err_code secrets_reseal(struct secrets *secrets, const char *key,
+                                        struct json_object *value, const struct seal_key *to,
+                                        const char *bound, struct json_object **ret,
+                                        struct err *err);
+
 /* Who names which secret: {"secret/NAME": [CONNECTOR or notice/NAME, ...]}. The caller's. */
 struct json_object *secrets_uses(struct secrets *secrets);
 /* The document of GET /v1/secrets; names, states and key ids, never values. The caller's. */

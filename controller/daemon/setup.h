@@ -67,6 +67,35 @@ MUST_CHECK enum err_code setup_init(const struct setup_init *init, struct setup_
 MUST_CHECK enum err_code setup_join(const struct setup_node *node, const char *token,
                                     struct setup_answer *ret_answer, struct err *err);
 
+/* ---- a cluster from a backup ---- */
+
+struct archive;
+
+struct setup_restore {
+    struct setup_node node;
+    const struct archive *archive; /* borrowed; proved, and may be restored (sites/backup.h) */
+    const char *site;              /* NULL: that of the node of this name in the backup */
+    const char *by;                /* who restores, for the log */
+};
+
+struct setup_restored {
+    uint64_t epoch;
+    size_t secrets; /* sealed anew */
+    size_t users;   /* with their passwords */
+    size_t locals;  /* local settings; none when the backup is of another node */
+    bool arbiter;   /* there was one, and there is none now */
+};
+
+/*
+ * Founds the cluster of the backup anew: the same name, id, configuration and revisions; another
+ * CA, another data key, an epoch above all that were (B5). Its other members are removed from it:
+ * their certificates are of the CA before. The first rows say what it was restored from.
+ * ERR_INVALID slug "site_unknown": the backup knows no node of this name.
+ */
+MUST_CHECK enum err_code setup_restore(const struct setup_restore *restore,
+                                       struct setup_answer *ret_answer,
+                                       struct setup_restored *ret_restored, struct err *err);
+
 /* ---- a newer Baton ---- */
 
 struct setup_upgrade {
@@ -81,6 +110,9 @@ struct setup_upgraded {
     unsigned from;
     unsigned to; /* equal: there was nothing to do */
 };
+
+/* The newest schema that this program knows. */
+unsigned setup_schema(void);
 
 /*
  * Migrates the schema of a stopped node: an external one, for batond has not the owner's rights, or

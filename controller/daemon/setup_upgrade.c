@@ -205,3 +205,9 @@ setup_upgrade(const struct setup_upgrade *upgrade, struct setup_upgraded *ret, s
     (void)close(lock);
     return code;
 }
+
+unsigned
+setup_schema(void)
+{
+    return sql_migrations[sql_migration_count - 1].version;
+}

@@ -38,6 +38,13 @@ seal_key_draw(struct seal_key *key)
 }
 
 void
+seal_key_take(const uint8_t bytes[SEAL_KEY_SIZE], struct seal_key *ret_key)
+{
+    memcpy(ret_key->bytes, bytes, SEAL_KEY_SIZE);
+    name_key(ret_key->bytes, ret_key->id);
+}
+
+void
 seal_key_done(struct seal_key *key)
 {
     OPENSSL_cleanse(key, sizeof *key);

@@ -35,6 +35,8 @@ struct seal_key {
 };
 
 void seal_key_draw(struct seal_key *key);
+/* A key that was made elsewhere: names it (L1). */
+void seal_key_take(const uint8_t bytes[SEAL_KEY_SIZE], struct seal_key *ret_key);
 /* Wipes. */
 void seal_key_done(struct seal_key *key);
 

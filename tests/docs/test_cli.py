@@ -202,7 +202,7 @@ def test_an_agent_says_what_it_lacks(baton, line, mend):
 def test_every_route_for_people_has_a_command(node):
     """What the description offers to people, the command line asks for (or another test here does)."""
     asked = {node.find(method, path)[1]["operationId"] for _, method, path, _ in COMMANDS}
-    elsewhere = {"login", "logout", "events", "config_write", "join", "secret_set", "instance_list"}
+    elsewhere = {"login", "logout", "events", "config_write", "join", "secret_set", "instance_list", "backup"}
     machines = {"healthz", "readyz", "primary", "standby", "metrics", "version", "agent_beat", "agent_leave"}
     for item in node.api["paths"].values():
         for method, operation in item.items():
@@ -475,6 +475,22 @@ def test_a_secret_is_sent_and_never_said(node, baton, tmp_path):
         shown = baton(f"secret set pam-main {words}", stdin=stdin, code=2)
         assert "s3cret" not in shown.out + shown.notes
     assert len(node.seen) == count
+
+
+def test_a_backup_is_proved_before_it_is_kept(node, baton, tmp_path):
+    """The password is typed twice and goes nowhere; an answer that does not open is not written to a file."""
+    kept, question = tmp_path / "kept", "Password of the backup: "
+    screen = baton.on_terminal(f"backup {kept}", code=2, typed=[(question, "correct horse\n"), ("Again: ", "correct hors\n")])
+    assert "differ" in screen and node.seen == []
+    screen = baton.on_terminal(f"backup {kept}", code=2, typed=[(question, "correct horse\n"), ("Again: ", "correct horse\n")])
+    request = node.seen[-1]
+    assert (request.method, request.path, list(request.body)) == ("POST", "/v1/backup", ["key"])
+    assert "what the node answered" in screen and "correct horse" not in screen + str(request.body)
+    assert not kept.exists()
+    for words, code in (("backup", 2), (f"backup --check {kept}", 4), (f"restore {kept} --node east-1", 4),
+                        (f"backup {tmp_path} --password-file -", 5), (f"backup {kept} --password-file -", 2)):
+        baton(words, stdin="short\n", code=code)
+    assert len(node.seen) == 1
 
 
 # ---- files, editor, streams ----

@@ -55,6 +55,7 @@ class Server:
         self.name = name
         self.healthy = True
         self.asked = 0
+        self.headers = None  # of the last request
         self.targets = ["active-directory", "oracle"]
         outer = self
 
@@ -63,6 +64,7 @@ class Server:
 
             def do_GET(self):
                 outer.asked += 1
+                outer.headers = self.headers
                 body = json.dumps({"server": outer.name, "path": self.path, "version": "2.19.1",
                                    "connectors": outer.targets}).encode()
                 self.send_response(200 if outer.healthy else 503)

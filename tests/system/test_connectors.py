@@ -1,12 +1,14 @@
 """Connector servers: the documents' two procedures step by step (P1 to P6), on real nodes and servers."""
 import base64
+import hmac
 import json
 import os
+import re
 import subprocess
 
 import pytest
 
-from cluster import Cluster, Failed, until
+from cluster import PORT, Cluster, Failed, Node, until
 from guarded import Guarded
 from servers import Authority, Server
 
@@ -351,22 +353,132 @@ def test_ready_of_a_stopped_node_is_unknown(three):
     three.settled(k=1)
 
 
-def test_single_site_procedure(folder, company):
-    """S58: P3, P6: one site; the flag acts at once on saving; first save main, tick, fill alternate, untick."""
+@pytest.fixture(scope="module")
+def single(folder):
     with Cluster(folder / "single", name="single") as cluster:
-        node = cluster.init("only-1", "only")
-        # P6: main first
-        put(node, "connector/tcf", connector(company, "tcf", alternate=False))
-        activated(company, node, "tcf", "main")
-        # tick, with no alternate yet: refused, never a silent main; so fill the alternate first
-        refused = node.cli("local", "set", "connector/tcf/use_alternate_server", "true", check=False)
-        assert refused.returncode == 5
-        assert in_use(node, "tcf") == "main"
-        put(node, "connector/tcf", connector(company, "tcf"))
-        until("the alternate is known", lambda: node.get("connector/tcf").get("alternate"))
-        # tick: P3, the alternate is active at once and the first is inactive
-        flag(node, "tcf", True)
-        activated(company, node, "tcf", "alternate")
-        # untick: back to main at once
-        flag(node, "tcf", False)
-        activated(company, node, "tcf", "main")
+        cluster.init("only-1", "only")
+        yield cluster
+
+
+def test_single_site_procedure(single, company):
+    """S58: P3, P6: one site; the flag acts at once on saving; first save main, tick, fill alternate, untick."""
+    node = single.only_1
+    # P6: main first
+    put(node, "connector/tcf", connector(company, "tcf", alternate=False))
+    activated(company, node, "tcf", "main")
+    # tick, with no alternate yet: refused, never a silent main; so fill the alternate first
+    refused = node.cli("local", "set", "connector/tcf/use_alternate_server", "true", check=False)
+    assert refused.returncode == 5
+    assert in_use(node, "tcf") == "main"
+    put(node, "connector/tcf", connector(company, "tcf"))
+    until("the alternate is known", lambda: node.get("connector/tcf").get("alternate"))
+    # tick: P3, the alternate is active at once and the first is inactive
+    flag(node, "tcf", True)
+    activated(company, node, "tcf", "alternate")
+    # untick: back to main at once
+    flag(node, "tcf", False)
+    activated(company, node, "tcf", "main")
+
+
+# ---- baton backup, baton restore ----
+
+SIGN_KEY = "planted-key-of-pam-with-32-bytes-or-more"
+BACKUP_PASSWORD = "planted backup password"
+
+
+def signed_by(headers, key):
+    """The epoch under which a server was asked, once the request is proved to be signed by the key (RFC 9421)."""
+    wanted = re.fullmatch(r"baton=(\(([^)]*)\);.*)", headers["Signature-Input"])
+    values = {'"@method"': "GET", '"@request-target"': "/health"}
+    lines = ["%s: %s" % (name, values.get(name) or headers[name.strip('"')]) for name in wanted.group(2).split()]
+    base = "\n".join([*lines, '"@signature-params": ' + wanted.group(1)])
+    mac = base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha256")).decode()
+    return headers["Signature"] == "baton=:%s:" % mac and headers["Baton-Epoch"]
+
+
+def config_of(node):
+    """What may not change by a restore: every key that is no secret, with its revision, author and time."""
+    return [entry for entry in node.api("GET", "/v1/config").json["entries"] if not entry["key"].startswith("secret/")]
+
+
+def changed(path, target, at):
+    """A copy with one bit of the byte changed."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    target.write_bytes(content)
+    return target
+
+
+def test_backup_and_restore(single, company, folder):
+    """S70, S71: one file, secrets under a password; never restored beside its twin, nor by an older program."""
+    node, kept, password = single.only_1, folder / "kept", folder / "backup.password"
+    password.write_text(BACKUP_PASSWORD + "\n")
+    (folder / "wrong.password").write_text("another backup password\n")
+    node.cli("secret", "set", "pam-sign", "--stdin", stdin=SIGN_KEY)
+    put(node, "connector/signed", {**connector(company, "signed"), "sign": {"key_id": "k1", "key": "secret/pam-sign"}})
+    put(node, "app/number", {"pi": 3.10, "deep": [[[[1]]]]})
+    flag(node, "signed", False)
+    node.cli("token", "create", "--site", "only")
+    until("the server is asked by the key", lambda: signed_by(company.main.headers, SIGN_KEY) == "1/only-1")
+    assert node.cli("backup", kept, "--password-file", "-", stdin="short\n", check=False).returncode == 2
+    told = json.loads(node.cli("backup", kept, "--password-file", password, "--json").stdout)
+    assert (told["secrets"], told["users"], told["local"]) == (1, 1, 2)
+    assert [(one["node"], one["address"]) for one in told["members"]] == [("only-1", "%s:%d" % (node.address, PORT))]
+    text = kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    for secret in (SIGN_KEY, BACKUP_PASSWORD, "argon2", "token/", "PRIVATE KEY", "seal/keys"):
+        assert secret not in text
+    again = node.cli("backup", kept, "--password-file", password, check=False)
+    assert again.returncode == 5 and "exists" in again.stderr and kept.read_text() == text
+    assert "backup.taken by=root@only-1" in node.log.read_text()
+    before, head = config_of(node), told["head"]
+
+    new = Node(single, "only-2", "only", single._address())
+    where = ["--node", "only-1", *single._where(new), "--yes"]
+
+    def refused(code, words, file=kept, key=password, more=(), where=where):
+        done = new.cli("restore", file, "--password-file", key, *where, *more, check=False)
+        assert done.returncode == code and words in done.stderr, done.stderr
+        assert not new.folder.exists()
+
+    refused(5, "only-1 at %s:%d lives" % (node.address, PORT))  # S71
+    node.stop()
+    twin = Server(company.authority, "not-a-member", node.address, PORT)
+    try:
+        refused(5, "--not-a-member %s:%d" % (node.address, PORT))
+    finally:
+        twin.stop()
+    refused(3, "password", key=folder / "wrong.password")
+    refused(2, "changed", changed(kept, folder / "changed", len(text) // 2))
+    (folder / "cut").write_text(text[:-30])
+    refused(2, "last line is missing", folder / "cut")
+    (folder / "later").write_text(text.replace("baton-backup 1", "baton-backup 2", 1))
+    refused(5, "newer", folder / "later")
+    refused(4, "No such file", folder / "none")
+    refused(2, "must be confirmed", where=where[:-1])
+    new.folder.mkdir()
+    (new.folder / "mine").touch()
+    done = new.cli("restore", kept, "--password-file", password, *where, check=False)
+    assert done.returncode == 5 and "not empty" in done.stderr and os.listdir(new.folder) == ["mine"]
+    (new.folder / "mine").unlink()
+    assert "whole" in new.cli("backup", "--check", kept, "--password-file", password).stdout
+
+    restored = json.loads(new.cli("restore", kept, "--password-file", password, *where, "--json").stdout)
+    assert (restored["epoch"], restored["secrets"], restored["users"], restored["local"]) == (1001, 1, 1, 2)
+    assert restored["cluster_id"] == told["cluster_id"]
+    for name in ("ca.crt", "ca.key", "node.key", "seal.key"):
+        assert (new.folder / name).read_bytes() != (node.folder / name).read_bytes(), name
+    new.name = "only-1"
+    single.nodes["restored"] = new  # is stopped with the others
+    new.start()
+    until("it is primary", lambda: new.state() == "PRIMARY")
+    assert config_of(new) == before
+    rows = new.api("GET", "/v1/history?after=%d&limit=10" % head["revision"]).json["rows"]
+    assert [row["key"] for row in rows[:5]] == ["epoch", "node/only-1", "sync/set", "seal/keys", "secret/pam-sign"]
+    assert rows[0]["epoch"] == {"number": 1001, "holder": "only-1"}
+    for words in (told["sha256"], "revision %d of epoch 1/only-1" % head["revision"], "restored by "):
+        assert words in rows[0]["reason"], rows[0]
+    until("the server is asked by the same key", lambda: signed_by(company.main.headers, SIGN_KEY) == "1001/only-1")
+    activated(company, new, "signed", "main")
+    assert new.api("GET", "/v1/tokens").json["tokens"] == []
+    assert new.api("GET", "/v1/local/connector/signed/use_alternate_server").json["value"] is False

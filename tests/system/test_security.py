@@ -717,8 +717,11 @@ def streamed(node, after):
     return text.decode()
 
 
+BACKUP_PASSWORD = "planted-backup-password"
+
+
 def test_secrets_stay_where_they_belong(three, folder):
-    """S14."""
+    """S14, S70."""
     node = three.east_1
     start = node.head()[0]
     for each in three.nodes.values():
@@ -745,6 +748,17 @@ def test_secrets_stay_where_they_belong(three, folder):
     assert len(hashes) >= 3
 
     told = {}
+    (folder / "backup.password").write_text(BACKUP_PASSWORD + "\n")
+    told["what backup says"] = three.west_1.cli("backup", folder / "kept", "--password-file", folder / "backup.password").stdout
+    told["a backup"] = (folder / "kept").read_text()
+    assert "holds" in told["what backup says"] and "secret/pam-bytes" in told["a backup"]
+    secrets["password of the backup"] = BACKUP_PASSWORD
+    backup_key = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    told["/v1/backup"] = three.east_2.api("POST", "/v1/backup", {"key": backup_key}).body.decode()
+    assert "secret/pam-bytes" in told["/v1/backup"]
+    assert three.east_2.api("POST", "/v1/backup", {"key": backup_key[:-1] + "!"}).status == 400
+    assert person.ask("POST", "/v1/backup", {"key": backup_key}).status == 403  # an operator
+    secrets["key of a backup"] = backup_key
     for each in three.nodes.values():
         for path in ("/v1/status", "/v1/config", "/v1/config?prefix=user/", "/v1/config?prefix=token/", "/v1/users",
                      "/v1/history?after=0&limit=1000", "/v1/nodes", "/v1/tokens", "/v1/doctor", "/metrics", "/v1/local",

@@ -51,6 +51,8 @@ REACHES = {
     # init, join, doctor and offline repair work on a stopped node's own folder
     "controller/cli/run_setup.c": ["controller/daemon/setup.h", "controller/daemon/home.h"],
     "controller/cli/setup_words.h": ["controller/daemon/setup.h"],
+    # a backup's file is read where no node is
+    "controller/cli/run_backup.c": ["controller/daemon/setup.h", "controller/daemon/archive.h"],
     "controller/cli/run_witness.c": ["controller/daemon/witness.h"],
     # the gate runs beside a connector server, where no node is
     "controller/cli/run_gate.c": ["controller/daemon/gate.h"],
@@ -183,6 +185,7 @@ MAY_BLOCK = {
     "controller/loop/fetch.h": "fetch_once fetch_stream",
     # on a thread of its own
     "controller/loop/resolve.c": "getaddrinfo getnameinfo",
+    "controller/loop/contact.c": "getaddrinfo poll SSL_connect",
     "controller/loop/fetch_once.c": "fetch_once fetch_stream curl_easy_perform",
     "controller/postgres/inspect.h": "inspect_blocking",
     "controller/postgres/inspect.c": "inspect_blocking pq_run_blocking",
@@ -198,6 +201,7 @@ MAY_BLOCK = {
     "controller/daemon/setup.c": "managed_make managed_start_blocking managed_stop_blocking pq_connect_blocking "
                                  "pq_run_blocking inspect_blocking pq_resolve getaddrinfo",
     "controller/daemon/setup_init.c": "pq_run_blocking",
+    "controller/daemon/setup_restore.c": "pq_run_blocking",
     "controller/daemon/setup_external.c": "pq_resolve pq_connect_blocking pq_run_blocking inspect_blocking",
     "controller/daemon/setup_join.c": "fetch_once",
     "controller/daemon/witness_init.c": "managed_make managed_start_blocking pq_connect_blocking pq_run_blocking",
