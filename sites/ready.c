@@ -168,6 +168,37 @@ judge_versions(struct judge *judge)
             view->postgres, view->primary_postgres);
 }
 
+bool
+ready_slot_is_full(const struct ready_slot *slot)
+{
+    if (slot->name[0] == '\0')
+        return false;
+    return strcmp(slot->state, "lost") == 0 || strcmp(slot->state, "unreserved") == 0 ||
+           (slot->most_mb != 0 && slot->kept_mb >= slot->most_mb - slot->most_mb / 10);
+}
+
+/* A full pg_wal ends the database; a slot that reached its bound ends the following of one. */
+static void
+judge_wal(struct judge *judge)
+{
+    const struct ready_view *view = judge->view;
+    const struct ready_slot *slot = &view->slot;
+    if (view->wal_known && view->wal_apart && view->disk_known &&
+        view->wal_free_mb < view->disk_least_mb)
+        add(judge, READY_RULE_WAL_DISK,
+            "%" PRIu64 " MB are free for its write-ahead log, fewer than %" PRIu64,
+            view->wal_free_mb, view->disk_least_mb);
+    if (ready_slot_is_full(slot))
+        add(judge, READY_RULE_SLOT,
+            "slot %.63s keeps %" PRIu64 " of at most %" PRIu64 " MB of write-ahead log (%.16s)",
+            slot->name, slot->kept_mb, slot->most_mb, slot->state);
+    else if (slot->name[0] != '\0' && !slot->active && view->wal_known && slot->most_mb != 0 &&
+             view->wal_free_mb < slot->most_mb - slot->kept_mb)
+        add(judge, READY_RULE_WAL_ROOM,
+            "slot %.63s may keep %" PRIu64 " MB more, and %" PRIu64 " MB are free", slot->name,
+            slot->most_mb - slot->kept_mb, view->wal_free_mb);
+}
+
 /* What its statement says of the node. */
 static void
 judge_told(struct judge *judge)
@@ -180,6 +211,7 @@ judge_told(struct judge *judge)
     if (view->disk_known && view->disk_free_mb < view->disk_least_mb)
         add(judge, READY_RULE_DISK, "%" PRIu64 " MB are free, fewer than %" PRIu64,
             view->disk_free_mb, view->disk_least_mb);
+    judge_wal(judge);
     if (!view->certificate_known)
         return;
     if (view->certificate_days < 0)

@@ -90,6 +90,18 @@ struct ready_drift {
     bool blocks;       /* false: it warns */
 };
 
+/* What a node's database keeps of its write-ahead log for one that is away: the worst of its slots.
+ */
+struct ready_slot {
+    const char *name;  /* borrowed; "": none, or not known */
+    const char *state; /* borrowed; wal_status of pg_replication_slots */
+    bool active;
+    uint64_t kept_mb;
+    uint64_t most_mb; /* max_slot_wal_keep_size; 0: no bound */
+};
+/* It is lost, or keeps nine tenths of the most: then its follower has to begin anew. */
+bool ready_slot_is_full(const struct ready_slot *slot);
+
 /* Texts are borrowed and never NULL. */
 struct ready_view {
     const char *node;
@@ -120,6 +132,10 @@ struct ready_view {
     bool disk_known;
     uint64_t disk_free_mb;
     uint64_t disk_least_mb;
+    bool wal_known; /* where its database keeps the write-ahead log */
+    bool wal_apart; /* on another file system than the rest of its data */
+    uint64_t wal_free_mb;
+    struct ready_slot slot;
     bool certificate_known; /* of the node itself */
     int64_t certificate_days;
     uint64_t certificate_warn_days;
@@ -155,6 +171,14 @@ struct ready_view {
     X(POSTGRES, "postgres", WARNS, "run the same major version of PostgreSQL on all nodes")        \
     X(ARBITER, "arbiter", BLOCKS, "baton arbiter test")                                            \
     X(DISK, "disk", BLOCKS, "make room under its data directory")                                  \
+    X(WAL_DISK, "wal_disk", BLOCKS,                                                                \
+      "make room where its database keeps pg_wal; what is kept for a member that is away goes "    \
+      "when it is back, or removed: baton node remove")                                            \
+    X(SLOT, "slot", BLOCKS,                                                                        \
+      "bring the member back that it is for, or baton node remove; pg.wal_keep_mb says how much "  \
+      "is kept")                                                                                   \
+    X(WAL_ROOM, "wal_room", WARNS,                                                                 \
+      "bring the member back that it is for, make room, or lower pg.wal_keep_mb on every node")    \
     X(NODE_CERTIFICATE, "node_certificate", BLOCKS,                                                \
       "its certificate is renewed while batond runs "                                              \
       "and knows a primary: see its log for 'certificate'")                                        \

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "controller/base/check.h"
@@ -16,7 +17,9 @@
 #include "controller/daemon/driver_inner.h"
 #include "controller/loop/pq.h"
 #include "controller/loop/signature.h"
+#include "sites/ready.h"
 #include "sites/setting.h"
+#include "sql.h"
 
 #define PROVER_SOON_MS    300 /* one statement for many changes */
 #define PROVER_TIMEOUT_MS 5000
@@ -47,6 +50,8 @@ struct prover {
     struct told told[NODE_MEMBERS_MAX + 1]; /* ours is the first */
     size_t count;
     struct lasting sites[NODE_MEMBERS_MAX + 1];
+    struct json_object *slot; /* owned; the worst, as last looked at; NULL: none */
+    bool slot_asked;
 };
 
 static struct told *
@@ -155,6 +160,77 @@ add_disk(const struct core *core, struct json_object *object)
                      (uint64_t)disk.f_bavail * disk.f_frsize / (1024 * 1024));
 }
 
+/* Of our own database; of one on another host only itself knows. */
+static struct json_object *
+wal_json(const struct prover *prover)
+{
+    const struct core *core = prover->core;
+    struct json_object *object = json_object_new_object();
+    struct statvfs disk;
+    struct stat own;
+    struct stat wal;
+    CLEANUP(freep) char *path = home_path(core->home, "pg/data/pg_wal");
+    if (core->managed != NULL && statvfs(path, &disk) == 0 && stat(path, &wal) == 0 &&
+        stat(core->home->folder, &own) == 0) {
+        json_add_u64(object, "free_mb", (uint64_t)disk.f_bavail * disk.f_frsize / (1024 * 1024));
+        json_add_bool(object, "apart", own.st_dev != wal.st_dev);
+    }
+    json_add(object, "slot", json_object_get(prover->slot));
+    return object;
+}
+
+static struct json_object *
+slot_json(const PGresult *result)
+{
+    if (PQntuples(result) == 0)
+        return NULL;
+    struct json_object *object = json_object_new_object();
+    const char *most = pq_text(result, 0, "most_mb");
+    json_add_string(object, "name", pq_text(result, 0, "name"));
+    json_add_string(object, "state", pq_text(result, 0, "wal_status"));
+    json_add_bool(object, "active", strcmp(pq_text(result, 0, "active"), "t") == 0);
+    json_add_u64(object, "kept_mb", strtoull(pq_text(result, 0, "kept_mb"), NULL, 10));
+    json_add_u64(object, "most_mb", most[0] == '-' ? 0 : strtoull(most, NULL, 10));
+    return object;
+}
+
+static bool
+is_full(struct json_object *object)
+{
+    struct ready_slot slot = { .name = "", .state = "" };
+    if (!json_get_string(object, "name", &slot.name) ||
+        !json_get_string(object, "state", &slot.state) ||
+        !json_get_u64(object, "kept_mb", &slot.kept_mb) ||
+        !json_get_u64(object, "most_mb", &slot.most_mb))
+        return false;
+    return ready_slot_is_full(&slot);
+}
+
+/* The next statement tells it; at once, when it decides something. */
+static void
+on_slot(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    struct prover *prover = data;
+    bool before = is_full(prover->slot);
+    (void)warned;
+    prover->slot_asked = false;
+    if (err != NULL)
+        return; /* "database" of the statement says so, if it lasts */
+    json_putp(&prover->slot);
+    prover->slot = slot_json(result);
+    if (is_full(prover->slot) != before)
+        prover_soon(prover);
+}
+
+static void
+ask_slot(struct prover *prover)
+{
+    if (prover->slot_asked || pq_state(prover->core->ctl) != PQ_READY)
+        return;
+    prover->slot_asked = true;
+    (void)pq_query(prover->core->ctl, sql_wal_kept, 0, NULL, on_slot, prover);
+}
+
 static struct json_object *
 statement_json(const struct prover *prover)
 {
@@ -179,6 +255,7 @@ statement_json(const struct prover *prover)
     json_add_string(object, "arbiter",
                     driver->arbiter_kind == ARBITER_MANUAL ? "" : driver->lease.trouble);
     add_disk(core, object);
+    json_add(object, "wal", wal_json(prover));
     if (driver->certificate_days >= 0)
         json_add_u64(object, "certificate_days", (uint64_t)driver->certificate_days);
     json_add(object, "keys", keys_json(prover, records));
@@ -251,6 +328,7 @@ on_alarm(struct ev_loop *loop, ev_timer *alarm, int revents)
     if (!cache_loaded(prover->core->cache) || prover->core->stopping)
         return; /* loading it wakes us */
     make(prover);
+    ask_slot(prover);
     wake_in(prover, setting_u64(SETTING_READY_INTERVAL_MS, cache_settings(prover->core->cache)));
 }
 
@@ -514,5 +592,6 @@ prover_free(struct prover *prover)
     ev_timer_stop(prover->core->loop, &prover->alarm);
     for (size_t i = 0; i < prover->count; i++)
         forget(&prover->told[i]);
+    json_putp(&prover->slot);
     free(prover);
 }

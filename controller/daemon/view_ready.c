@@ -275,6 +275,16 @@ add_proof(const struct readiness *all, const struct member *member, struct ready
     (void)!json_get_string(others, "version", &view->primary_version);
     view->disk_known = json_get_u64(told, "disk_free_mb", &view->disk_free_mb) &&
                        json_get_u64(told, "disk_least_mb", &view->disk_least_mb);
+    struct json_object *wal = json_get(told, "wal");
+    struct json_object *slot = json_get(wal, "slot");
+    view->wal_known = json_get_u64(wal, "free_mb", &view->wal_free_mb) &&
+                      json_get_bool(wal, "apart", &view->wal_apart);
+    view->slot.name = view->slot.state = "";
+    if (json_get_string(slot, "state", &view->slot.state) &&
+        json_get_bool(slot, "active", &view->slot.active))
+        (void)!json_get_string(slot, "name", &view->slot.name);
+    view->slot.kept_mb = number_of(slot, "kept_mb");
+    view->slot.most_mb = number_of(slot, "most_mb");
     view->certificate_known = json_get_i64(told, "certificate_days", &view->certificate_days);
     view->postgres = number_of(told, "postgres");
     view->primary_postgres = number_of(others, "postgres");

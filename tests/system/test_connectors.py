@@ -338,6 +338,22 @@ def test_ready_looks_for_the_credential(three, company):
     assert "planted-7f3a" not in east.api("GET", "/v1/ready?evidence=true").body.decode()
 
 
+def check_full_slot(three):
+    """What the primary keeps for a member that is away comes near its bound: it is told, with what to do, before it is lost."""
+    east = three.east_1
+    put(east, "ready.interval_ms", 1000)
+    for node in three.alive():
+        node.cli("local", "set", "pg.wal_keep_mb", "64")
+    until("it is in force", lambda: east.sql("show max_slot_wal_keep_size") == [["64MB"]])
+    east.sql("select count(pg_logical_emit_message(false, 'test', repeat('x', 1048576))) from generate_series(1, 60 - (select "
+             "ceil(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) / 1048576) from pg_replication_slots where not active)::int)")
+    until("the slot is nearly full", lambda: reasons(east, "east").get(("east-1", None)) == {"slot"})
+    done = east.cli("ready", "east", check=False)
+    assert re.search(r"west_1 keeps \d+ of at most 64 MB", done.stdout) and "pg.wal_keep_mb" in done.stdout, done.stdout
+    for node in three.alive():
+        node.cli("local", "delete", "pg.wal_keep_mb")
+
+
 def test_ready_of_a_stopped_node_is_unknown(three):
     """Unknown is not ready: exit code 6, also where nobody answers."""
     east, west = three.east_1, three.west_1
@@ -348,6 +364,7 @@ def test_ready_of_a_stopped_node_is_unknown(three):
     assert east.cli("ready", "east").returncode == 0
     assert west.cli("ready", check=False).returncode == 6
     assert east.cli("ready", "nowhere", check=False).returncode == 4
+    check_full_slot(three)
     west.start()
     is_ready(east)
     three.settled(k=1)

@@ -239,6 +239,12 @@ READY_MUTANTS = {
     "a flag forgotten at a site is not told (P4)": (READY, "                note(drifts, &values[j], lead, false);", "                ;"),
     "a flag forgotten at one node is not told (P4)": (READY, "        must_match(drifts, values + i, length, primary);\n        for", "        for"),
     "a full disk is ready (S60)": (READY, "view->disk_free_mb < view->disk_least_mb", "false"),
+    "a full pg_wal is ready": (READY, "view->wal_free_mb < view->disk_least_mb", "false"),
+    "one disk is told of twice": (READY, "view->wal_known && view->wal_apart", "view->wal_known"),
+    "a slot that is nearly full is ready": (READY, "slot->kept_mb >= slot->most_mb - slot->most_mb / 10", "false"),
+    "a slot is full only at its end": (READY, "slot->most_mb - slot->most_mb / 10", "slot->most_mb"),
+    "a lost slot is ready": (READY, 'strcmp(slot->state, "lost") == 0', "false"),
+    "nobody thinks of what a slot may still keep": (READY, "view->wal_free_mb < slot->most_mb - slot->kept_mb", "false"),
     "a certificate that has ended only warns (S49)": (READY, "    if (view->certificate_days < 0)", "    if (false)"),
 }
 SEALING_MUTANTS = {

@@ -72,6 +72,14 @@ bench_init(struct bench *bench)
         .disk_known = true,
         .disk_free_mb = 100,
         .disk_least_mb = 100,
+        .wal_known = true,
+        .wal_apart = true,
+        .wal_free_mb = 100,
+        .slot = { .name = "baton_west_2",
+                  .state = "extended",
+                  .active = false,
+                  .kept_mb = 800,
+                  .most_mb = 900 },
         .certificate_known = true,
         .certificate_days = 30,
         .certificate_warn_days = 30,
@@ -124,6 +132,17 @@ ARRANGE(other_postgres, view->postgres = 16)
 ARRANGE(no_arbiter, view->arbiter = "connect to witness: refused")
 ARRANGE(full_disk, view->disk_free_mb = 99)
 ARRANGE(unknown_disk, view->disk_free_mb = 0; view->disk_known = false)
+ARRANGE(full_wal, view->wal_free_mb = 99; view->slot.active = true)
+ARRANGE(same_disk, view->wal_free_mb = 99; view->wal_apart = false; view->slot.active = true)
+ARRANGE(unknown_wal, view->wal_free_mb = 0; view->wal_known = false)
+ARRANGE(full_slot, view->slot.most_mb = 1000; view->slot.kept_mb = 900)
+ARRANGE(slot_just_in_time, view->slot.most_mb = 1000; view->slot.kept_mb = 899;
+        view->wal_free_mb = 101)
+ARRANGE(lost_slot, view->slot.state = "lost"; view->slot.kept_mb = 0)
+ARRANGE(slot_at_its_end, view->slot.state = "unreserved")
+ARRANGE(slot_without_bound, view->slot.most_mb = 0)
+ARRANGE(no_slot, view->slot = (struct ready_slot){ .name = "", .state = "lost" })
+ARRANGE(no_room_for_slot, view->slot.kept_mb = 799)
 ARRANGE(certificate_over, view->certificate_days = -1)
 ARRANGE(certificate_soon, view->certificate_days = 29)
 ARRANGE(paused, view->paused = true)
@@ -196,6 +215,19 @@ static const struct {
       "" },
     { "S60: full disk", full_disk, READY_NO, "disk ", "99 MB are free, fewer than 100", "" },
     { "unknown disk", unknown_disk, READY_YES, "", NULL, "" },
+    { "full pg_wal", full_wal, READY_NO, "wal_disk ",
+      "99 MB are free for its write-ahead log, fewer than 100", "" },
+    { "pg_wal on the same disk", same_disk, READY_YES, "", NULL, "" },
+    { "unknown pg_wal", unknown_wal, READY_YES, "", NULL, "" },
+    { "full slot", full_slot, READY_NO, "slot ",
+      "slot baton_west_2 keeps 900 of at most 1000 MB of write-ahead log (extended)", "" },
+    { "slot just in time", slot_just_in_time, READY_YES, "", NULL, "" },
+    { "lost slot", lost_slot, READY_NO, "slot ", NULL, "" },
+    { "slot at its end", slot_at_its_end, READY_NO, "slot ", NULL, "" },
+    { "slot without bound", slot_without_bound, READY_YES, "", NULL, "" },
+    { "no slot", no_slot, READY_YES, "", NULL, "" },
+    { "no room for a slot", no_room_for_slot, READY_YES, "wal_room ",
+      "slot baton_west_2 may keep 101 MB more, and 100 MB are free", "" },
     { "S49: own certificate over", certificate_over, READY_NO, "node_certificate ", NULL, "" },
     { "S60: own certificate ends", certificate_soon, READY_YES, "node_certificate_soon ",
       "the node's certificate ends in 29 days", "" },
