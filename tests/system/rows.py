@@ -507,4 +507,4 @@ def large_writes(world, rng):
         need(reply.status in (200, 504), reply.body)
     head = primary.head()[0]
     for node in world.others(primary):
-        until("%s has it" % node.name, lambda n=node: n.head()[0] >= head, 10)
+        until("%s has it" % node.name, lambda n=node: n.head()[0] >= head)

@@ -243,9 +243,11 @@ def test_a_full_disk_of_a_standby_acknowledges_nothing_and_recovers(small):
         filler = fill(node.folder)
         try:
             def told():
-                assert primary.put("app/bulk/s", "x" * 200000).status == 200  # the other one is enough
+                reply = primary.put("app/bulk/s", "x" * 200000)
+                if reply.status != 200:  # the other one is enough
+                    raise Failed("%d %s" % (reply.status, reply.body))
                 return ("not_receiving", node.name) in alarms(primary) and ("disk_free", node.name) in alarms(node)
-            until("the alarms tell", told, 60, 0)
+            until("the alarms tell", told, 90, 0)
             flows(writers)
             with frozen(other, "database"):
                 assert primary.put("app/full", 1).status != 200, "the full one cannot have kept it"
@@ -293,7 +295,7 @@ def wait_for_step(node, offset, step):
         def begun():
             text.extend(log.read())
             return b" to=%s id=" % step.encode() in text or b"promo.finished" in text
-        until("the promotion comes to %s" % step, begun, 30, 0.0005)
+        until("the promotion comes to %s" % step, begun, 60, 0.0005)
     assert b" to=%s id=" % step.encode() in text, "the promotion ended without the step %s" % step
 
 
@@ -339,7 +341,7 @@ def test_a_frozen_primary_does_not_wait_for_a_dead_candidate(three):
         offset, began = candidate.log.stat().st_size, old.log.stat().st_size
         assert candidate.api("POST", "/v1/promote", {"target": candidate.name, "reason": "drill"}).status == 202
         wait_for_step(candidate, offset, "DRAINING")
-        assert old.state() == "DRAINING"
+        until("it drains", lambda: old.state() == "DRAINING")
         candidate.kill("both", candidate.pids("both"))
         until("it writes on", lambda: old.put("app/on", 1).status == 200)
     finally:
