@@ -16,8 +16,8 @@ from writer import Writers
 pytestmark = pytest.mark.skipif(ETCD is None, reason="etcd is not installed: apt-get install etcd-server")
 
 WAIT_MS = 600
-FAST = {"sync.wait_ms": WAIT_MS, "lease.ttl_ms": 3000, "lease.renew_ms": 500, "peer.poll_ms": 250,
-        "peer.timeout_ms": 1000, "peer.stale_ms": 2000, "takeover.delay_ms": 200, "takeover.cooldown_ms": 0,
+# The lease is as long as people have it: a shorter one is too short for a busy machine.
+FAST = {"sync.wait_ms": WAIT_MS, "peer.poll_ms": 500, "takeover.delay_ms": 200, "takeover.cooldown_ms": 0,
         "takeover.per_hour_max": 60, "takeover.across_sites": "automatic"}
 
 
@@ -110,7 +110,7 @@ def told(cluster, arbiter):
     return record["number"], record["note"]
 
 
-def whole(cluster, arbiter, seconds=40):
+def whole(cluster, arbiter, seconds=90):
     """Everybody follows one primary, acknowledgements are as promised, and the arbiter knows of nothing else."""
     cluster.settled(seconds, k=1)
     for node in cluster.alive():
@@ -130,7 +130,7 @@ def others(cluster):
 def write_alone(node, key="app/alone"):
     """The write that ends the promise; how long it took, in milliseconds."""
     began = time.monotonic()
-    reply = node.put(key, "first", timeout=30)
+    reply = node.put(key, "first")
     assert reply.status == 200, reply.body
     return (time.monotonic() - began) * 1000
 
@@ -209,7 +209,7 @@ def test_who_has_not_all_is_refused(three, etcd):
     for node in away:
         until("%s knows" % node.name, lambda n=node: durability(n)["degraded_since"] == since and "degraded" in alarms(n))
     west = three.west_1
-    until("its lease is over", lambda: rule(west, "evidence")["verdict"] == "pass", 20)
+    until("its lease is over", lambda: rule(west, "evidence")["verdict"] == "pass")
     assert rule(west, "sync")["verdict"] == "fail" and since in rule(west, "sync")["text"]
 
     planned = plan(west, "west")
@@ -259,14 +259,14 @@ def test_nothing_is_given_up_that_nobody_was_told_of(three, etcd):
         writing = threading.Thread(target=lambda: answers.append(primary.put("app/waits", 1, timeout=30)))
         writing.start()
         text = until("it says for what", lambda: "arbiter" in alarms(primary).get("writes_wait", "")
-                     and alarms(primary)["writes_wait"], 20)
+                     and alarms(primary)["writes_wait"])
         assert "the arbiter is not heard" in text
         assert not answers and durability(primary)["degraded_since"] is None and durability(primary)["k"] == 1
     finally:
         for pid in pids:
             away[0].signal("database", signal.SIGCONT, [pid])
         etcd.start()
-    writing.join(30)
+    writing.join(60)
     assert answers[0].status == 200
     assert "agreed" in sync_set(primary)
     whole(three, etcd)
@@ -287,7 +287,7 @@ def test_strict_waits(three, etcd):
     assert not answers and durability(primary)["degraded_since"] is None
     for node in away:
         node.start()
-    writing.join(40)
+    writing.join(60)
     assert answers[0].status == 200
     assert primary.api("DELETE", "/v1/config/durability").status == 200
     until("available again", lambda: sync_set(primary).get("agreed"))
@@ -302,7 +302,7 @@ def test_one_of_two_takes_over_and_goes_on_alone(pair, third):
     with Writers(pair, [east], "app/pair") as writers:
         until("it writes", lambda: writers.count() >= 10)
         east.kill()
-        until("west takes over", lambda: west.state() == "PRIMARY", 30)
+        until("west takes over", lambda: west.state() == "PRIMARY")
     assert west.put("app/west", 1).status == 200
     assert durability(west)["degraded_since"] and durability(west)["members"] == ["west-1"]
     assert json.loads(told(pair, third[0])[1])["voters"] == ["west-1"]

@@ -87,7 +87,8 @@ def test_two_that_do_not_see_each_other_settle_by_the_third(apart, both):
             until("it is missed", lambda: "member_silent" in alarms(primary))
             until("it misses the primary", lambda: "member_silent" in alarms(node))
             flows(writers)
-            assert other.status()["primary"]["node"] == primary.name and "member_silent" not in alarms(other)
+            until("the third sees both", lambda: other.status()["primary"]["node"] == primary.name and
+                  "member_silent" not in alarms(other))
         nothing_is_lost(apart, writers)
     assert apart.primary() is primary and primary.status()["primary"]["epoch"] == epoch
 
