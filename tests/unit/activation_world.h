@@ -24,7 +24,7 @@
 #include "controller/loop/worker.h"
 #include "sites/connector.h"
 
-#define WORLD_PATIENCE_MS 20000
+#define WORLD_PATIENCE_MS 90000
 
 struct world {
     struct ev_loop *loop;

@@ -27,7 +27,7 @@
 #define WORLD_OTHER        "0b9d8a3e-5c2f-4b7e-8f3a-6d1c2b3a4f5e"
 #define WORLD_LEASE_MS     5000
 #define WORLD_DEADLINE_MS  20000 /* of calls that must succeed on a busy machine */
-#define WORLD_PATIENCE_MS  30000
+#define WORLD_PATIENCE_MS  90000
 #define WORLD_DSN_SIZE     256
 #define WORLD_STEP_MS      10
 #define WORLD_FAKETIME     "/usr/lib/*/faketime/libfaketime.so.1"

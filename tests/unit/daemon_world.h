@@ -14,7 +14,7 @@
 #include "sql.h"
 #include "tests/unit/pg_fixture.h"
 
-#define WORLD_PATIENCE_MS 20000
+#define WORLD_PATIENCE_MS 90000
 
 struct daemon_world {
     struct pg_fixture fixture;

@@ -25,7 +25,7 @@
 #include "controller/loop/cert.h"
 #include "controller/loop/tls.h"
 
-#define RAW_PATIENCE_MS 20000
+#define RAW_PATIENCE_MS 90000
 #define RAW_CLUSTER_ID  "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 struct raw {

@@ -437,15 +437,15 @@ only_whom_we_trust(void **state)
     (void)state;
     struct err err;
     configure(url("/baton"), bench.other.ca.certificate, "");
-    RUN(10000, { .status = 200 });
+    RUN(60000, { .status = 200 });
     assert_end(ACTION_FAILED, "check that this is the right server and the right CA");
     assert_int_equal(bench.count, 0);
     configure(url("/baton"), NULL, ""); /* the system's CAs do not know it */
-    RUN(10000, { .status = 200 });
+    RUN(60000, { .status = 200 });
     assert_end(ACTION_FAILED, "right CA");
     CLEANUP(freep) char *wrong = str_printf(",\"pin\":\"sha256:%064d\"", 0);
     configure(url("/baton"), NULL, wrong);
-    RUN(10000, { .status = 200 });
+    RUN(60000, { .status = 200 });
     assert_end(ACTION_FAILED, "it is another server, or it has a new key");
     struct cert_info info;
     char hex[CERT_HEX_SIZE];
@@ -453,7 +453,7 @@ only_whom_we_trust(void **state)
     str_hex(hex, info.pin, sizeof info.pin);
     CLEANUP(freep) char *right = str_printf(",\"pin\":\"sha256:%s\"", hex);
     configure(url("/baton"), NULL, right);
-    RUN(10000, { .status = 200 });
+    RUN(60000, { .status = 200 });
     assert_end(ACTION_OK, "200");
 }
 

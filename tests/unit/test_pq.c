@@ -13,7 +13,7 @@
 #include "controller/loop/pq_inner.h"
 #include "tests/unit/pg_fixture.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 90000
 
 static struct pg_fixture fixture;
 static struct ev_loop *loop;
