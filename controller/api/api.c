@@ -459,22 +459,18 @@ metrics_are_open(const struct api *api, const struct route_match *match)
 
 /* A4 */
 static bool
-shows_what_was_written(enum route_id id)
+shows_what_was_written(const struct call *call)
 {
+    enum route_id id = call->match.id;
     static const bool at_once[ROUTE_COUNT] = {
-        [ROUTE_metrics] = true,
-        [ROUTE_version] = true,
-        [ROUTE_status] = true,
-        [ROUTE_doctor] = true,
-        [ROUTE_events] = true,
-        [ROUTE_promote] = true,
-        /* the writer and the database judge these, and they are many */
-        [ROUTE_config_write] = true,
-        [ROUTE_config_set] = true,
-        [ROUTE_config_delete] = true,
+        [ROUTE_metrics] = true,      [ROUTE_version] = true, [ROUTE_status] = true,
+        [ROUTE_doctor] = true,       [ROUTE_events] = true,  [ROUTE_promote] = true,
+        [ROUTE_config_write] = true, /* asks call_waits() itself, once it knows the keys */
     };
     if (id == ROUTE_login || id == ROUTE_join)
         return true;
+    if (id == ROUTE_config_set) /* these are many, and only the database judges them */
+        return !str_starts(call_param(call), "app/");
     return !at_once[id] && routes[id].role != CALLER_NONE && routes[id].role != CALLER_NODE;
 }
 
@@ -497,6 +493,16 @@ serve(struct call *call)
         call_fail(call, &err);
     else
         handlers[call->match.id](call);
+}
+
+bool
+call_waits(struct call *call)
+{
+    if (call->waited || !fresh_wait(call->api->fresh, &call->waiter))
+        return false;
+    call->waited = true;
+    json_putp(&call->body);
+    return true;
 }
 
 static void
@@ -523,7 +529,7 @@ api_handle(void *data, struct http_request *request)
     call->started_us = clock_now_us();
     call->waiter.go_on = on_fresh;
     list_add_tail(&api->calls, &call->node);
-    if (!shows_what_was_written(match.id) || !fresh_wait(api->fresh, &call->waiter))
+    if (!shows_what_was_written(call) || !fresh_wait(api->fresh, &call->waiter))
         serve(call);
 }
 

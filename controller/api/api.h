@@ -11,8 +11,8 @@
  *       has gone.
  *   A4  Who wrote through this node and then reads here, or asks for something that is judged by
  *       what was written, sees the write (fresh.h), and so does who does it at the primary,
- * wherever it was written. Nothing waits for that which watches the node itself (health, status,
- *       metrics, the doctor, the members), promotes, or writes to the shared config.
+ *       wherever it was written. Nothing waits for that which watches the node itself (health,
+ *       status, metrics, the doctor, the members), promotes, or writes keys that are free (app/).
  */
 #pragma once
 

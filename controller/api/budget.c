@@ -145,8 +145,8 @@ key_of(struct json_object *changes, size_t at)
 }
 
 /* Free keys and connectors bound nothing. */
-static bool
-may_matter(struct json_object *changes)
+bool
+call_are_bounded(struct json_object *changes)
 {
     for (size_t i = 0; i < json_object_array_length(changes); i++) {
         const struct setting_row *row = setting_find(key_of(changes, i));
@@ -239,7 +239,7 @@ call_check_bounds(struct call *call, struct json_object *changes, enum call_body
     struct cache *cache = call_cache(call);
     const struct overlay overlay = { .changes = changes };
     const struct cache_entry *entry;
-    if (!may_matter(changes))
+    if (!call_are_bounded(changes))
         return true;
     for (size_t at = 0; (entry = cache_next(cache, "node/", "", &at)) != NULL;) {
         const char *site;
@@ -264,7 +264,7 @@ call_check_local_bounds(struct call *call, const char *key, struct json_object *
     json_add_string(change, "key", key);
     json_add(change, "value", json_object_get(value));
     (void)json_object_array_add(changes, change);
-    if (!may_matter(changes))
+    if (!call_are_bounded(changes))
         return true;
     check_member(call, &overlay, cache_site(call_cache(call)), NULL, CALL_BODY_VALUE, faults);
     return end_check(call, faults);

@@ -272,7 +272,11 @@ void
 serve_config_write(struct call *call)
 {
     CLEANUP(freep) char *reason = NULL;
-    if (call_body(call, &changes_shape, false) == NULL || !call_reason(call, &reason))
+    if (call_body(call, &changes_shape, false) == NULL)
+        return;
+    if (call_are_bounded(json_get(call->body, "changes")) && call_waits(call))
+        return;
+    if (!call_reason(call, &reason))
         return;
     struct json_object *changes = json_get(call->body, "changes");
     size_t count = json_object_array_length(changes);

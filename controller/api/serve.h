@@ -55,6 +55,7 @@ struct call {
     struct list node; /* in api->calls */
     struct api *api;  /* borrowed */
     struct fresh_waiter waiter;
+    bool waited; /* call_waits() */
     struct http_request *request;
     struct route_match match;
     struct caller caller;
@@ -85,9 +86,15 @@ MUST_CHECK bool call_if_match(struct call *call, uint64_t *ret_revision);
 /* From the body's "reason", else the header Baton-Reason; '*ret' is the caller's, NULL for none. */
 MUST_CHECK bool call_reason(struct call *call, char **ret_reason);
 
+/* True: what was written here before is not in the cache yet (A4). The handler leaves the call at
+ * once, and is called anew when it is, or when it is late; only once. */
+MUST_CHECK bool call_waits(struct call *call);
+
 /* Where the changes stand in the body that was sent. */
 enum call_body_form { CALL_BODY_NONE, CALL_BODY_VALUE, CALL_BODY_CHANGES };
-/* May the settings become so? False: refused and ended. 'changes' as in POST /v1/config. */
+/* Is there one among them that other settings bound? 'changes' as in POST /v1/config. */
+bool call_are_bounded(struct json_object *changes);
+/* May the settings become so? False: refused and ended. */
 MUST_CHECK bool call_check_bounds(struct call *call, struct json_object *changes,
                                   enum call_body_form form);
 /* The same for one local setting of this node. */

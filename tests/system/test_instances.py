@@ -67,7 +67,7 @@ def token(three):
     assert refused.returncode == 4 and "pam" in refused.stderr
     assert east.put("connector/pam", {}).status == 200
     for key, value in (("instance.heartbeat_ms", 500), ("instance.silence_ms", 60000), ("instance/pam/expected", 2)):
-        until(key, lambda k=key, v=value: east.put(k, v).status == 200)  # each fits the one before, once that is seen
+        assert east.put(key, value).status == 200, key  # each fits the one before
     made = json.loads(east.cli("connector", "token", "create", "pam", "--json").stdout)
     for node in three.nodes.values():
         until("%s has the token" % node.name, lambda n=node: made["id"] in str(n.api("GET", "/v1/agent/tokens").json))
