@@ -41,6 +41,7 @@ def test_with_switchovers(three):
         for target in ("west-1", "east-2", "east-1"):
             flows(history)
             three.promote(target, "--reason", "test")
+            three.settled(writing=True)
         flows(history)
     judged(three, history)
 

@@ -85,10 +85,10 @@ def psql(node, statement, user, pair=None, ca=None, password=None, mode="verify-
     """psql over TCP to the node's database, as somebody on another host."""
     where = {"host": node.address, "port": PG_PORT, "dbname": "baton", "user": user, "sslmode": mode,
              "sslrootcert": ca or node.folder / "ca.crt", "sslcert": pair.certificate if pair else "none",
-             "sslkey": pair.key if pair else "none", "connect_timeout": 10}
+             "sslkey": pair.key if pair else "none", "connect_timeout": 30}
     return subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement,
                            " ".join("%s='%s'" % item for item in where.items())],
-                          capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
                           env={**node.cluster.env, **({"PGPASSWORD": password} if password else {})})
 
 
@@ -420,10 +420,14 @@ def test_a_removed_members_certificate_is_worth_nothing(three, guest):
             context = guest.context(node.folder / "ca.crt")
             until("%s refuses it" % node.name,
                   lambda n=node, c=context: n.api("GET", "/v1/peer/state", context=c).json["code"] == "not_a_member")
-            session.wait(30)
+            session.wait(60)
             assert session.returncode != 0
-            refused = psql(node, "select 1", "baton_n_" + GUEST, guest)
-            assert refused.returncode == 2 and "no pg_hba.conf entry" in refused.stderr, refused.stderr
+
+            def refused(node=node):
+                done = psql(node, "select 1", "baton_n_" + GUEST, guest)
+                assert done.returncode == 2, done.stdout
+                return "no pg_hba.conf entry" in done.stderr
+            until("PostgreSQL does not know it either", refused)
             while stream.read(4096):
                 pass
     assert GUEST not in [entry["name"] for entry in three.west_1.api("GET", "/v1/nodes").json["nodes"]
@@ -470,8 +474,8 @@ def test_noise_and_half_open_connections_on_every_port_harm_nobody(three):
         three.settled(k=1)
     for node in three.nodes.values():
         assert (node.state(), node.postmaster(), node.daemon()) == before[node.name]
-        checks = node.api("GET", "/v1/doctor").json["checks"]
-        assert [check for check in checks if check["state"] == "fail"] == []
+        until("nothing is wrong with it", lambda n=node: [check for check in n.api("GET", "/v1/doctor").json["checks"]
+                                                          if check["state"] == "fail"] == [])
 
 
 def listening(pid):
@@ -544,6 +548,8 @@ def test_a_viewer_looks_and_an_operator_promotes_no_people(three):
 def test_a_guessed_account_is_closed_to_the_right_password_too(three):
     """Otherwise a throttled guess would tell. It opens again by itself."""
     node = three.east_2
+    node.cli("config", "set", "login.delay_ms", "4000")  # longer than two tries take
+    until("it waits longer", lambda: node.get("login.delay_ms") == 4000)
     role(node, "gina", "viewer", "the-right-password")
     near, far = Person(node, source="127.0.0.61"), Person(node, source="127.0.0.62")
 
@@ -558,6 +564,7 @@ def test_a_guessed_account_is_closed_to_the_right_password_too(three):
     assert attempt(far, "still-wrong", "another").status == 401, "one account's guesser closes no other"
     until("it opens again", lambda: attempt(far, "the-right-password").status == 200)
     node.cli("user", "delete", "gina", "--yes")
+    node.cli("config", "delete", "login.delay_ms")
 
 
 def test_sql_people_read_or_write_as_their_group_says(three):
@@ -706,13 +713,13 @@ def plant_sealed(three):
 
 
 def streamed(node, after):
-    """What /v1/events has told since revision 'after'."""
-    connection = http.client.HTTPSConnection(node.address, PORT, timeout=2, context=node.context())
+    """What /v1/events has told since revision 'after', to the last row that there is."""
+    connection = http.client.HTTPSConnection(node.address, PORT, timeout=60, context=node.context())
     connection.request("GET", "/v1/events", headers={"Last-Event-ID": str(after)})
     reply, text = connection.getresponse(), b""
-    with contextlib.suppress(OSError):
-        while True:
-            text += reply.read1(65536)
+    last = b"\nid: %d-" % node.head()[0]
+    while last not in text or not text.endswith(b"\n\n"):
+        text += reply.read1(65536)
     connection.close()
     return text.decode()
 
