@@ -40,6 +40,7 @@ static uint64_t
 next_number(const struct degrade_view *view)
 {
     uint64_t number = view->record->noted;
+    number = number > view->recorded ? number : view->recorded;
     return (number > view->note->number ? number : view->note->number) + 1;
 }
 
@@ -84,7 +85,7 @@ static void
 let_go(const struct degrade_view *view, struct degrade_action *ret)
 {
     struct quorum_set rest = rest_of(view, view->names);
-    bool told = is_told(view);
+    bool told = is_told(view) && view->note->number > view->recorded; /* D3 */
     for (size_t i = 0; told && i < view->note->set.count; i++)
         told = quorum_has(&rest, view->note->set.voters[i]); /* else even less is left by now */
     if (told) {

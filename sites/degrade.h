@@ -19,6 +19,7 @@
  *       acknowledged, and no other is being written.
  *   D3  A record written after a note knows its number, and is the later one wherever it arrives.
  *       So the way back is that of every change of the set: both count, names, the new one counts.
+ *       Once it is being written, names go by no note that it knows of: a new one is told.
  *   D4  The note is taken back when every member has such a record: until then it spares those who
  *       have not from a capture that would miss what was acknowledged, and is told again to an
  *       arbiter that has forgotten it.
@@ -43,6 +44,8 @@ struct degrade_view {
     const struct quorum_set *wanted;    /* the set to come to, were all of it there */
     bool writing;                       /* a row of the sync set is being written ... */
     uint64_t writing_arbiter;           /* ... that names this arbiter */
+    uint64_t recorded; /* the newest note that a record knows of which we began to write, whatever
+                          has become of it */
     /* who acknowledges, and does anybody wait for it? */
     const struct quorum_set *acking; /* members that have all we had flushed a while ago */
     uint64_t waited_ms;              /* the COMMIT that waits longest; 0: none */

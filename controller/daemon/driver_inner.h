@@ -178,6 +178,7 @@ struct driver {
     struct driver_inquiry *inquiry; /* owned; of the promotion, under way, or NULL */
     bool set_writing;               /* a row of the sync set is being written ... */
     uint64_t writing_arbiter;       /* ... that names this arbiter */
+    uint64_t recorded;              /* the newest note that one of them knows of */
     struct quorum_set acking;       /* members that have all we had flushed a while ago */
     uint64_t waited_ms;             /* the COMMIT that waits longest for them; 0: none */
     uint64_t flushed;               /* how far our log was flushed, in bytes ... */

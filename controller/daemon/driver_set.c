@@ -181,6 +181,8 @@ write_record(struct driver *driver, const struct quorum_record *record)
         "baton", record->joint ? "the sync set changes: both count" : "the sync set has changed");
     writer_group_put(group, "sync/set", "", quorum_to_json(record), WRITER_ANY_REVISION);
     driver->writing_arbiter = record->arbiter;
+    if (driver->recorded < record->noted)
+        driver->recorded = record->noted;
     driver->set_writing = writer_submit(driver->core->writer, group, WRITER_PATIENT,
                                         on_set_recorded, driver, NULL, &err) == ERR_NONE;
     log_info("sync.set", "joint=%d turned=%d k=%u voters=%zu noted=%llu since=\"%s\"",
@@ -282,6 +284,7 @@ advance(struct driver *driver)
         .wanted = &wanted,
         .writing = driver->set_writing,
         .writing_arbiter = driver->writing_arbiter,
+        .recorded = driver->recorded,
         .acking = &driver->acking,
         .waited_ms = driver->waited_ms,
         .wait_ms = setting_u64(SETTING_SYNC_WAIT_MS, source),

@@ -30,6 +30,7 @@ NODE, PROMO, CAPTURE, QUORUM = "sites/node.c", "sites/promo.c", "sites/promo_cap
 EPOCH = "sites/epoch.c"
 CHECKS, LEASE, KNOWN, ASK, TAKEOVER = ("sites/promo_checks.c", "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c",
                                        "sites/takeover.c")
+DEGRADE = "sites/degrade.c"
 PLAN, CAPTURED = "controller/activation/plan.c", "sites/promo_quorum.c"
 DATABASE, JOBS, UPKEEP, DAEMON, EFFECTS = [f"tests/world/{name}.c" for name in
                                            ("database", "jobs", "upkeep", "daemon", "effects")]
@@ -91,6 +92,8 @@ MUTANTS = {
          "        ret_record->joint = ret_record->turned = false;")],
     "the next step of a change does not wait (I5)": [
         (QUORUM, "    if (!acknowledged) {", "    if (false) {")],
+    "names go by a note that a record being written knows of (I5)": [
+        (DEGRADE, " && view->note->number > view->recorded; /* D3 */", ";")],
     "a voter of one set is enough (I5)": [
         (QUORUM, "(!record->joint || quorum_has(&record->old, node))", "true")],
     "names are not set anew (I5)": [

@@ -158,6 +158,9 @@ DEGRADE_MUTANTS = {
     "another arbiter is being written (D2)": (
         DEGRADE, " || (view->writing && view->writing_arbiter != view->arbiter)", ""),
     "a record does not know of the note (D3)": (DEGRADE, "    ret->record.noted = view->note->number;\n", ""),
+    "a note that a record being written knows of is used (D3)": (DEGRADE, " && view->note->number > view->recorded; /* D3 */", ";"),
+    "the next note has the number of one that was recorded (D3)": (
+        DEGRADE, "    number = number > view->recorded ? number : view->recorded;\n", ""),
     "taken back while one has not heard (D4)": (DEGRADE, "view->acknowledged && view->everywhere", "view->acknowledged"),
     "an arbiter that forgot is not told again (D4)": (DEGRADE, "view->note->number < record->noted;", "false;"),
     "the same, once as many count again (D4)": (DEGRADE, "!degraded && forgotten && !known", "false"),

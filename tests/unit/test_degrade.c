@@ -270,6 +270,28 @@ told_while_writing(struct bench *bench)
 }
 
 static void
+told_before_the_record_that_is_written(struct bench *bench)
+{
+    told_while_writing(bench);
+    bench->view.writing_arbiter = 7;
+    bench->view.recorded = 5;
+}
+
+static void
+told_after_the_record_that_is_written(struct bench *bench)
+{
+    told_before_the_record_that_is_written(bench);
+    bench->view.recorded = 4;
+}
+
+static void
+recorded_later_than_is_told(struct bench *bench)
+{
+    told_before_the_record_that_is_written(bench);
+    bench->view.recorded = 8;
+}
+
+static void
 told_without_a_lease_any_more(struct bench *bench)
 {
     told(bench);
@@ -581,6 +603,9 @@ static const struct {
     /* the arbiter has the note */
     { told, "NAMES 0{a}" },
     { told_while_writing, "NAMES 0{a}" },
+    { told_before_the_record_that_is_written, "NOTE 6 0{a} since " NOW },
+    { told_after_the_record_that_is_written, "NAMES 0{a}" },
+    { recorded_later_than_is_told, "NOTE 9 0{a} since " NOW },
     { told_without_a_lease_any_more, "NAMES 0{a}" },
     { told_and_even_less_is_left, "NOTE 6 0{a} since " NOW },
     { told_and_more_is_left, "NAMES 0{a}" },

@@ -495,6 +495,7 @@ struct daemon {
     bool names_busy;
     bool set_writing;         /* a row of the sync set is being written ... */
     uint64_t writing_arbiter; /* ... that names this arbiter */
+    uint64_t recorded;        /* the newest note that one of them knows of */
     size_t mark;              /* how far the stream was at the look before the last ... */
     bool mark_known;
     size_t sample; /* ... and at the last, then */

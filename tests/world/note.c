@@ -252,6 +252,8 @@ write_record(struct world *world, unsigned node, const struct quorum_record *rec
         return;
     daemon->set_writing = true;
     daemon->writing_arbiter = record->arbiter;
+    if (daemon->recorded < record->noted)
+        daemon->recorded = record->noted;
     say(world, WORLD_SAY_WORLD, "%5llu %s records the sync set: %s k=%u of 0x%x%s", stamp(world),
         world->nodes[node].name,
         !record->joint   ? "only"
@@ -322,6 +324,7 @@ note_advance(struct world *world, unsigned node)
         .wanted = &wanted,
         .writing = daemon->set_writing,
         .writing_arbiter = daemon->writing_arbiter,
+        .recorded = daemon->recorded,
         .acking = &acking,
         .waited_ms = db->waiter.active ? waited_ms + 1 : 0,
         .wait_ms = asks ? world->config.sync_wait_ms : UINT64_MAX,
