@@ -88,7 +88,7 @@ class Witness:
         ca.write_text(arbiter["ca"])
         pair = self.nodes[cluster, node]
         given = {"user": "baton_witness", "dbname": "baton", "sslmode": "verify-full", "sslrootcert": str(ca),
-                 "sslcert": str(pair.certificate), "sslkey": str(pair.key), "connect_timeout": 5, **more}
+                 "sslcert": str(pair.certificate), "sslkey": str(pair.key), "connect_timeout": 30, **more}
         connection = psycopg2.connect(arbiter["dsn"], **given)
         connection.autocommit = True
         return connection
