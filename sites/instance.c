@@ -348,6 +348,28 @@ instance_lapse(struct instance_set *set, uint64_t silence_ms, uint64_t now_ms)
     return count;
 }
 
+size_t
+instance_spread(const struct instance_set *set, const char *connector,
+                struct spread_target list[SPREAD_COUNT_MAX])
+{
+    size_t count = 0;
+    list_each (at, &set->all) {
+        const struct instance *instance = CONTAINER_OF(at, struct instance, node);
+        if (!is_of(instance, connector) || instance->address.port == 0)
+            continue;
+        size_t i = 0;
+        while (i < count && !spread_address_equal(&list[i].at, &instance->address))
+            i++;
+        if (i == count) {
+            ASSERT(count < SPREAD_COUNT_MAX);
+            list[count++] = (struct spread_target){ .at = instance->address };
+        }
+        list[i].takes = list[i].takes || (instance->connected && instance->healthy);
+    }
+    return count;
+}
+_Static_assert(SPREAD_COUNT_MAX >= INSTANCE_CONNECTOR_MAX, "all have room");
+
 struct instance_counts
 instance_count(const struct instance_set *set, const char *connector,
                const struct instance_rules *rules)

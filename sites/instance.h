@@ -125,6 +125,11 @@ void instance_end(struct instance *instance);
 /* Ends every session that was silent for 'silence_ms'; how many. */
 size_t instance_lapse(struct instance_set *set, uint64_t silence_ms, uint64_t now_ms);
 
+/* Those with an address; an address that several have takes when one of them does. How
+ * many. */
+size_t instance_spread(const struct instance_set *set, const char *connector,
+                       struct spread_target list[SPREAD_COUNT_MAX]);
+
 struct instance_counts instance_count(const struct instance_set *set, const char *connector,
                                       const struct instance_rules *rules);
 /* The version that is to be admitted from now on; "" for as it is (N2). Borrowed. */

@@ -398,6 +398,25 @@ BACKUP_MUTANTS = {
 
 SPREAD_MUTANTS = {
     "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
+    "a sick one gets requests (A10)": (SPREAD, "goal->in_use && target->takes &&", "goal->in_use &&"),
+    "who is not in use gets requests": (SPREAD, "goal->in_use && target->takes &&", "target->takes &&"),
+    "the server in use gets twice its share": (SPREAD, "(goal->server == NULL || !spread_address_equal(&target->at, goal->server))", "true"),
+    "one address has two places": (SPREAD, " && !plan->has[target]) {", ") {"),
+    "who was not heard yet is out (A4)": (SPREAD, "!known && !goal->settled && goal->in_use", "false"),
+    "who was never heard stays in": (SPREAD, "!known && !goal->settled && goal->in_use", "!known && goal->in_use"),
+    "who was not heard stays where nothing is in use": (SPREAD, "!goal->settled && goal->in_use && plan", "!goal->settled && plan"),
+    "who goes is cut at once (S11)": (SPREAD, "if (passed_ms >= drain_ms) {", "if (true) {"),
+    "who goes may stay for ever (S11)": (SPREAD, "if (passed_ms >= drain_ms) {", "if (drain_ms == 0) {"),
+    "nobody comes back to see that a drain is over": (SPREAD, "    look_again_in(plan, drain_ms - passed_ms);\n", ""),
+    "who finishes is thrown out of his place": (
+        SPREAD, "    plan->kept[i] = true;\n    if (place->state == SPREAD_IN)", "    if (place->state == SPREAD_IN)"),
+    "any place is taken": (SPREAD, "        if (plan->places[i].state == SPREAD_OUT)\n            return i;", "        return i;"),
+    "who comes back gets no old place": (SPREAD, "for (int state = SPREAD_IN; state <= SPREAD_OUT; state++)", "for (int state = SPREAD_IN; state < SPREAD_OUT; state++)"),
+    "who drains has the place before who is in": (SPREAD, "for (int state = SPREAD_IN; state <= SPREAD_OUT; state++) {\n        for (size_t i = 0; i < count; i++) {\n            if (places[i].state == (enum spread_state)state)", "{\n        for (size_t i = 0; i < count; i++) {"),
+    "who has no place is not counted": (SPREAD, "            plan.sum.left_out++;", "            (void)i;"),
+    "an instance without address gets requests (A1)": (INSTANCE, " || instance->address.port == 0)", ")"),
+    "one that is gone gets requests (A4)": (INSTANCE, "(instance->connected && instance->healthy)", "instance->healthy"),
+    "the last of one address decides": (INSTANCE, "list[i].takes || (instance->connected", "(instance->connected"),
     "an address within an address is a server's": (SPREAD, " && !IN6_IS_ADDR_V4MAPPED(address)", ""),
 }
 
@@ -458,7 +477,7 @@ def main():
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
-              (INSTANCE_MUTANTS, ["test_instance"]), (SPREAD_MUTANTS, ["test_spread"])]
+              (INSTANCE_MUTANTS, ["test_instance"]), (SPREAD_MUTANTS, ["test_spread", "test_instance"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:

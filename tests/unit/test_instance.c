@@ -378,6 +378,47 @@ an_address_comes_with_the_heartbeat(void **state) /* A1 */
 }
 
 static void
+those_with_an_address_may_get_requests(void **state) /* A1, A10 */
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *address;
+        bool healthy;
+        bool leaves;
+    } rows[] = {
+        { "a", "192.0.2.1:8443", true, false },  { "b", "192.0.2.2:8443", false, false },
+        { "c", "192.0.2.3:8443", true, true },   { "d", NULL, true, false },
+        { "e", "192.0.2.2:8443", true, false }, /* where b is, too */
+        { "f", "192.0.2.1:8443", false, false },
+    };
+    struct bench bench = begin("1");
+    struct spread_target list[SPREAD_COUNT_MAX];
+    instance_set_init(&bench.set);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        bool changed = false;
+        struct instance_rules rules = { .admitted = "1" };
+        struct instance_hello hello = { .connector = "pam",
+                                        .name = rows[i].name,
+                                        .session = S1,
+                                        .token = "t",
+                                        .version = "1",
+                                        .address = rows[i].address,
+                                        .healthy = rows[i].healthy };
+        assert_int_equal(
+            instance_hear(&bench.set, &rules, &hello, 0, WALL_MS, &changed, &bench.err), ERR_NONE);
+        if (rows[i].leaves)
+            assert_true(instance_leave(&bench.set, "pam", rows[i].name, S1));
+    }
+    assert_int_equal(instance_spread(&bench.set, "sap", list), 0);
+    assert_int_equal(instance_spread(&bench.set, "pam", list), 3);
+    assert_true(strcmp(list[0].at.host, "192.0.2.1") == 0 && list[0].takes);
+    assert_true(strcmp(list[1].at.host, "192.0.2.2") == 0 && list[1].takes);
+    assert_true(strcmp(list[2].at.host, "192.0.2.3") == 0 && !list[2].takes);
+    instance_set_done(&bench.set);
+}
+
+static void
 alarms_name_the_connector(void **state) /* A9, A10 */
 {
     (void)state;
@@ -585,6 +626,7 @@ main(void)
         cmocka_unit_test(a_refusal_names_both_versions_and_the_order),
         cmocka_unit_test(what_an_agent_says_is_checked),
         cmocka_unit_test(an_address_comes_with_the_heartbeat),
+        cmocka_unit_test(those_with_an_address_may_get_requests),
         cmocka_unit_test(alarms_name_the_connector),
         cmocka_unit_test(only_who_works_counts_as_working),
         cmocka_unit_test(the_record_changes_with_who_is_there),
