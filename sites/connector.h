@@ -85,7 +85,15 @@ enum connector_format { CONNECTOR_FORMAT_JSON, CONNECTOR_FORMAT_ENV, CONNECTOR_F
 
 #define CONNECTOR_HAPROXY_MAIN      "main"
 #define CONNECTOR_HAPROXY_ALTERNATE "alternate"
-#define CONNECTOR_HAPROXY_NAME_MAX  63 /* bytes */
+#define CONNECTOR_HAPROXY_INSTANCE  "instance" /* and a number: servers for instances */
+#define CONNECTOR_HAPROXY_NAME_MAX  63         /* bytes */
+
+/* Who gets the requests of a connector that is in use. */
+enum connector_instances {
+    CONNECTOR_INSTANCES_BESIDE, /* its server, and its instances */
+    CONNECTOR_INSTANCES_ONLY,
+    CONNECTOR_INSTANCES_NONE,
+};
 
 struct connector_haproxy {
     const char *socket;  /* absolute path, "127.0.0.1:PORT", "[::1]:PORT" or "localhost:PORT" */
@@ -93,6 +101,7 @@ struct connector_haproxy {
     const char *main;    /* names of servers of the backend */
     const char *alternate;
     uint64_t drain_ms; /* 0: connections are cut at once */
+    enum connector_instances instances;
 };
 
 #define CONNECTOR_DNS_NAME_MAX 240 /* bytes; "_baton." goes before it */

@@ -37,12 +37,26 @@ name_fault(const char *name)
                : "must be a name as HAProxy has them: letters, digits, '-', '_', '.' and ':'";
 }
 
+/* "instance7" is a place of an instance. */
+static bool
+is_place(const char *name)
+{
+    size_t length = strlen(CONNECTOR_HAPROXY_INSTANCE);
+    return name != NULL && str_starts(name, CONNECTOR_HAPROXY_INSTANCE) && name[length] != '\0' &&
+           connector_has_only(name + length, CONNECTOR_DIGITS);
+}
+
 static void
 same_name_faults(struct json_object *action, const char *pointer, struct fault_list *faults)
 {
     const char *main = connector_text(action, "main");
     const char *alternate = connector_text(action, "alternate");
     char inner[FAULT_POINTER_SIZE];
+    if (is_place(main) || is_place(alternate)) {
+        fault_pointer(inner, pointer, is_place(main) ? "main" : "alternate");
+        fault_add(faults, inner,
+                  "'" CONNECTOR_HAPROXY_INSTANCE "' and a number are servers for instances");
+    }
     if (strcmp(main == NULL ? CONNECTOR_HAPROXY_MAIN : main,
                alternate == NULL ? CONNECTOR_HAPROXY_ALTERNATE : alternate) != 0)
         return;
@@ -81,6 +95,11 @@ static const struct shape members[] = {
       .max = CONNECTOR_HAPROXY_NAME_MAX,
       .text_fault = name_fault,
       .text = "the backend's server that is the alternate; 'alternate' when not set" },
+    { .name = "instances",
+      .type = SHAPE_CHOICE,
+      .choices = "beside|only|none",
+      .text = "who gets requests while the connector is in use: its instances beside main or "
+              "alternate, only they, or none of them; 'beside' when not set" },
     { .name = "drain_ms",
       .type = SHAPE_INTEGER,
       .min = 0,
@@ -113,5 +132,10 @@ connector_haproxy_read(struct json_object *object, struct connector_action *acti
     haproxy->main = main == NULL ? CONNECTOR_HAPROXY_MAIN : main;
     haproxy->alternate = alternate == NULL ? CONNECTOR_HAPROXY_ALTERNATE : alternate;
     haproxy->drain_ms = connector_number(object, "drain_ms");
+    const char *instances = connector_text(object, "instances");
+    haproxy->instances = instances == NULL                ? CONNECTOR_INSTANCES_BESIDE
+                         : strcmp(instances, "only") == 0 ? CONNECTOR_INSTANCES_ONLY
+                         : strcmp(instances, "none") == 0 ? CONNECTOR_INSTANCES_NONE
+                                                          : CONNECTOR_INSTANCES_BESIDE;
     action->timeout_ms = connector_number(object, "timeout_ms");
 }

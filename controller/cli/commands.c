@@ -391,7 +391,8 @@ const struct command command_rows[] = {
         .name = "connector haproxy-config",
         .operands = "[NAME...]",
         .operands_max = COMMAND_OPERANDS_MAX,
-        .options = { OPTION_FRONTEND_LISTEN, OPTION_HOLD },
+        .options = { OPTION_FRONTEND_LISTEN, OPTION_HOLD, OPTION_PLACES, OPTION_PROXY_MODE,
+                     OPTION_PROXY_CERTIFICATE, OPTION_SERVER_CA },
         .text = "a whole haproxy.cfg for connectors with driver haproxy",
         .more = "Without a NAME: for all that have the driver. Servers start disabled, so a "
                 "HAProxy that was restarted gives traffic to nobody before Baton says so. The "

@@ -61,6 +61,45 @@ write_socket(const struct haproxy_config *config, size_t at, struct buf *into)
 }
 
 static void
+write_defaults(const struct haproxy_config *config, struct buf *into)
+{
+    if (config->http)
+        buf_add_text(into, "\n"
+                           "defaults\n"
+                           "    mode http\n"
+                           "    option httplog\n"
+                           "    option forwardfor\n"
+                           "    timeout http-request 30s\n");
+    else
+        buf_add_text(into,
+                     "\n"
+                     "defaults\n"
+                     "    # TLS passes through: certificates are those of the connector servers\n"
+                     "    mode tcp\n"
+                     "    option tcplog\n");
+    buf_add_text(
+        into,
+        "    log global\n"
+        "    option dontlognull\n"
+        "    # Only a connection that does not come about is tried again, and at another server:\n"
+        "    # what may have reached one is never sent twice.\n"
+        "    option redispatch 1\n"
+        "    retries 3\n");
+    if (config->http)
+        buf_add_text(into, "    retry-on conn-failure\n");
+    buf_add_text(
+        into,
+        "    timeout connect 2s\n"
+        "    timeout client 5m\n"
+        "    timeout server 5m\n"
+        "    timeout check 2s\n"
+        "    load-server-state-from-file global\n"
+        "    # a name is looked up by Baton; without an answer to HAProxy, this one stands in\n"
+        "    default-server check inter 2s fastinter 500ms fall 2 rise 1 "
+        "init-addr last,libc,127.0.0.1\n");
+}
+
+static void
 write_head(const struct haproxy_config *config, struct buf *into)
 {
     buf_add_text(
@@ -91,35 +130,87 @@ write_head(const struct haproxy_config *config, struct buf *into)
     buf_add_text(into, "    server-state-file /run/haproxy/baton.state\n");
     if (config->hold != NULL)
         buf_printf(into, "    lua-load %s\n", config->hold);
-    buf_add_text(
-        into,
-        "\n"
-        "defaults\n"
-        "    # TLS passes through: certificates are those of the connector servers\n"
-        "    mode tcp\n"
-        "    log global\n"
-        "    option tcplog\n"
-        "    option dontlognull\n"
-        "    option redispatch 1\n"
-        "    retries 3\n"
-        "    timeout connect 2s\n"
-        "    timeout client 5m\n"
-        "    timeout server 5m\n"
-        "    timeout check 2s\n"
-        "    load-server-state-from-file global\n"
-        "    # a name is looked up by Baton; without an answer to HAProxy, this one stands in\n"
-        "    default-server check inter 2s fall 2 rise 1 init-addr last,libc,127.0.0.1\n");
+    write_defaults(config, into);
+}
+
+/* Of main and alternate, and of instances, which have the name of main in their certificates. */
+static void
+write_tls(const struct haproxy_config *config, const struct connector_server *server,
+          struct buf *into)
+{
+    bool is_number = strchr(server->host, ':') != NULL ||
+                     server->host[strspn(server->host, "0123456789.")] == '\0';
+    if (!config->http)
+        return;
+    buf_printf(into, " ssl verify required ca-file %s",
+               config->ca == NULL ? "@system-ca" : config->ca);
+    if (server->set && !is_number)
+        buf_printf(into, " sni str(%s) check-sni %s verifyhost %s", server->host, server->host,
+                   server->host);
 }
 
 static void
-write_server(const struct connector_server *server, const char *name, struct buf *into)
+write_server(const struct haproxy_config *config, const struct connector_server *server,
+             const char *name, struct buf *into)
 {
+    bool is_v6 = strchr(server->host, ':') != NULL;
     if (!server->set)
-        buf_printf(into, "    server %s 127.0.0.1:9 disabled # not configured\n", name);
-    else if (strchr(server->host, ':') != NULL)
-        buf_printf(into, "    server %s [%s]:%u disabled\n", name, server->host, server->port);
+        buf_printf(into, "    server %s 127.0.0.1:9 disabled", name);
     else
-        buf_printf(into, "    server %s %s:%u disabled\n", name, server->host, server->port);
+        buf_printf(into, is_v6 ? "    server %s [%s]:%u disabled" : "    server %s %s:%u disabled",
+                   name, server->host, server->port);
+    write_tls(config, server, into);
+    buf_add_text(into, server->set ? "\n" : " # not configured\n");
+}
+
+/* Their address is a name, for HAProxy keeps that of a number over no reload. Sessions of one that
+ * is found down are left alone: HAProxy 2.6 would end those that it has sent elsewhere already,
+ * too.
+ */
+static void
+write_places(const struct haproxy_config *config, const struct connector *connector,
+             struct buf *into)
+{
+    if (config->instances == 0)
+        return;
+    buf_printf(into,
+               "    # one for each instance; nobody is sent to one that died, after 2.5 s\n"
+               "    server-template " CONNECTOR_HAPROXY_INSTANCE
+               " 1-%u localhost:9 disabled observe layer4 error-limit 1",
+               config->instances);
+    write_tls(config, connector->main.set ? &connector->main : &connector->alternate, into);
+    buf_add_text(into, "\n");
+}
+
+static void
+write_health(const struct haproxy_config *config, const struct connector *connector,
+             struct buf *into)
+{
+    const struct connector_server *server = &connector->main;
+    if (!config->http)
+        return;
+    buf_printf(into,
+               "    option httpchk\n"
+               "    http-check send meth GET uri %s ver HTTP/1.1 hdr Host %s\n",
+               connector->probe.path, server->set ? server->host : "localhost");
+    if (connector->probe.expect_status == 0)
+        buf_add_text(into, "    http-check expect status 200-399\n");
+    else
+        buf_printf(into, "    http-check expect status %u\n", connector->probe.expect_status);
+}
+
+static void
+write_hold(const struct haproxy_config *config, const char *backend, struct buf *into)
+{
+    if (config->hold == NULL)
+        return;
+    if (config->http)
+        buf_printf(into, "    http-request lua.baton_hold %s %d\n", backend, HAPROXY_HOLD_MS);
+    else
+        buf_printf(into,
+                   "    tcp-request inspect-delay %dms\n"
+                   "    tcp-request content lua.baton_hold %s %d\n",
+                   2 * HAPROXY_HOLD_MS, backend, HAPROXY_HOLD_MS);
 }
 
 static void
@@ -129,22 +220,24 @@ write_connector(const struct haproxy_config *config, size_t at, struct buf *into
     const struct connector_haproxy *action = action_of(connector);
     const char *backend = backend_of(connector);
     bool is_v6 = strchr(config->address, ':') != NULL;
-    buf_printf(into, "\nfrontend %s-in\n    bind %s%s%s:%u\n", backend, is_v6 ? "[" : "",
+    buf_printf(into, "\nfrontend %s-in\n    bind %s%s%s:%u", backend, is_v6 ? "[" : "",
                config->address, is_v6 ? "]" : "", config->port + (unsigned)at);
-    if (config->hold != NULL)
-        buf_printf(into,
-                   "    tcp-request inspect-delay %dms\n"
-                   "    tcp-request content lua.baton_hold %s %d\n",
-                   2 * HAPROXY_HOLD_MS, backend, HAPROXY_HOLD_MS);
+    if (config->certificate != NULL)
+        buf_printf(into, " ssl crt %s", config->certificate);
+    buf_add_text(into, "\n");
+    write_hold(config, backend, into);
     buf_printf(into,
                "    default_backend %s\n"
                "\nbackend %s\n"
-               "    # Baton lets in one of these two; further servers share the work with it\n"
+               "    # Baton lets in one of main and alternate, and the instances share its work\n"
                "    balance leastconn\n",
                backend, backend);
-    write_server(&connector->main, action == NULL ? CONNECTOR_HAPROXY_MAIN : action->main, into);
-    write_server(&connector->alternate,
+    write_health(config, connector, into);
+    write_server(config, &connector->main, action == NULL ? CONNECTOR_HAPROXY_MAIN : action->main,
+                 into);
+    write_server(config, &connector->alternate,
                  action == NULL ? CONNECTOR_HAPROXY_ALTERNATE : action->alternate, into);
+    write_places(config, connector, into);
 }
 
 enum err_code

@@ -3,9 +3,12 @@
  * from documents, nothing else.
  *
  * Its servers start disabled, so that a HAProxy that was restarted gives traffic to nobody before
- * Baton says so; a reload keeps what Baton said, by a state file. TLS passes through (mode tcp).
- * Backends balance by least connections, so that a connector's instances can stand beside its
- * servers.
+ * Baton says so; a reload keeps what Baton said, by a state file. TLS passes through (mode tcp), or
+ * ends here and begins again (mode http). Backends balance by least connections over the server in
+ * use and the connector's instances, for each of which there is a place (haproxy.h).
+ *
+ * A request that may have reached a server is never sent to another: only a connection that did not
+ * come about is tried elsewhere. So nothing is answered, or done, twice.
  */
 #pragma once
 
@@ -15,14 +18,19 @@
 #define HAPROXY_CONFIG_SOCKET "/run/haproxy/admin.sock" /* where the connector names none */
 #define HAPROXY_CONFIG_PORT   8443                      /* of the first frontend */
 #define HAPROXY_HOLD_MS       5000
+#define HAPROXY_CONFIG_PLACES 16 /* for instances, where nothing else is said */
 
 struct haproxy_config {
     const struct connector *const *connectors;
     size_t count;
-    const char *group;   /* that batond runs in: it may use the stats socket */
-    const char *address; /* of the frontends: "0.0.0.0", "::1" */
-    uint16_t port;       /* of the first; each further one has the next */
-    const char *hold;    /* path of the script of haproxy_hold_script(), or NULL */
+    const char *group;       /* that batond runs in: it may use the stats socket */
+    const char *address;     /* of the frontends: "0.0.0.0", "::1" */
+    uint16_t port;           /* of the first; each further one has the next */
+    const char *hold;        /* path of the script of haproxy_hold_script(), or NULL */
+    unsigned instances;      /* places in each backend; 0: none */
+    bool http;               /* mode http */
+    const char *certificate; /* mode http: PEM with key, of the frontends; NULL: no TLS there */
+    const char *ca;          /* mode http: file with the authority of the servers, or NULL */
 };
 
 /* ERR_LIMIT: no port is left for a frontend. */

@@ -47,6 +47,17 @@ enum option_type {
     X(HOLD, "hold", FILE, "FILE", NULL,                                                            \
       "write a script for HAProxy to this file, by which clients that come while no server is in " \
       "use wait for one, 5 s at most")                                                             \
+    X(PLACES, "instances", NUMBER, "COUNT", NULL,                                                  \
+      "servers of each backend for instances of the connector, at most 256 (16)")                  \
+    X(PROXY_MODE, "mode", CHOICE, "tcp|http", "tcp|http",                                          \
+      "tcp: TLS passes through, connections are spread; http: TLS ends in HAProxy, requests are "  \
+      "spread (tcp)")                                                                              \
+    X(PROXY_CERTIFICATE, "certificate", TEXT, "FILE", NULL,                                        \
+      "certificate and key of the frontends, for --mode http; a PEM file on HAProxy's host (no "   \
+      "TLS)")                                                                                      \
+    X(SERVER_CA, "server-ca", TEXT, "FILE", NULL,                                                  \
+      "who signed the certificates of the servers, for --mode http; a PEM file on HAProxy's host " \
+      "(the operating system's)")                                                                  \
     X(WITNESS_LISTEN, "listen", TEXT, "ADDR:PORT", NULL,                                           \
       "where the witness listens (0.0.0.0:7445)")                                                  \
     X(WITNESS_ADVERTISE, "advertise", TEXT, "HOST:PORT", NULL,                                     \

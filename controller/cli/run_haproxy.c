@@ -11,6 +11,7 @@
 #include "controller/cli/haproxy_config.h"
 #include "controller/cli/run.h"
 #include "controller/cli/word.h"
+#include "sites/spread.h"
 
 #define CONNECTORS_MAX 1000
 #define SERVICE_GROUP  "postgres" /* docs/baton.service */
@@ -135,12 +136,43 @@ find_group(const struct cli *cli, char name[GROUP_SIZE])
         ASSERT(str_copy(name, GROUP_SIZE, SERVICE_GROUP));
 }
 
+/* HAProxy splits its lines at blanks, and finds relative names elsewhere. */
+static enum err_code
+check_path(const char *option, const char *path, struct err *err)
+{
+    if (path == NULL || (path[0] == '/' && strpbrk(path, " \t\n#'\"\\") == NULL))
+        return ERR_NONE;
+    return err_set(err, ERR_INVALID, "option_value",
+                   "%s '%.200s': HAProxy needs an absolute path without blanks", option, path);
+}
+
+static enum err_code
+read_more(struct cli *cli, struct haproxy_config *config, struct err *err)
+{
+    const char *mode = cli_value(cli, OPTION_PROXY_MODE);
+    uint64_t instances = arguments_number(&cli->arguments, OPTION_PLACES, HAPROXY_CONFIG_PLACES);
+    config->http = mode != NULL && strcmp(mode, "http") == 0;
+    config->certificate = cli_value(cli, OPTION_PROXY_CERTIFICATE);
+    config->ca = cli_value(cli, OPTION_SERVER_CA);
+    config->instances = (unsigned)instances;
+    if (instances > SPREAD_COUNT_MAX)
+        return err_set(err, ERR_INVALID, "option_value",
+                       "--instances %llu: a backend has at most %d", (unsigned long long)instances,
+                       SPREAD_COUNT_MAX);
+    if (!config->http && (config->certificate != NULL || config->ca != NULL)) {
+        (void)err_set(err, ERR_INVALID, "option_value",
+                      "--certificate and --server-ca are for --mode http");
+        return err_mend(err, "without it TLS passes through, and HAProxy needs neither");
+    }
+    if (check_path("--hold", config->hold, err) != ERR_NONE ||
+        check_path("--certificate", config->certificate, err) != ERR_NONE)
+        return err->code;
+    return check_path("--server-ca", config->ca, err);
+}
+
 static enum err_code
 write_script(const char *path, struct err *err)
 {
-    if (path[0] != '/' || strpbrk(path, " \t\n#'\"\\") != NULL)
-        return err_set(err, ERR_INVALID, "option_value",
-                       "--hold '%s': HAProxy needs an absolute path without blanks", path);
     return file_write_atomic(path, haproxy_hold_script, strlen(haproxy_hold_script), SCRIPT_MODE,
                              (uid_t)-1, (gid_t)-1, err);
 }
@@ -159,6 +191,9 @@ run_connector_haproxy_config(struct cli *cli, struct err *err)
         read_listen(cli_value(cli, OPTION_FRONTEND_LISTEN), address, &config.port, err);
     if (code == ERR_NONE)
         code = cli_operand(cli, 0) == NULL ? add_all(cli, &list, err) : add_named(cli, &list, err);
+    if (code != ERR_NONE)
+        return code;
+    code = read_more(cli, &config, err);
     if (code != ERR_NONE)
         return code;
     find_group(cli, group);
