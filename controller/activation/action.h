@@ -30,6 +30,7 @@
 #include "sites/effective.h"
 #include "sites/epoch.h"
 #include "sites/fencing.h"
+#include "sites/spread.h"
 
 #define ACTION_OUTPUT_SIZE_MAX 16384 /* kept of what a program prints */
 #define ACTION_EXIT_REFUSED    88    /* a program's way to say "I have seen a later epoch" */
@@ -44,8 +45,10 @@ struct action_order {
     enum effective_server which;           /* MAIN, ALTERNATE or NONE */
     bool check;   /* it was done before: look whether all still is so, and put right what is not */
     size_t place; /* of the action in the connector's list, from 0 */
-    sign_secret_fn *secret; /* NULL: no secrets here */
-    void *secret_data;      /* borrowed */
+    struct spread_goal spread; /* the connector's instances: targets and settled alone */
+    bool news;                 /* they are not those of the call before */
+    sign_secret_fn *secret;    /* NULL: no secrets here */
+    void *secret_data;         /* borrowed */
     /* The program has started and was given action->secrets; NULL: nobody wants to know. */
     void (*given)(void *secret_data, const struct action_order *order);
 };
@@ -68,6 +71,7 @@ struct action_result {
     uint64_t took_ms;
     bool changed;      /* of a check: something was not as it had to be, and is now */
     uint64_t again_ms; /* check again after so long, because of what was begun; 0: no need */
+    bool waiting;      /* an instance waits for a place: when it gets one, that is news, too */
 };
 
 struct action;

@@ -28,10 +28,12 @@ struct haproxy_inner {
     char *names[3]; /* owned; backend, main, alternate */
     char host[CONNECTOR_HOST_SIZE];
     char address[HAPROXY_ADDRESS_SIZE];
-    struct haproxy_goal goal; /* its texts are ours */
-    struct haproxy_view view; /* the answer before the order */
-    struct buf why;           /* what was different */
-    struct buf answer;        /* HAProxy's last */
+    struct haproxy_goal goal;      /* its texts are ours */
+    struct haproxy_view view;      /* the answer before the order */
+    struct spread_target *targets; /* owned; of the goal */
+    bool more;                     /* the last order was not all */
+    struct buf why;                /* what was different */
+    struct buf answer;             /* HAProxy's last */
     struct exchange *exchange;
     struct resolve *resolve;
     ev_timer deadline;
@@ -46,6 +48,7 @@ inner_free(struct haproxy_inner *inner)
     for (size_t i = 0; i < ARRAY_COUNT(inner->names); i++)
         free(inner->names[i]);
     free(inner->place);
+    free(inner->targets);
     buf_done(&inner->why);
     buf_done(&inner->answer);
     free(inner);
@@ -151,34 +154,59 @@ refuse(struct haproxy_inner *inner)
 }
 
 static void
-tell_use(const struct haproxy_inner *inner, uint64_t again_ms, struct buf *text)
+tell_use(const struct haproxy_inner *inner, struct buf *text)
 {
     const struct haproxy_goal *goal = &inner->goal;
     const struct haproxy_server *used =
         goal->server == EFFECTIVE_MAIN ? &inner->view.main : &inner->view.alternate;
     if (goal->server == EFFECTIVE_NONE)
         buf_printf(text, "backend '%s' uses no server", goal->backend);
+    else if (goal->instances == CONNECTOR_INSTANCES_ONLY)
+        buf_printf(text, "backend '%s' uses its instances alone", goal->backend);
     else
         buf_printf(text, "backend '%s' uses '%s', %s port %u%s", goal->backend,
                    goal->server == EFFECTIVE_MAIN ? goal->main : goal->alternate, used->address,
                    used->port, used->up ? "" : ", which HAProxy's own check finds down");
-    if (again_ms > 0)
-        buf_printf(text, "; what is connected to another may stay for %llu ms",
-                   (unsigned long long)again_ms);
-    if (inner->check && inner->why.size > 0)
-        buf_printf(text, "; put right: %s", buf_text(&inner->why));
+}
+
+static void
+tell_instances(const struct haproxy_inner *inner, const struct haproxy_plan *plan, struct buf *text)
+{
+    const struct haproxy_goal *goal = &inner->goal;
+    size_t placed = plan->spread.placed;
+    size_t down = placed - plan->up_count;
+    if (goal->server == EFFECTIVE_NONE || goal->instances == CONNECTOR_INSTANCES_NONE ||
+        (goal->instances == CONNECTOR_INSTANCES_BESIDE && placed + plan->spread.left_out == 0))
+        return;
+    buf_printf(text, "; %zu instance%s", placed, placed == 1 ? " gets requests" : "s get requests");
+    if (down > 0)
+        buf_printf(text, ", of which HAProxy's own check finds %zu down", down);
+    if (plan->spread.left_out > 0)
+        buf_printf(text,
+                   "; %zu wait%s for a server '" CONNECTOR_HAPROXY_INSTANCE
+                   "N' in the backend, which has %zu: 'baton connector haproxy-config "
+                   "--instances' makes more",
+                   plan->spread.left_out, plan->spread.left_out == 1 ? "s" : "",
+                   inner->view.place_count);
 }
 
 /* HAProxy's state leaves nothing to do. */
 static void
-succeed(struct haproxy_inner *inner, uint64_t again_ms)
+succeed(struct haproxy_inner *inner, const struct haproxy_plan *plan)
 {
     CLEANUP(buf_done) struct buf text = { 0 };
-    tell_use(inner, again_ms, &text);
+    tell_use(inner, &text);
+    tell_instances(inner, plan, &text);
+    if (plan->again_ms > 0)
+        buf_printf(&text, "; what is connected to another may stay for %llu ms",
+                   (unsigned long long)plan->again_ms);
+    if (inner->check && inner->why.size > 0)
+        buf_printf(&text, "; put right: %s", buf_text(&inner->why));
     struct action_result result = { .end = ACTION_OK,
                                     .text = buf_text(&text),
                                     .changed = inner->why.size > 0,
-                                    .again_ms = again_ms };
+                                    .again_ms = plan->again_ms,
+                                    .waiting = plan->spread.left_out > 0 };
     end(inner, &result);
 }
 
@@ -191,17 +219,20 @@ decide(struct haproxy_inner *inner)
     if (code == ERR_NONE && plan.refused) {
         refuse(inner);
     } else if (code == ERR_NONE && plan.line.size == 0) {
-        succeed(inner, plan.again_ms);
-    } else if (code == ERR_NONE && inner->phase == PHASE_ORDER) {
+        succeed(inner, &plan);
+    } else if (code == ERR_NONE && inner->phase == PHASE_ORDER && !inner->more) {
         (void)err_set(&err, ERR_PROTOCOL, "haproxy_state", "HAProxy was told, and %s%s",
                       plan.different ? "still: " : "keeps no mark", buf_text(&plan.why));
         (void)err_mend(&err, "what it said stands below; it must be HAProxy 2.6 or later, and no "
                              "'track' or 'no-name' may hold the server");
         fail(inner, &err);
     } else if (code == ERR_NONE) {
+        if (inner->phase == PHASE_ASK) {
+            inner->why = plan.why;
+            plan.why = (struct buf){ 0 };
+        }
         inner->phase = PHASE_ORDER;
-        inner->why = plan.why;
-        plan.why = (struct buf){ 0 };
+        inner->more = plan.more;
         code = send_line(inner, buf_text(&plan.line), &err);
     }
     if (code != ERR_NONE)
@@ -228,7 +259,8 @@ find_address(struct haproxy_inner *inner)
 {
     struct err err = { 0 };
     const char *marked = haproxy_marked_address(&inner->view, &inner->goal);
-    if (inner->goal.server == EFFECTIVE_NONE || inner->phase == PHASE_ORDER) {
+    if (inner->goal.server == EFFECTIVE_NONE || inner->phase == PHASE_ORDER ||
+        inner->goal.instances == CONNECTOR_INSTANCES_ONLY) {
         decide(inner);
     } else if (resolve_is_address(inner->host)) {
         ASSERT(str_copy(inner->address, sizeof inner->address, inner->host));
@@ -283,7 +315,14 @@ set_goal(struct haproxy_inner *inner, const struct action_order *order)
                                          .server = order->which,
                                          .address = inner->address,
                                          .epoch = order->epoch,
-                                         .drain_ms = haproxy->drain_ms };
+                                         .drain_ms = haproxy->drain_ms,
+                                         .instances = haproxy->instances,
+                                         .spread = order->spread,
+                                         .news = order->news };
+    inner->targets = mem_zero(order->spread.target_count + 1, sizeof *inner->targets);
+    for (size_t i = 0; i < order->spread.target_count; i++)
+        inner->targets[i] = order->spread.targets[i];
+    inner->goal.spread.targets = inner->targets;
     if (order->which != EFFECTIVE_NONE) {
         inner->goal.port = order->server->port;
         ASSERT(str_copy(inner->host, sizeof inner->host, order->server->host));

@@ -17,6 +17,8 @@
 #define LINE_MAX_BYTES 1024 /* of HAProxy's answer, that we look at */
 #define WORDS_MAX      40
 #define MARK_PARTS     5
+#define PLACE          CONNECTOR_HAPROXY_INSTANCE
+#define SERVER_SIZE    (CONNECTOR_HAPROXY_NAME_MAX + 1)
 
 static const char *const state_names[] = { "ready", "drain", "maint" };
 
@@ -67,7 +69,7 @@ split(char *line, char *words[WORDS_MAX])
 /* Which word of a line is which, from the line with '#'. */
 struct columns {
     bool known;
-    size_t name, address, port, admin, operation;
+    size_t name, address, port, admin, operation, since;
 };
 
 static bool
@@ -91,7 +93,39 @@ read_columns(char *line, struct columns *columns)
                      find_column(words, count, "srv_addr", &columns->address) &&
                      find_column(words, count, "srv_port", &columns->port) &&
                      find_column(words, count, "srv_admin_state", &columns->admin) &&
-                     find_column(words, count, "srv_op_state", &columns->operation);
+                     find_column(words, count, "srv_op_state", &columns->operation) &&
+                     find_column(words, count, "srv_time_since_last_change", &columns->since);
+}
+
+/* A place of an instance: "instance" and a number that is not 0. */
+static bool
+read_number(const char *name, unsigned *ret_number)
+{
+    uint64_t number;
+    if (!str_starts(name, PLACE) || !str_to_u64(name + strlen(PLACE), 1, UINT32_MAX, &number))
+        return false;
+    *ret_number = (unsigned)number;
+    return true;
+}
+
+static void
+add_place(struct haproxy_view *view, const struct haproxy_server *server, unsigned number,
+          uint64_t since_s)
+{
+    static const enum spread_state states[] = {
+        [HAPROXY_READY] = SPREAD_IN, [HAPROXY_DRAIN] = SPREAD_DRAINING, [HAPROXY_MAINT] = SPREAD_OUT
+    };
+    size_t at = view->place_count;
+    if (at == SPREAD_COUNT_MAX)
+        return;
+    view->numbers[at] = number;
+    view->up[at] = server->up;
+    view->places[at] = (struct spread_place){ .state = states[server->state],
+                                              .since_ms = since_s * 1000,
+                                              .at.port = server->port };
+    /* an address that is longer than any is nobody's */
+    (void)!str_copy(view->places[at].at.host, sizeof view->places[at].at.host, server->address);
+    view->place_count++;
 }
 
 static void
@@ -100,15 +134,19 @@ read_row(char *line, const struct columns *columns, const struct haproxy_goal *g
 {
     char *words[WORDS_MAX];
     size_t count = split(line, words);
-    uint64_t admin, operation, port;
+    uint64_t admin, operation, port, since_s;
+    unsigned number = 0;
+    struct haproxy_server place;
     if (count <= columns->name || count <= columns->address || count <= columns->port ||
-        count <= columns->admin || count <= columns->operation)
+        count <= columns->admin || count <= columns->operation || count <= columns->since)
         return;
     struct haproxy_server *server = strcmp(words[columns->name], goal->main) == 0 ? &view->main
                                     : strcmp(words[columns->name], goal->alternate) == 0
                                         ? &view->alternate
-                                        : NULL;
-    if (server == NULL || !str_to_u64(words[columns->admin], 0, UINT32_MAX, &admin) ||
+                                    : read_number(words[columns->name], &number) ? &place
+                                                                                 : NULL;
+    if (server == NULL || !str_to_u64(words[columns->since], 0, UINT32_MAX, &since_s) ||
+        !str_to_u64(words[columns->admin], 0, UINT32_MAX, &admin) ||
         !str_to_u64(words[columns->operation], 0, UINT32_MAX, &operation) ||
         !str_to_u64(words[columns->port], 0, UINT16_MAX, &port) ||
         !str_copy(server->address, sizeof server->address, words[columns->address]))
@@ -119,6 +157,8 @@ read_row(char *line, const struct columns *columns, const struct haproxy_goal *g
     server->state = (admin & ADMIN_MAINT) != 0   ? HAPROXY_MAINT
                     : (admin & ADMIN_DRAIN) != 0 ? HAPROXY_DRAIN
                                                  : HAPROXY_READY;
+    if (server == &place)
+        add_place(view, server, number, since_s);
 }
 
 /* "3:west-1:main:1763829000123:192.0.2.7"; what does not read is no mark. */
@@ -222,6 +262,13 @@ haproxy_read(const char *answer, const struct haproxy_goal *goal, struct haproxy
 
 /* ---- what is to be done ---- */
 
+/* One of main and alternate is in use. */
+static bool
+uses_server(const struct haproxy_goal *goal)
+{
+    return goal->server != EFFECTIVE_NONE && goal->instances != CONNECTOR_INSTANCES_ONLY;
+}
+
 static bool
 is_marked(const struct haproxy_view *view, const struct haproxy_goal *goal)
 {
@@ -264,7 +311,7 @@ plan_out(const struct haproxy_goal *goal, const char *name, const struct haproxy
 {
     if (!server->known || server->state == HAPROXY_MAINT)
         return;
-    if (drain_ms > 0)
+    if (drain_ms > 0 && (plan->again_ms == 0 || plan->again_ms > drain_ms))
         plan->again_ms = drain_ms;
     if (drain_ms > 0 && server->state == HAPROXY_DRAIN)
         return;
@@ -296,6 +343,86 @@ plan_in(const struct haproxy_goal *goal, const char *name, const struct haproxy_
         set_state(plan, goal, name, HAPROXY_READY);
 }
 
+/* ---- instances ---- */
+
+static bool
+is_full(struct haproxy_plan *plan)
+{
+    plan->more = plan->more || plan->line.size >= HAPROXY_LINE_SIZE;
+    return plan->more;
+}
+
+static void
+plan_place(const struct haproxy_view *view, const struct haproxy_goal *goal, size_t i,
+           const struct spread_step *step, struct haproxy_plan *plan)
+{
+    char name[SERVER_SIZE];
+    const struct spread_place *place = &view->places[i];
+    (void)snprintf(name, sizeof name, PLACE "%u", view->numbers[i]);
+    switch (step->act) {
+    case SPREAD_STAY:
+        break;
+    case SPREAD_DRAIN:
+        set_state(plan, goal, name, HAPROXY_DRAIN);
+        break;
+    case SPREAD_CUT:
+        plan_cut(goal, name, plan);
+        break;
+    case SPREAD_LET_IN:
+        if (!spread_address_equal(&place->at, &step->at)) {
+            if (place->state != SPREAD_OUT)
+                plan_cut(goal, name, plan);
+            buf_printf(&plan->line, ";set server %s/%s addr %s port %u", goal->backend, name,
+                       step->at.host, step->at.port);
+        }
+        set_state(plan, goal, name, HAPROXY_READY);
+        break;
+    }
+}
+
+/* Those who come, or those who go. */
+static void
+plan_places(const struct haproxy_view *view, const struct haproxy_goal *goal,
+            const struct spread_step *steps, bool come, struct haproxy_plan *plan)
+{
+    for (size_t i = 0; i < view->place_count; i++) {
+        if (steps[i].act != SPREAD_STAY && (steps[i].act == SPREAD_LET_IN) == come &&
+            !is_full(plan))
+            plan_place(view, goal, i, &steps[i], plan);
+    }
+}
+
+/* What is to be of each place, and how many were not as they have to be, without news of them. */
+static void
+decide_places(const struct haproxy_view *view, const struct haproxy_goal *goal,
+              struct spread_step *steps, struct haproxy_plan *plan)
+{
+    struct spread_goal spread = goal->spread;
+    struct spread_address server = { .port = goal->port };
+    size_t different = 0;
+    bool alone = goal->instances == CONNECTOR_INSTANCES_ONLY;
+    spread.in_use = goal->server != EFFECTIVE_NONE && goal->instances != CONNECTOR_INSTANCES_NONE;
+    spread.drain_ms = goal->drain_ms;
+    if (spread.in_use && !alone && str_copy(server.host, sizeof server.host, goal->address))
+        spread.server = &server;
+    plan->spread = spread_plan(&spread, view->places, view->place_count, steps);
+    for (size_t i = 0; i < view->place_count; i++) {
+        enum spread_state state = view->places[i].state;
+        bool ends_drain = state == SPREAD_DRAINING && steps[i].act == SPREAD_CUT;
+        different += steps[i].act != SPREAD_STAY && !ends_drain;
+        plan->up_count += state == SPREAD_IN && steps[i].act == SPREAD_STAY && view->up[i];
+    }
+    if (plan->spread.again_ms > 0)
+        plan->again_ms = plan->spread.again_ms;
+    if (different == 0 || goal->news)
+        return;
+    char many[24];
+    (void)snprintf(many, sizeof many, "%zu", different);
+    tell(plan, many,
+         different == 1 ? "place of an instance was different"
+                        : "places of instances were different");
+}
+
 /* How long a drain still has to go. The mark may be of a node whose clock is ahead. */
 static uint64_t
 drain_left_ms(const struct haproxy_goal *goal, int64_t changed_ms, int64_t now_ms)
@@ -311,7 +438,7 @@ plan_mark(const struct haproxy_view *view, const struct haproxy_goal *goal, int6
           struct haproxy_plan *plan)
 {
     char variable[HAPROXY_VARIABLE_SIZE];
-    const char *address = goal->server == EFFECTIVE_NONE ? "" : goal->address;
+    const char *address = uses_server(goal) ? goal->address : "";
     if (is_marked(view, goal) && strcmp(view->mark.address, address) == 0)
         return;
     variable_of(goal->backend, variable);
@@ -324,7 +451,8 @@ plan_mark(const struct haproxy_view *view, const struct haproxy_goal *goal, int6
 static enum err_code
 check_wanted(const struct haproxy_view *view, const struct haproxy_goal *goal, struct err *err)
 {
-    const char *missing = goal->server == EFFECTIVE_MAIN && !view->main.known ? goal->main
+    const char *missing = goal->instances == CONNECTOR_INSTANCES_ONLY           ? NULL
+                          : goal->server == EFFECTIVE_MAIN && !view->main.known ? goal->main
                           : goal->server == EFFECTIVE_ALTERNATE && !view->alternate.known
                               ? goal->alternate
                           : !view->main.known && !view->alternate.known ? goal->main
@@ -354,25 +482,30 @@ haproxy_plan(const struct haproxy_view *view, const struct haproxy_goal *goal, i
     bool same = view->mark.known && view->mark.server == goal->server;
     int64_t changed_ms = same ? view->mark.changed_ms : now_ms;
     uint64_t drain_ms = drain_left_ms(goal, changed_ms, now_ms);
-    bool main_in = goal->server == EFFECTIVE_MAIN;
-    bool alternate_in = goal->server == EFFECTIVE_ALTERNATE;
+    bool main_in = goal->server == EFFECTIVE_MAIN && uses_server(goal);
+    bool alternate_in = goal->server == EFFECTIVE_ALTERNATE && uses_server(goal);
+    struct spread_step steps[SPREAD_COUNT_MAX];
 
     plan_mark(view, goal, changed_ms, ret_plan);
+    decide_places(view, goal, steps, ret_plan);
     if (goal->drain_ms > 0) { /* never a moment without a server */
         if (main_in)
             plan_in(goal, goal->main, &view->main, ret_plan);
         if (alternate_in)
             plan_in(goal, goal->alternate, &view->alternate, ret_plan);
+        plan_places(view, goal, steps, true, ret_plan);
     }
     if (!main_in)
         plan_out(goal, goal->main, &view->main, drain_ms, ret_plan);
     if (!alternate_in)
         plan_out(goal, goal->alternate, &view->alternate, drain_ms, ret_plan);
+    plan_places(view, goal, steps, false, ret_plan);
     if (goal->drain_ms == 0) { /* never two */
         if (main_in)
             plan_in(goal, goal->main, &view->main, ret_plan);
         if (alternate_in)
             plan_in(goal, goal->alternate, &view->alternate, ret_plan);
+        plan_places(view, goal, steps, true, ret_plan);
     }
     if (ret_plan->line.size > 0)
         buf_drop(&ret_plan->line, 1); /* the first ';' */

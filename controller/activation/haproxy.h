@@ -13,8 +13,12 @@
  *                   before the wanted one is ready         new comes (S11)
  *     none wanted   both maint                             both drain, then maint
  *
- * So with a cut no two servers ever work at once, and with a drain there is always one. All is one
- * line with ';': HAProxy runs it without anybody between but its own traffic.
+ * Instances (sites/spread.h) stand in the servers "instance1", "instance2", ... of the backend,
+ * beside that server, or alone. Each is an instance's place while it has its address, and follows
+ * the same order: with a cut whoever goes is gone before anybody comes.
+ *
+ * So with a cut no two of main and alternate ever work at once, and with a drain there is always
+ * one. All is one line with ';': HAProxy runs it without anybody between but its own traffic.
  *
  * HAProxy keeps a mark in a variable of its process: epoch, server, when that was decided, and the
  * address. It tells a restarted HAProxy (no mark) from one that somebody else changed, when a drain
@@ -34,10 +38,12 @@
 #include "sites/connector.h"
 #include "sites/effective.h"
 #include "sites/epoch.h"
+#include "sites/spread.h"
 
 #define HAPROXY_ADDRESS_SIZE   64
 #define HAPROXY_REPLY_SIZE_MAX (1UL << 20)
 #define HAPROXY_VARIABLE_SIZE  256
+#define HAPROXY_LINE_SIZE      8000 /* then the rest of the places waits for the next line */
 
 enum haproxy_state { HAPROXY_READY, HAPROXY_DRAIN, HAPROXY_MAINT };
 
@@ -62,6 +68,10 @@ struct haproxy_view {
     struct haproxy_server main;
     struct haproxy_server alternate;
     struct haproxy_mark mark;
+    size_t place_count; /* servers for instances */
+    struct spread_place places[SPREAD_COUNT_MAX];
+    unsigned numbers[SPREAD_COUNT_MAX]; /* of a place: 3 is server "instance3" */
+    bool up[SPREAD_COUNT_MAX];          /* of a place, by HAProxy's own check */
 };
 
 /* What has to be; texts are borrowed. */
@@ -74,11 +84,17 @@ struct haproxy_goal {
     uint16_t port;
     struct epoch epoch;
     uint64_t drain_ms;
+    enum connector_instances instances;
+    struct spread_goal spread; /* targets and settled; the rest follows from the above */
+    bool news;                 /* of instances: then a place that is different is no repair */
 };
 
 struct haproxy_plan {
-    bool refused;      /* a later epoch was here */
-    bool different;    /* a server was not as it has to be; the end of a drain is no difference */
+    bool refused;   /* a later epoch was here */
+    bool different; /* a server was not as it has to be; the end of a drain is no difference */
+    bool more;      /* the line is full: plan again after it */
+    struct spread_sum spread;
+    size_t up_count;   /* of those placed, by HAProxy's own check */
     uint64_t again_ms; /* look again after so long, when a drain is over; 0: no drain */
     struct buf line;   /* what to send, without its end; empty: nothing to do */
     struct buf why;    /* for people, what was different: "main was in maint" */

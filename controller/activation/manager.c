@@ -33,7 +33,13 @@ struct slot {
     bool listed;             /* in the last activation_want() */
     struct activation_change desired;
     struct activation_record record;
-    const char *blocked; /* static */
+    const char *blocked;             /* static */
+    struct spread_target *instances; /* owned; those of 'desired' */
+    size_t instance_count;
+    bool settled;
+    bool news;    /* they are others than the drivers were told */
+    bool telling; /* the look that goes on tells it */
+    bool waiting; /* one of them, for a place */
     /* the last or current try */
     enum phase phase;
     char action_id[ACTIVATION_ID_SIZE];
@@ -90,6 +96,7 @@ slot_free(struct slot *slot)
     free(slot->drivers);
     free(slot->text);
     free(slot->repair);
+    free(slot->instances);
     free(slot);
 }
 
@@ -246,6 +253,10 @@ start_driver(struct slot *slot, bool check, action_done_fn *done, struct err *er
         .secret_data = slot->manager->ports.data,
         .given = slot->manager->ports.given,
         .check = check,
+        .spread = { .targets = slot->instances,
+                    .target_count = slot->instance_count,
+                    .settled = slot->settled },
+        .news = !check || slot->telling,
         .timeout_ms =
             action->timeout_ms != 0 ? action->timeout_ms : slot->manager->settings.timeout_ms,
         .values = { .text = {
@@ -310,6 +321,7 @@ step_ended(struct slot *slot, const struct action_result *result)
         slot->proved[slot->step] = result->proved;
     if (result->again_ms != 0)
         slot->again_ms = result->again_ms;
+    slot->waiting = slot->waiting || result->waiting;
     file_words(slot, result);
 
     bool undoes = slot->record.change.server == EFFECTIVE_NONE;
@@ -411,6 +423,7 @@ begin(struct slot *slot, const struct activation_change *change)
     slot->took_ms = 0;
     slot->again_ms = 0;
     slot->overtaken = false;
+    slot->news = slot->waiting = false;
     slot->phase = PHASE_STORING;
     manager->running_count++;
 
@@ -447,9 +460,11 @@ leave(struct slot *slot)
 }
 
 static void
-end_look(struct slot *slot)
+end_look(struct slot *slot, bool told)
 {
     slot->phase = PHASE_IDLE;
+    slot->news = slot->news || (slot->telling && !told);
+    slot->telling = false;
     slot->looked_ms = clock_now_ms();
     slot->manager->running_count--;
     wake_in(slot->manager, 0);
@@ -467,7 +482,7 @@ look_failed(struct slot *slot, const struct action_result *result)
     slot->record.tries = 1;
     slot->record.failed_at_ms = clock_now_ms();
     slot->ended_wall_ms = clock_wall_ms();
-    end_look(slot);
+    end_look(slot, false);
     struct activation_report report = report_of(slot);
     if (slot->manager->ports.report != NULL)
         slot->manager->ports.report(slot->manager->ports.data, &report);
@@ -489,20 +504,34 @@ repaired(struct slot *slot, const struct action_result *result)
         ports->repaired(ports->data, &report);
 }
 
+/* What is so now; in the log when it is about other instances than before. */
+static void
+tell_look(struct slot *slot, const struct action_result *result)
+{
+    if (slot->telling)
+        log_info("activation.spread", "connector=%s text=\"%s\"", slot->name, result->text);
+    free(slot->text);
+    slot->text = str_printf("%s: %s", connector_driver_name(slot->used->actions[slot->step].driver),
+                            result->text);
+}
+
 static void
 look_ended(struct slot *slot, const struct action_result *result)
 {
     bool undone = slot->record.change.server == EFFECTIVE_NONE;
     if (slot->phase == PHASE_LEAVING || result->end == ACTION_CANCELLED) {
-        end_look(slot);
+        end_look(slot, false);
     } else if (!undone && result->end != ACTION_OK) {
         look_failed(slot, result);
     } else {
         slot->overtaken = slot->overtaken || result->end == ACTION_REFUSED;
         if (result->again_ms != 0)
             slot->again_next_ms = result->again_ms;
+        slot->waiting = slot->waiting || result->waiting;
         if (result->changed)
             repaired(slot, result);
+        else if (result->end == ACTION_OK)
+            tell_look(slot, result);
         look_on(slot, slot->step + 1);
     }
 }
@@ -533,7 +562,7 @@ look_on(struct slot *slot, size_t from)
     slot->step = next_look(slot, from);
     if (slot->step == CONNECTOR_ACTION_COUNT_MAX) {
         slot->again_ms = slot->again_next_ms;
-        end_look(slot);
+        end_look(slot, true);
     } else if (start_driver(slot, true, on_look_done, &err) != ERR_NONE) {
         char text[NOT_STARTED_SIZE];
         struct action_result result = not_started(&err, text);
@@ -547,7 +576,8 @@ look_at_ms(const struct slot *slot, uint64_t pause_ms)
 {
     struct activation_looks looks = { .looked_ms = slot->looked_ms,
                                       .pause_ms = pause_ms,
-                                      .again_ms = slot->again_ms };
+                                      .again_ms = slot->again_ms,
+                                      .news = slot->news };
     if (slot->overtaken || next_look(slot, 0) == CONNECTOR_ACTION_COUNT_MAX)
         return UINT64_MAX;
     return activation_look_at(&slot->desired, &slot->record, slot->manager->gate, &looks);
@@ -574,6 +604,8 @@ look_after(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
     } else if (slot->manager->running_count < ACTIVATION_PARALLEL_MAX) {
         slot->phase = PHASE_LOOKING;
         slot->again_next_ms = 0;
+        slot->telling = slot->news || slot->waiting;
+        slot->news = slot->waiting = false;
         slot->manager->running_count++;
         look_on(slot, 0);
     } /* else: the end of another wakes us */
@@ -720,6 +752,34 @@ take_document(struct slot *slot, const struct activation_desired *desired)
     return true;
 }
 
+static bool
+same_instances(const struct slot *slot, const struct activation_desired *desired)
+{
+    if (slot->settled != desired->settled || slot->instance_count != desired->instance_count)
+        return false;
+    for (size_t i = 0; i < slot->instance_count; i++) {
+        if (slot->instances[i].takes != desired->instances[i].takes ||
+            !spread_address_equal(&slot->instances[i].at, &desired->instances[i].at))
+            return false;
+    }
+    return true;
+}
+
+static void
+take_instances(struct slot *slot, const struct activation_desired *desired)
+{
+    size_t count = desired->instance_count;
+    if (same_instances(slot, desired))
+        return;
+    free(slot->instances);
+    slot->instances = mem_zero(count + 1, sizeof *slot->instances);
+    for (size_t i = 0; i < count; i++)
+        slot->instances[i] = desired->instances[i];
+    slot->instance_count = count;
+    slot->settled = desired->settled;
+    slot->news = true;
+}
+
 static void
 want_one(struct activation_manager *manager, const struct activation_desired *desired)
 {
@@ -727,6 +787,7 @@ want_one(struct activation_manager *manager, const struct activation_desired *de
     if (slot == NULL)
         return;
     slot->listed = true;
+    take_instances(slot, desired);
     bool read = take_document(slot, desired);
     if (read || (desired->server != EFFECTIVE_MAIN && desired->server != EFFECTIVE_ALTERNATE))
         slot->desired = (struct activation_change){ .server = desired->server,

@@ -15,6 +15,9 @@
  * that fails makes the change a failed one, which is then tried again as any other; but for a
  * deactivation, where nobody answering is as good as nothing in use. A look gives way to a wish.
  *
+ * Instances that come and go are no change: no id, no intent. A driver that can look is asked at
+ * once, with the new list.
+ *
  * The intent is stored before the first effect, so that a node that dies in between knows, when it
  * comes back, what it has to undo. A manager starts with its gate closed.
  *
@@ -36,6 +39,7 @@
 #include "controller/activation/sign.h"
 #include "controller/loop/worker.h"
 #include "sites/fencing.h"
+#include "sites/spread.h"
 
 #define ACTIVATION_PARALLEL_MAX   16
 #define ACTIVATION_CONNECTORS_MAX 1000
@@ -56,6 +60,10 @@ struct activation_desired {
     struct epoch epoch;
     uint64_t revision;            /* of the document; not 0 */
     struct json_object *document; /* of connector/NAME; NULL: none, or none that is allowed */
+    /* Its instances, as this node hears them. */
+    const struct spread_target *instances;
+    size_t instance_count; /* at most SPREAD_COUNT_MAX */
+    bool settled;          /* no other is there */
 };
 
 /* The newest change of a connector and how it stands. Texts are borrowed, for the call. */

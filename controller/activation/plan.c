@@ -195,6 +195,8 @@ activation_look_at(const struct activation_change *desired,
     if (recorded->state != ACTIVATION_OK || !activation_settled(desired, recorded) ||
         gate_refuses(gate, recorded->change.server) != NULL)
         return UINT64_MAX;
+    if (looks->news && recorded->change.server != EFFECTIVE_NONE)
+        return looks->looked_ms;
     if (looks->again_ms != 0 && looks->again_ms < pause_ms)
         pause_ms = looks->again_ms;
     return pause_ms == UINT64_MAX ? UINT64_MAX : looks->looked_ms + pause_ms;

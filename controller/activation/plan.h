@@ -108,6 +108,7 @@ struct activation_looks {
     uint64_t looked_ms; /* the last try or look ended then */
     uint64_t pause_ms;  /* setting activation.check_ms; 0: never, but for 'again_ms' */
     uint64_t again_ms;  /* a driver asked for a look after so long; 0: none did */
+    bool news;          /* other instances: at once */
 };
 uint64_t activation_look_at(const struct activation_change *desired,
                             const struct activation_record *recorded, enum activation_gate gate,

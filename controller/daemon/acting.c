@@ -18,6 +18,7 @@
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
 #include "controller/daemon/prover.h"
+#include "controller/daemon/registry.h"
 #include "controller/daemon/secrets.h"
 #include "controller/loop/pq.h"
 #include "sites/explain.h"
@@ -128,6 +129,9 @@ read_list(struct acting *acting)
 static void
 want(struct acting *acting)
 {
+    struct registry *registry = acting->core->registry;
+    struct spread_target(*instances)[SPREAD_COUNT_MAX] =
+        mem_zero(acting->count + 1, sizeof *instances);
     struct activation_desired *desired = mem_zero(acting->count, sizeof *desired);
     struct probe_desired *probes = mem_zero(acting->count, sizeof *probes);
     for (size_t i = 0; i < acting->count; i++) {
@@ -136,7 +140,10 @@ want(struct acting *acting)
                                                   .server = one->choice.in_use,
                                                   .epoch = acting->epoch,
                                                   .revision = one->revision,
-                                                  .document = one->document };
+                                                  .document = one->document,
+                                                  .instances = instances[i],
+                                                  .settled = registry_settled(registry) };
+        desired[i].instance_count = registry_spread(registry, one->name, instances[i]);
         probes[i] = (struct probe_desired){ .connector = one->name, .document = one->document };
     }
     probe_want(acting->prober, probes, acting->count);
@@ -148,6 +155,7 @@ want(struct acting *acting)
     }
     free(desired);
     free(probes);
+    free(instances);
 }
 
 static void
@@ -204,6 +212,12 @@ look_soon(struct acting *acting)
         ev_timer_set(&acting->soon, 0.0, 0.0);
         ev_timer_start(acting->core->loop, &acting->soon);
     }
+}
+
+void
+acting_look(struct acting *acting)
+{
+    look_soon(acting);
 }
 
 static void

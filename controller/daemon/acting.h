@@ -20,7 +20,8 @@
 struct acting;
 struct core;
 
-/* Needs core->{loop, home, cache, ctl, worker}. Probing starts when the cache is loaded. */
+/* Needs core->{loop, home, cache, ctl, worker}, and core->registry once the loop runs. Probing
+ * starts when the cache is loaded. */
 struct acting *acting_new(struct core *core);
 void acting_free(struct acting *acting);
 
@@ -36,6 +37,9 @@ void acting_role(struct acting *acting, enum effective_role role, const char *pr
 /* The latest epoch that this node has held or follows: what its probes say. Never one that was only
  * promised, which may come to nothing. */
 void acting_knows(struct acting *acting, const struct epoch *epoch);
+
+/* The instances of a connector are not those of before (registry.h). Cheap, from anywhere. */
+void acting_look(struct acting *acting);
 
 /* Gives all connector servers up and calls 'done' when every deactivation has ended, at once or
  * later; 'ok' is false when one failed ('text' says which). One at a time: an earlier 'done' that

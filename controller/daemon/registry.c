@@ -10,6 +10,7 @@
 #include "controller/base/json.h"
 #include "controller/base/log.h"
 #include "controller/base/str.h"
+#include "controller/daemon/acting.h"
 #include "controller/daemon/cache.h"
 #include "controller/daemon/core.h"
 #include "controller/daemon/view.h"
@@ -112,7 +113,22 @@ registry_names(const struct registry *registry)
     return names;
 }
 
+size_t
+registry_spread(const struct registry *registry, const char *connector,
+                struct spread_target list[SPREAD_COUNT_MAX])
+{
+    return instance_spread(&registry->set, connector, list);
+}
+
 /* ---- recording ---- */
+
+/* Somebody came, went, or is not as before. */
+static void
+changed(struct registry *registry)
+{
+    registry->dirty = true;
+    acting_look(registry->core->acting);
+}
 
 static void
 on_recorded(void *data, const struct writer_result *result, const struct err *err)
@@ -219,7 +235,7 @@ end_without_token(struct registry *registry)
         log_warn("instance.ended", "connector=%s instance=%s reason=\"its token is gone\"",
                  instance->connector, instance->name);
         instance_end(instance);
-        registry->dirty = true;
+        changed(registry);
     }
 }
 
@@ -237,7 +253,7 @@ on_tick(struct ev_loop *loop, ev_timer *tick, int revents)
     if (lapsed > 0)
         log_warn("instances.silent", "count=%zu", lapsed);
     if (lapsed > 0 || mode != registry->mode || settled != registry->settled)
-        registry->dirty = true;
+        changed(registry);
     registry->mode = mode;
     registry->settled = settled;
     record(registry);
@@ -256,20 +272,20 @@ on_change(struct cache_watcher *watcher, enum cache_change change, const char *k
 enum err_code
 registry_hear(struct registry *registry, const struct instance_hello *hello, struct err *err)
 {
-    bool changed = false;
+    bool news = false;
     struct instance_rules rules = rules_of(registry, hello->connector);
-    enum err_code code = instance_hear(&registry->set, &rules, hello, clock_now_ms(),
-                                       clock_wall_ms(), &changed, err);
+    enum err_code code =
+        instance_hear(&registry->set, &rules, hello, clock_now_ms(), clock_wall_ms(), &news, err);
     registry->counters.heartbeats++;
     registry->counters.refused += code != ERR_NONE;
-    if (code == ERR_NONE && changed)
+    if (code == ERR_NONE && news)
         log_info("instance.heard", "connector=%s instance=%s version=%s healthy=%d session=%s",
                  hello->connector, hello->name, hello->version, hello->healthy, hello->session);
-    if (code != ERR_NONE && changed)
+    if (code != ERR_NONE && news)
         log_warn("instance.ended", "connector=%s instance=%s reason=\"%s\"", hello->connector,
                  hello->name, err->text);
-    if (changed) {
-        registry->dirty = true;
+    if (news) {
+        changed(registry);
         record(registry);
     }
     return code;
@@ -282,7 +298,7 @@ registry_leave(struct registry *registry, const char *connector, const char *nam
     if (!instance_leave(&registry->set, connector, name, session))
         return;
     log_info("instance.left", "connector=%s instance=%s", connector, name);
-    registry->dirty = true;
+    changed(registry);
     record(registry);
 }
 

@@ -3,6 +3,7 @@
  * agents (sites/instance.h decides).
  *
  *   agent --heartbeat--> every node: memory --shown--> /v1/instances, status, alarms, metrics
+ *                            '- who takes requests --> acting.h
  *                            '- on the primary, when somebody came or went --> instance/NAME/known
  *
  *   G1  A heartbeat writes nothing. The shared log learns when an instance is new, comes, goes or
@@ -27,7 +28,7 @@
 struct core;
 struct registry;
 
-/* Needs core->{loop, home, cache, writer}. */
+/* Needs core->{loop, home, cache, writer, acting}. */
 struct registry *registry_new(struct core *core);
 void registry_free(struct registry *registry);
 
@@ -52,6 +53,9 @@ bool registry_settled(const struct registry *registry);
 /* That of one connector; false: none, or this node has not listened long enough. */
 MUST_CHECK bool registry_alarm(const struct registry *registry, const char *connector,
                                struct instance_alarm *ret_alarm);
+/* As instance_spread(). */
+size_t registry_spread(const struct registry *registry, const char *connector,
+                       struct spread_target list[SPREAD_COUNT_MAX]);
 /* Adds them to view_alarms()' list. */
 void registry_alarms(const struct registry *registry, struct json_object *list);
 

@@ -1,6 +1,7 @@
 /*
  * haproxy_world.h -- a real HAProxy in the folder of activation_world.h: backend 'pam' with two
- * servers, as they are after its start in use for nobody, and 'half' with one. No port is taken.
+ * servers and three for instances, as they are after its start in use for nobody, and 'half' with
+ * one. No port is taken.
  */
 #pragma once
 
@@ -106,6 +107,8 @@ proxy_setup(void **state)
                             "backend pam\n"
                             "    server main 127.0.0.1:9 disabled\n"
                             "    server alternate 127.0.0.1:9 disabled\n"
+                            "    server-template instance 1-3 localhost:9 disabled "
+                            "init-addr last,libc,127.0.0.1\n"
                             "backend half\n    server main 127.0.0.1:9 disabled\n",
                             world->folder, world->folder, world->folder);
     world_put(world, "haproxy.cfg", text, 0600);

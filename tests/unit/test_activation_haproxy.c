@@ -131,6 +131,212 @@ each_state_has_its_line(void **state)
     }
 }
 
+/* ---- instances ---- */
+
+#define PLACE(number, address, op, admin, since, port)                                             \
+    "3 pam 1 instance" number " " address " " op " " admin " 1 1 " since                           \
+    " 1 0 0 14 0 0 0 localhost " port " - 0 0 - - 0\n"
+#define IN_USE      MARK("3:west-1:main:5:192.0.2.1") HEAD ROW("main", "192.0.2.1", "2", "4", "8443")
+#define OUT(number) PLACE(number, "127.0.0.1", "0", "5", "9", "9")
+
+struct spread_told {
+    const char *answer;
+    const char *targets[4]; /* with '!' behind: takes no requests */
+    enum effective_server server;
+    enum connector_instances instances;
+    uint64_t drain_ms;
+    bool news;
+    const char *line;
+    const char *why;
+    uint64_t again_ms;
+    size_t placed, up_count, left_out;
+};
+
+#define IN(number, address)                                                                        \
+    "set server pam/instance" number " addr " address " port 80;set server pam/instance" number    \
+    " state ready"
+#define CUT(name) "set server pam/" name " state maint;shutdown sessions server pam/" name
+
+static const struct spread_told spreads[] = {
+    { .answer = IN_USE OUT("1") OUT("2") OUT("3"),
+      .targets = { "192.0.2.3:80", "[2001:db8::7]:80", "192.0.2.9:80!" },
+      .server = EFFECTIVE_MAIN,
+      .news = true,
+      .line = IN("1", "192.0.2.3") ";" IN("2", "2001:db8::7"),
+      .placed = 2 },
+    /* as it has to be; the server in use has no second place; one is down for HAProxy */
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "0", "4", "0", "80")
+          PLACE("2", "2001:db8::7", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80", "[2001:db8::7]:80", "192.0.2.1:8443" },
+      .server = EFFECTIVE_MAIN,
+      .line = "",
+      .placed = 2,
+      .up_count = 1 },
+    /* cut: who goes is gone before anybody comes, main and alternate included */
+    { .answer = MARK("3:west-1:main:5:192.0.2.1") HEAD ROW("main", "192.0.2.1", "0", "5", "8443")
+          ROW("alternate", "192.0.2.2", "2", "4", "8443")
+              PLACE("1", "192.0.2.3", "2", "4", "0", "80") OUT("2"),
+      .targets = { "192.0.2.3:80!", "192.0.2.4:80" },
+      .server = EFFECTIVE_MAIN,
+      .line = CUT("alternate") ";" CUT("instance1") ";set server pam/main state ready;" IN(
+          "2", "192.0.2.4"),
+      .why = "2 places of instances were different, alternate was ready, main was in maint",
+      .placed = 1 },
+    /* grace: who comes is there before anybody goes */
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "4", "0", "80") OUT("2"),
+      .targets = { "192.0.2.3:80!", "192.0.2.4:80" },
+      .server = EFFECTIVE_MAIN,
+      .drain_ms = 3000,
+      .news = true,
+      .line = IN("2", "192.0.2.4") ";set server pam/instance1 state drain",
+      .placed = 1,
+      .again_ms = 3000 },
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "12", "2", "80"),
+      .server = EFFECTIVE_MAIN,
+      .drain_ms = 3000,
+      .line = "",
+      .again_ms = 1000 },
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "12", "3", "80"),
+      .server = EFFECTIVE_MAIN,
+      .drain_ms = 3000,
+      .line = CUT("instance1") },
+    /* another's place is emptied first */
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.4:80", "192.0.2.5:80" },
+      .server = EFFECTIVE_MAIN,
+      .news = true,
+      .line = CUT("instance1") ";" IN("1", "192.0.2.4"),
+      .placed = 1,
+      .left_out = 1 },
+    /* only they: main and alternate get nothing, and need not be there */
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80" },
+      .server = EFFECTIVE_MAIN,
+      .instances = CONNECTOR_INSTANCES_ONLY,
+      .line = "experimental-mode on;set var proc.baton_pam str(3:west-1:main:5:);" CUT("main"),
+      .why = "main was ready",
+      .placed = 1,
+      .up_count = 1 },
+    { .answer = MARK("3:west-1:main:5:") HEAD PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80" },
+      .server = EFFECTIVE_MAIN,
+      .instances = CONNECTOR_INSTANCES_ONLY,
+      .line = "",
+      .placed = 1,
+      .up_count = 1 },
+    /* none of them; and nothing in use here (P2) */
+    { .answer = IN_USE PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80" },
+      .server = EFFECTIVE_MAIN,
+      .instances = CONNECTOR_INSTANCES_NONE,
+      .line = CUT("instance1"),
+      .why = "1 place of an instance was different" },
+    { .answer = MARK("3:west-1:none:5:") HEAD ROW("main", "192.0.2.1", "0", "5", "8443")
+          PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80" },
+      .line = CUT("instance1"),
+      .why = "1 place of an instance was different" },
+    /* names that are no places */
+    { .answer = IN_USE PLACE("", "192.0.2.3", "2", "4", "0", "80") PLACE(
+          "0", "192.0.2.3", "2", "4", "0", "80") PLACE("s1", "192.0.2.3", "2", "4", "0", "80"),
+      .targets = { "192.0.2.3:80" },
+      .server = EFFECTIVE_MAIN,
+      .line = "",
+      .left_out = 1 },
+};
+
+static size_t
+read_targets(const char *const *texts, struct spread_target targets[4])
+{
+    size_t count = 0;
+    for (; count < 4 && texts[count] != NULL; count++) {
+        char *text = str_dup(texts[count]);
+        targets[count].takes = !str_ends(text, "!");
+        text[strcspn(text, "!")] = '\0';
+        assert_null(spread_address_read(text, &targets[count].at));
+        free(text);
+    }
+    return count;
+}
+
+/* A1, A10, S11 */
+static void
+instances_have_their_places(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(spreads); i++) {
+        const struct spread_told *told = &spreads[i];
+        struct haproxy_goal goal = to_main;
+        struct spread_target targets[4];
+        struct haproxy_view view;
+        struct haproxy_plan plan;
+        struct err err;
+        goal.server = told->server;
+        goal.drain_ms = told->drain_ms;
+        goal.instances = told->instances;
+        goal.news = told->news;
+        goal.spread = (struct spread_goal){ .targets = targets,
+                                            .target_count = read_targets(told->targets, targets),
+                                            .settled = true };
+        assert_int_equal(haproxy_read(told->answer, &goal, &view, &err), ERR_NONE);
+        assert_int_equal(haproxy_plan(&view, &goal, NOW_MS, &plan, &err), ERR_NONE);
+        assert_string_equal(buf_text(&plan.line), told->line);
+        assert_string_equal(buf_text(&plan.why), told->why == NULL ? "" : told->why);
+        assert_int_equal(plan.again_ms, told->again_ms);
+        assert_int_equal(plan.spread.placed, told->placed);
+        assert_int_equal(plan.spread.left_out, told->left_out);
+        assert_int_equal(plan.up_count, told->up_count);
+        assert_false(plan.more);
+        haproxy_plan_done(&plan);
+    }
+}
+
+/* Many come in several lines, each of which HAProxy takes. */
+static void
+many_instances_need_several_lines(void **state)
+{
+    (void)state;
+    struct buf answer = { 0 };
+    static struct spread_target targets[SPREAD_COUNT_MAX];
+    struct haproxy_goal goal = to_main;
+    struct haproxy_view view;
+    size_t told = 0;
+    struct err err;
+    buf_add_text(&answer, IN_USE);
+    for (unsigned i = 0; i < SPREAD_COUNT_MAX + 9; i++) /* more than are looked at */
+        buf_printf(&answer,
+                   "3 pam 1 instance%u 127.0.0.1 0 5 1 1 9 1 0 0 14 0 0 0 - 9 - 0 0 - - 0\n",
+                   i + 1);
+    for (unsigned i = 0; i < SPREAD_COUNT_MAX; i++) {
+        targets[i] = (struct spread_target){ .at.port = 80, .takes = true };
+        (void)snprintf(targets[i].at.host, sizeof targets[i].at.host, "192.0.2.%u", i);
+    }
+    goal.news = true;
+    goal.spread = (struct spread_goal){ .targets = targets, .target_count = SPREAD_COUNT_MAX };
+    assert_int_equal(haproxy_read(buf_text(&answer), &goal, &view, &err), ERR_NONE);
+    assert_int_equal(view.place_count, SPREAD_COUNT_MAX);
+    for (bool more = true; more; told++) {
+        struct haproxy_plan plan;
+        assert_int_equal(haproxy_plan(&view, &goal, NOW_MS, &plan, &err), ERR_NONE);
+        assert_in_range(plan.line.size, 1, HAPROXY_LINE_SIZE + 300);
+        for (size_t i = 0; i < view.place_count; i++) { /* as HAProxy does it */
+            char *ready = str_printf("/instance%u state ready", view.numbers[i]);
+            if (strstr(buf_text(&plan.line), ready) != NULL)
+                view.places[i] = (struct spread_place){ .state = SPREAD_IN, .at = targets[i].at };
+            free(ready);
+        }
+        more = plan.more;
+        haproxy_plan_done(&plan);
+    }
+    assert_in_range(told, 2, 5);
+    struct haproxy_plan plan;
+    assert_int_equal(haproxy_plan(&view, &goal, NOW_MS, &plan, &err), ERR_NONE);
+    assert_int_equal(plan.line.size, 0);
+    assert_int_equal(plan.spread.placed, SPREAD_COUNT_MAX);
+    haproxy_plan_done(&plan);
+    buf_done(&answer);
+}
+
 /* I10, as far as HAProxy can: the later epoch left a mark. */
 static void
 a_mark_of_a_later_epoch_refuses(void **state)
@@ -416,6 +622,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_state_has_its_line),
+        cmocka_unit_test(instances_have_their_places),
+        cmocka_unit_test(many_instances_need_several_lines),
         cmocka_unit_test(a_mark_of_a_later_epoch_refuses),
         cmocka_unit_test(no_two_backends_share_a_variable),
         cmocka_unit_test(senseless_answers_are_refused),

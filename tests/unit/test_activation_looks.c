@@ -5,6 +5,9 @@
 
 struct node {
     struct proxy *proxy;
+    struct spread_target instances[4]; /* that the next want() has */
+    size_t instance_count;
+    const char *line; /* that has to stand in HAProxy's answer */
     struct activation_manager *manager;
     struct json_object *document;
     unsigned ends; /* reports of a try that has ended */
@@ -46,7 +49,10 @@ want(struct node *node, enum effective_server server, uint64_t number)
                                           .server = server,
                                           .epoch = epoch_make(number, "west-1"),
                                           .revision = 7,
-                                          .document = node->document };
+                                          .document = node->document,
+                                          .instances = node->instances,
+                                          .instance_count = node->instance_count,
+                                          .settled = true };
     activation_want(node->manager, &desired, 1);
 }
 
@@ -223,6 +229,88 @@ what_a_later_epoch_did_is_left_alone(void **state)
     assert_true(activation_all_settled(node->manager));
 }
 
+static struct spread_target
+instance_at(const char *text, bool takes)
+{
+    struct spread_target target = { .takes = takes };
+    assert_null(spread_address_read(text, &target.at));
+    return target;
+}
+
+static bool
+has_line(void *data)
+{
+    struct node *node = data;
+    char *answer = ask(node->proxy->place, "show servers state pam");
+    bool has = strstr(answer, node->line) != NULL;
+    free(answer);
+    return has;
+}
+
+static void
+wait_line(struct node *node, const char *line)
+{
+    node->line = line;
+    if (!world_until(node->proxy->world, has_line, node))
+        fail_msg("HAProxy never said '%s'", line);
+}
+
+/* A1, A10: at once, without a new activation, and no repair; but who changes it by hand is one. */
+static void
+instances_come_and_go(void **state)
+{
+    struct node *node = *state;
+    static const struct activation_settings seldom = { .pauses = { .first_ms = 20, .max_ms = 80 },
+                                                       .timeout_ms = 20000,
+                                                       .check_ms = 3600000 };
+    static const struct activation_settings often = { .pauses = { .first_ms = 20, .max_ms = 80 },
+                                                      .timeout_ms = 20000,
+                                                      .check_ms = 20 };
+    activation_configure(node->manager, &seldom);
+    node->instances[0] = instance_at("127.0.0.3:8001", true);
+    node->instance_count = 1;
+    use_main(node);
+    wait_line(node, " instance1 127.0.0.3 2 4 ");
+    node->instances[1] = instance_at("[::1]:8002", true);
+    node->instance_count = 2;
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_line(node, " instance2 ::1 2 4 ");
+    node->instances[0].takes = false;
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_line(node, " instance1 127.0.0.3 0 5 ");
+    node->instances[0].takes = true;
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_line(node, " instance1 127.0.0.3 2 4 ");
+    assert_int_equal(node->ends, 1);
+    assert_int_equal(node->repairs, 0);
+
+    activation_configure(node->manager, &often);
+    tell(node->proxy, "set server pam/instance2 state maint");
+    wait_repair(node);
+    assert_non_null(strstr(node->repair, "put right: 1 place of an instance was different"));
+    wait_line(node, " instance2 ::1 2 4 ");
+    proxy_stop(node->proxy);
+    wait_end(node);
+    proxy_start(node->proxy);
+    wait_line(node, " instance1 127.0.0.3 2 4 ");
+    wait_line(node, " instance2 ::1 2 4 ");
+
+    node->instances[2] = instance_at("127.0.0.3:8003", true);
+    node->instances[3] = instance_at("127.0.0.3:8004", true);
+    node->instance_count = 4; /* one more than there are places */
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_line(node, " instance3 127.0.0.3 2 4 ");
+    unsigned repairs = node->repairs;
+    node->instances[1].takes = false;
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_line(node, " instance2 127.0.0.3 2 4 "); /* who waited has it */
+    assert_int_equal(node->repairs, repairs);
+    want(node, EFFECTIVE_NONE, 3); /* P2 */
+    activation_gate(node->manager, ACTIVATION_GATE_RELEASE);
+    wait_line(node, " instance3 127.0.0.3 0 5 ");
+    wait_line(node, " instance1 127.0.0.3 0 5 ");
+}
+
 /* I11: a closed gate ends a look, too. */
 static void
 a_fenced_node_repairs_nothing(void **state)
@@ -248,6 +336,7 @@ main(void)
         cmocka_unit_test_setup_teardown(what_was_given_up_is_looked_after, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_later_epoch_did_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fenced_node_repairs_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(instances_come_and_go, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,6 +327,10 @@ what_was_done_is_looked_after(void **state)
     assert_int_equal(LOOK(used, OPEN), 1020);
     looks.again_ms = 0;
     assert_int_equal(LOOK(used, OPEN), UINT64_MAX);
+    looks.news = true; /* A1: instances that come and go are told at once */
+    assert_int_equal(LOOK(used, OPEN), 1000);
+    assert_int_equal(LOOK(used, CLOSED), UINT64_MAX);
+    assert_int_equal(LOOK(other, OPEN), UINT64_MAX);
     looks.pause_ms = 50;
     static const enum activation_state never[] = { ACTIVATION_NEVER, ACTIVATION_RUNNING,
                                                    ACTIVATION_FAILED, ACTIVATION_REFUSED,
@@ -340,7 +344,7 @@ what_was_done_is_looked_after(void **state)
     record.before_start = true;
     assert_int_equal(LOOK(used, OPEN), UINT64_MAX);
     record.before_start = false;
-    /* what was given up, by a standby as well */
+    /* what was given up, by a standby as well: instances do not matter to it */
     record.change.server = EFFECTIVE_NONE;
     used.server = EFFECTIVE_NONE;
     assert_int_equal(LOOK(used, RELEASE), 1050);
