@@ -1,11 +1,14 @@
 """A real HAProxy, real nginx servers behind it, and clients that write down what they met."""
+import collections
 import http.client
+import itertools
 import os
 import pathlib
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 
@@ -153,3 +156,77 @@ class Clients:
             thread.join(30)
             if thread.is_alive():
                 raise Failed("a client does not end")
+
+
+class Instance:
+    """One of several connector servers under one id: a process that can be killed, and started again at its place."""
+
+    def __init__(self, folder, authority, name, port, work_ms):
+        self.name, self.authority, self.port = name, authority, port
+        self.url = "https://127.0.0.1:%d" % port
+        self.notes = pathlib.Path(folder) / (name + ".notes")
+        self.notes.touch()
+        certificate, key = authority.issue(name, "127.0.0.1")
+        self.words = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("answerer.py")), name, str(port), certificate,
+                      key, str(self.notes), str(work_ms)]
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.words)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def took(self):
+        """Ids of the requests that it has read, in order."""
+        return self.notes.read_text().split()
+
+    def document(self):
+        return {"url": self.url, "ca": self.authority.pem}
+
+
+class Askers:
+    """Each asks again and again over a connection that it keeps, each request with an id; rows are
+    (id, began, ended, who answered or None, why)."""
+
+    def __init__(self, address, port, count):
+        self.address, self.port = address, port
+        self.rows = []
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, number):
+        connection = None
+        for turn in itertools.count():
+            if self.ended.is_set():
+                break
+            name, began, who, why = "%d-%d" % (number, turn), time.monotonic(), None, ""
+            try:
+                connection = connection or http.client.HTTPConnection(self.address, self.port, timeout=60)
+                connection.request("GET", "/", headers={"X-Id": name})
+                reply = connection.getresponse()
+                body = reply.read().decode()
+                who, why = (body, "") if reply.status == 200 else (None, "%d" % reply.status)
+            except (OSError, http.client.HTTPException) as error:
+                connection, why = None, repr(error)
+            self.rows.append((name, began, time.monotonic(), who, why))
+        if connection is not None:
+            connection.close()
+
+    def shares(self, since):
+        """{who: how many answers} since a place in 'rows'."""
+        return collections.Counter(row[3] for row in self.rows[since:] if row[3] is not None)
+
+    def failed(self, since=0):
+        return [row for row in self.rows[since:] if row[3] is None]
+
+    def stop(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(90)
+            if thread.is_alive():
+                raise Failed("an asker does not end")

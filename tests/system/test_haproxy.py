@@ -1,12 +1,19 @@
 """Driver haproxy end to end: clients go through a real HAProxy to real HTTPS servers while the primary moves."""
+import time
+
 import pytest
 
+from agents import Agent
 from cluster import until
-from proxies import Clients, Haproxy, Nginx
+from proxies import Askers, Clients, Haproxy, Instance, Nginx
 from servers import Authority, free_port
 
 DRAIN_MS = 2000  # longer than any one request takes on a busy machine
 CHECK_MS = 300
+WORK_MS = 40  # of an instance, for one request
+ASKERS = 9
+ENOUGH = 90  # answers, to see how they are spread
+ADMIN_MAINT, ADMIN_DRAIN = 0x63, 0x18
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def company(folder, three):
     until("the connector is known", lambda: seen(east))
     company.port = free_port("127.0.0.1", port + 2)
     config = east.cli("connector", "haproxy-config", "--listen", "127.0.0.1:%d" % company.port,
-                      "--hold", str(folder / "hold.lua")).stdout
+                      "--instances", "0", "--hold", str(folder / "hold.lua")).stdout
     config = config.replace("/run/haproxy/baton.state", str(folder / "baton.state"))
     config = config.replace("log /dev/log local0", "log stdout format raw local0 err")
     company.haproxy = Haproxy(folder, config, place)
@@ -45,19 +52,19 @@ def company(folder, three):
         company.alternate.stop()
 
 
-def seen(node):
+def seen(node, connector="pam"):
     return next((entry for entry in node.status()["connectors"]
-                 if entry["name"] == "pam" and entry["node"] == node.name), None)
+                 if entry["name"] == connector and entry["node"] == node.name), None)
 
 
-def activated(node, server):
+def activated(node, server, connector="pam"):
     def done():
-        entry = seen(node)
+        entry = seen(node, connector)
         return entry["effective"] == server and entry["activation"]["state"] == "done"
     return until("%s has activated %s" % (node.name, server), done, 60)
 
 
-def test_the_configuration_is_ready_and_lets_nobody_in_before_baton(three, company):
+def test_the_configuration_is_ready_and_lets_nobody_in_before_baton(folder, three, company):
     """P5's other side: a HAProxy that was just started gives traffic to nobody; the driver then lets main in."""
     code, words = company.haproxy.check()
     assert code == 0, words
@@ -74,6 +81,12 @@ def test_the_configuration_is_ready_and_lets_nobody_in_before_baton(three, compa
                                               "alternate": ("maint", "127.0.0.1", company.alternate.port)}
     company.clients = Clients(company.authority, "127.0.0.1", company.port)
     company.clients.answered_by("tcf-main")
+    (folder / "other").mkdir()
+    other = Haproxy(folder / "other", east.cli("connector", "haproxy-config", "pam").stdout, company.haproxy.place)
+    assert other.check()[0] == 0, other.check()[1]
+    assert "server-template instance 1-16 localhost:9 disabled " in other.config.read_text()
+    wrong = east.cli("connector", "haproxy-config", "--certificate", "/x.pem", check=False)
+    assert wrong.returncode == 2 and "are for --mode http" in wrong.stderr
     unknown = east.cli("connector", "haproxy-config", "nope", check=False)
     assert unknown.returncode == 4, unknown.stderr
 
@@ -135,6 +148,134 @@ def test_what_somebody_changes_is_put_right(three, company):
     until("it has its state", lambda: company.haproxy.states("pam") == {"main": "ready", "alternate": "maint"}, 60)
     activated(east, "main")
     company.clients.answered_by("tcf-main")
+
+
+@pytest.fixture(scope="module")
+def spread(folder, three, company):
+    """Connector gate: three instances behind a HAProxy in mode http, where nobody else gets requests; and who asks."""
+    class Spread:
+        def say(self):
+            return {name: row for name, row in self.haproxy.servers("gate").items() if row[0] != "maint"}
+
+        def inside(self, *names):
+            """The places of exactly these are ready."""
+            ports = {self.instances[name].port for name in names}
+            return {row[2] for row in self.say().values() if row[0] == "ready"} == ports
+
+    spread = Spread()
+    east = three.primary()
+    place = folder / "gate.sock"
+    document = {"main": company.main.document(), "alternate": company.alternate.document(), "probe": {"path": "/health"},
+                "activation": [{"driver": "haproxy", "socket": str(place), "instances": "only", "drain_ms": DRAIN_MS}]}
+    assert east.put("connector/gate", document).status == 200
+    for key, value in (("instance.heartbeat_ms", 500), ("instance/gate/expected", 3)):
+        assert east.put(key, value).status == 200, key
+    spread.token = east.cli("connector", "token", "create", "gate").stdout.strip()
+    port = free_port("127.0.0.1", company.port + 1)
+    config = east.cli("connector", "haproxy-config", "gate", "--listen", "127.0.0.1:%d" % port, "--mode", "http",
+                      "--instances", "4", "--server-ca", str(company.authority.folder / "ca.crt"),
+                      "--hold", str(folder / "hold.lua")).stdout
+    assert "retry-on conn-failure" in config and "balance leastconn" in config
+    config = config.replace("/run/haproxy/baton.state", str(folder / "gate.state"))
+    config = config.replace("log /dev/log local0", "log stdout format raw local0 err")
+    (folder / "gate").mkdir()
+    spread.haproxy = Haproxy(folder / "gate", config, place)
+    code, words = spread.haproxy.check()
+    assert code == 0, words
+    spread.haproxy.start()
+    spread.instances, spread.agents, spread.askers = {}, {}, None
+    try:
+        for name in ("a", "b", "c"):
+            port = free_port("127.0.0.1", port + 1)
+            spread.instances[name] = Instance(folder, company.authority, name, port, WORK_MS)
+            spread.agents[name] = Agent(folder, spread.token, name, "1.7.0", spread.instances[name], connector="gate")
+        until("all have a place", lambda: spread.inside("a", "b", "c"), 60)
+        until("all of them answer HAProxy", lambda: "3 instances get requests" in seen(east, "gate")["activation"]["text"]
+              and "down" not in seen(east, "gate")["activation"]["text"], 60)
+        spread.askers = Askers("127.0.0.1", int(config.split("bind 127.0.0.1:")[1].split()[0]), ASKERS)
+        yield spread
+    finally:
+        if spread.askers is not None:
+            spread.askers.stop()
+        spread.haproxy.stop()
+        for agent in spread.agents.values():
+            agent.__exit__()
+        for instance in spread.instances.values():
+            instance.kill()
+
+
+def all_get_their_share(spread, *names):
+    before = len(spread.askers.rows)
+    until("%d answers" % ENOUGH, lambda: len(spread.askers.rows) >= before + ENOUGH, 120)
+    shares = spread.askers.shares(before)
+    assert set(shares) == set(names), shares
+    assert min(shares.values()) > sum(shares.values()) / len(names) / 2, shares
+
+
+def nothing_was_taken_twice(spread):
+    taken = [name for instance in spread.instances.values() for name in instance.took()]
+    assert len(taken) == len(set(taken))
+    return set(taken)
+
+
+def test_an_instance_that_dies_is_out_and_comes_back(three, company, spread, record_property):
+    """A1, A10: all get requests; of one that is killed only what it was at work on fails, and nothing is done twice."""
+    all_get_their_share(spread, "a", "b", "c")
+    assert not spread.askers.failed()
+    victim, place = spread.instances["b"], str(spread.instances["b"].port)
+    victim.kill()
+    killed = time.monotonic()
+
+    def is_out():
+        rows = [row for row in spread.haproxy.say("show servers state gate").splitlines() if place in row.split()]
+        return all(row.split()[5] == "0" or int(row.split()[6]) & (ADMIN_MAINT | ADMIN_DRAIN) for row in rows)
+    until("it is out", is_out, 60)
+    out_ms = round((time.monotonic() - killed) * 1000)
+    out = len(spread.askers.rows)
+    until("the nodes know", lambda: spread.inside("a", "c"), 60)
+    until("work goes on", lambda: len(spread.askers.rows) > out + ENOUGH, 120)
+    failed = spread.askers.failed()
+    print("killed: out after %d ms, %d of %d requests failed" % (out_ms, len(failed), len(spread.askers.rows)))
+    record_property("out_ms", out_ms)
+    assert len(failed) <= ASKERS, failed  # what it was at work on; nobody's who came later
+    assert all(row[1] <= killed + out_ms / 1000 for row in failed), (killed, failed)
+    nothing_was_taken_twice(spread)
+    others = {name for who in ("a", "c") for name in spread.instances[who].took()}
+    assert not others & {row[0] for row in failed}  # it was not asked again elsewhere
+    victim.start()
+    until("it is back", lambda: spread.inside("a", "b", "c"), 60)
+    before = len(spread.askers.rows)
+    until("it gets requests again", lambda: spread.askers.shares(before)["b"] > 0, 60)
+    all_get_their_share(spread, "a", "b", "c")
+    assert len(spread.askers.failed()) == len(failed)
+    nothing_was_taken_twice(spread)
+
+
+def test_no_request_fails_while_nodes_and_agents_come_and_go(three, company, spread):
+    """A4, A10, S11, P2: an agent that is told to stop, a daemon that starts again, a switchover, a HAProxy made to forget."""
+    east, west = three.primary(), three.west_1
+    before = len(spread.askers.rows)
+    assert spread.agents["c"].end() == 0
+    until("c has no place", lambda: spread.inside("a", "b"), 60)
+    east.kill("daemon")
+    east.start()
+    until("it acts again", lambda: three.primary() is east, 60)
+    activated(east, "main", "gate")
+    assert spread.inside("a", "b")  # who was not heard yet is not gone
+    spread.agents["c"] = Agent(spread.instances["c"].notes.parent, spread.token, "c", "1.7.0", spread.instances["c"],
+                               connector="gate")
+    until("c is back", lambda: spread.inside("a", "b", "c"), 60)
+    three.promote("west", "--reason", "planned")
+    activated(west, "main", "gate")
+    until("west has let them in", lambda: spread.inside("a", "b", "c"), 60)
+    all_get_their_share(spread, "a", "b", "c")
+    assert not spread.askers.failed(before)
+    nothing_was_taken_twice(spread)
+    spread.haproxy.say("set server gate/instance1 state maint")
+    until("it is put right", lambda: spread.inside("a", "b", "c"), 60)
+    until("and told", lambda: "place of an instance was different" in seen(west, "gate")["repair"]["text"])
+    assert west.api("DELETE", "/v1/config/connector/gate").status in (200, 204)
+    until("nobody has a place", spread.inside, 60)
 
 
 def test_nothing_is_left(three, company):
