@@ -498,3 +498,11 @@ def test_backup_and_restore(single, company, folder):
     activated(company, new, "signed", "main")
     assert new.api("GET", "/v1/tokens").json["tokens"] == []
     assert new.api("GET", "/v1/local/connector/signed/use_alternate_server").json["value"] is False
+    # a node that cannot open the secrets gives no backup without them
+    new.stop()
+    (new.folder / "seal.key").unlink()
+    new.start()
+    until("it is primary again", lambda: new.state() == "PRIMARY")
+    locked = new.cli("backup", folder / "locked", "--password-file", password, check=False)
+    assert locked.returncode == 5 and "secret/pam-sign" in locked.stderr and "data key" in locked.stderr, locked.stderr
+    assert not (folder / "locked").exists()
