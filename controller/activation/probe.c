@@ -39,6 +39,7 @@ struct target {
     uint64_t interval_ms; /* 0: that of the settings */
     uint64_t timeout_ms;
     /* how it stands */
+    struct fetch_roots *roots;   /* owned; a share; NULL: not read yet */
     struct fetch_client *client; /* owned; from the start of a probe until after its end */
     struct fetch *fetch;         /* borrowed; while a probe is under way */
     struct sign_key *key;        /* owned; as long as 'client' */
@@ -94,6 +95,12 @@ probe_address_allowed(const char *address)
     }
     return !IN6_IS_ADDR_LINKLOCAL(&six) && !IN6_IS_ADDR_MULTICAST(&six) &&
            !IN6_IS_ADDR_UNSPECIFIED(&six);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 /* ---- time ---- */
@@ -374,15 +381,38 @@ on_health(void *data, const struct fetch_reply *reply, const struct err *err)
     ask(target, target->targets_url, on_targets);
 }
 
-/* One for each probe: nothing is kept, neither a connection nor the memory of idle clients. */
+/* Whom to trust is read once, for all servers that say the same. */
+static void
+find_roots(struct target *target)
+{
+    if (target->roots != NULL && fetch_roots_current(target->roots))
+        return;
+    fetch_roots_free(target->roots);
+    target->roots = NULL;
+    if (target->ca == NULL && target->pin_set)
+        return;
+    list_each (at, &target->prober->targets) {
+        struct target *other = CONTAINER_OF(at, struct target, node);
+        if (other->roots != NULL && same_text(other->ca, target->ca) &&
+            fetch_roots_current(other->roots)) {
+            target->roots = fetch_roots_share(other->roots);
+            return;
+        }
+    }
+    target->roots = fetch_roots_read(target->ca);
+}
+
+/* One for each probe: nothing else is kept, neither a connection nor the memory of idle clients. */
 static enum err_code
 open_client(struct target *target, struct err *err)
 {
     ASSERT(target->client == NULL);
+    find_roots(target);
     struct fetch_trust trust = {
         .tls = { .ca = target->ca },
         .pin = target->pin_set ? target->pin : NULL,
         .system_trust = target->ca == NULL && !target->pin_set,
+        .roots = target->roots,
     };
     return fetch_client_open(target->prober->loop, &trust, &target->client, err);
 }
@@ -522,6 +552,8 @@ target_stop(struct target *target)
         target->prober->under_way--;
     }
     close_client(target);
+    fetch_roots_free(target->roots);
+    target->roots = NULL;
     free(target->key_id);
     free(target->key_file);
     free(target->key_secret);
@@ -617,12 +649,6 @@ target_find(const struct prober *prober, const char *connector, enum effective_s
             return target;
     }
     return NULL;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 static struct target *

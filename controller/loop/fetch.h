@@ -36,6 +36,7 @@
 struct ev_loop;
 struct fetch;
 struct fetch_client;
+struct fetch_roots;
 
 #define FETCH_PENDING_MAX        256
 #define FETCH_HOST_CONNECTIONS   8               /* kept or in use, for each host of a client */
@@ -51,8 +52,10 @@ struct fetch_trust {
     const uint8_t *pin;      /* TLS_PIN_SIZE bytes: the server's key must be this one, also if no CA
                               * says so; with 'ca' both must hold. NULL: none */
     bool system_trust;       /* the CAs of the operating system */
-    bool untrusted;          /* takes any server: only to read its pin before it is trusted */
-    bool plain_http;         /* "http://" too, for servers of others that we probe */
+    struct fetch_roots *roots; /* what 'ca' or 'system_trust' says, already read; NULL: each
+                                * connection reads it. The client takes a share */
+    bool untrusted;            /* takes any server: only to read its pin before it is trusted */
+    bool plain_http;           /* "http://" too, for servers of others that we probe */
 };
 
 struct fetch_header {
@@ -90,6 +93,20 @@ struct fetch_reply {
     int64_t not_after_s;       /* end of its certificate, since 1970; 0 on a plain connection */
     void *handle;              /* private */
 };
+
+/*
+ * CAs, read once for many connections: reading one certificate costs a tenth of a handshake, and
+ * the operating system has some 140.
+ *
+ * 'ca' is PEM text, or NULL for those of the operating system. The caller's first share; NULL: they
+ * cannot be read so, and are left to each connection, which says what is wrong.
+ */
+struct fetch_roots *fetch_roots_read(const char *ca);
+/* One more share of the same, to be freed; NULL is fine, for both. */
+struct fetch_roots *fetch_roots_share(struct fetch_roots *roots);
+void fetch_roots_free(struct fetch_roots *roots);
+/* False: the operating system has others by now. */
+bool fetch_roots_current(const struct fetch_roots *roots);
 
 /* The value of a header (any case) or NULL; borrowed from the reply. */
 const char *fetch_reply_header(const struct fetch_reply *reply, const char *name);

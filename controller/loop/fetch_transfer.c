@@ -29,6 +29,7 @@ fetch_trusted_copy(const struct fetch_trust *trust, struct fetch_trusted *ret, s
         .ca = str_dup(trust->tls.ca),
         .cert = str_dup(trust->tls.cert),
         .key = str_dup(trust->tls.key),
+        .roots = fetch_roots_share(trust->roots),
         .system_trust = trust->system_trust,
         .untrusted = trust->untrusted,
         .plain_http = trust->plain_http,
@@ -48,6 +49,7 @@ fetch_trusted_done(struct fetch_trusted *trusted)
     free(trusted->ca);
     free(trusted->cert);
     cert_secret_freep(&trusted->key);
+    fetch_roots_free(trusted->roots);
     *trusted = (struct fetch_trusted){ 0 };
 }
 
@@ -169,8 +171,11 @@ on_open(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 static CURLcode
 on_tls(CURL *easy, void *context, void *data)
 {
-    (void)easy, (void)data;
+    (void)easy;
+    struct fetch_roots *roots = data;
     tls_policy(context);
+    if (roots != NULL)
+        SSL_CTX_set1_cert_store(context, fetch_roots_store(roots));
     return CURLE_OK;
 }
 
@@ -192,13 +197,16 @@ set_trust(CURL *easy, const struct fetch_trusted *trusted)
                trusted->untrusted;
     SET(easy, CURLOPT_PROTOCOLS_STR, !trusted->plain_http ? "https" : any ? "http,https" : "http");
     SET(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-    if (trusted->ca != NULL) {
+    SET(easy, CURLOPT_SSL_CTX_DATA, trusted->roots);
+    if (trusted->ca != NULL || trusted->roots != NULL) {
         /* or the CAs of the system would be trusted beside ours */
         SET(easy, CURLOPT_CAPATH, NULL);
         SET(easy, CURLOPT_CAINFO, NULL);
         SET(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* a renewed file counts at once */
+    }
+    if (trusted->ca != NULL && trusted->roots == NULL) /* else on_tls() brings them */
         set_material(easy, CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB, trusted->ca);
-    } else if (!trusted->system_trust) {
+    if (trusted->ca == NULL && !trusted->system_trust) {
         SET(easy, CURLOPT_SSL_VERIFYPEER, 0L); /* the pin alone decides, or nothing does */
         SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }

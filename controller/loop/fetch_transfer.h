@@ -12,8 +12,9 @@
 struct fetch_trusted {
     char *ca;
     char *cert;
-    char *key;    /* secret when it is PEM */
-    char pin[64]; /* as curl wants it; "" for none */
+    char *key;                 /* secret when it is PEM */
+    char pin[64];              /* as curl wants it; "" for none */
+    struct fetch_roots *roots; /* a share, or NULL */
     bool system_trust;
     bool untrusted;
     bool plain_http;
@@ -38,6 +39,9 @@ struct transfer {
     struct fetch_reply reply;
     char error[CURL_ERROR_SIZE];
 };
+
+/* Borrowed from the roots. */
+X509_STORE *fetch_roots_store(struct fetch_roots *roots);
 
 MUST_CHECK enum err_code fetch_trusted_copy(const struct fetch_trust *trust,
                                             struct fetch_trusted *ret, struct err *err);

@@ -266,6 +266,25 @@ a_name_is_checked_and_an_address_connected_to(void **state)
 }
 
 static void
+roots_are_read_once_and_shared(void **state)
+{
+    (void)state;
+    struct raw_pki pki = { 0 };
+    raw_pki_make(&pki, "west-1");
+    assert_null(fetch_roots_read("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"));
+    assert_null(fetch_roots_read("/nowhere/ca.crt")); /* a path may hold others next time */
+    struct fetch_roots *roots = fetch_roots_read(pki.ca.certificate);
+    struct fetch_roots *share = fetch_roots_share(roots);
+    assert_ptr_equal(roots, share);
+    fetch_roots_free(roots);
+    assert_true(fetch_roots_current(share));
+    fetch_roots_free(share);
+    assert_null(fetch_roots_share(NULL));
+    fetch_roots_free(NULL);
+    raw_pki_done(&pki);
+}
+
+static void
 only_the_right_server_is_trusted(void **state)
 {
     struct world *world = begin(state, (struct http_options){ 0 });
@@ -295,13 +314,19 @@ only_the_right_server_is_trusted(void **state)
           "tls_material" },
         { { .tls.ca = "/nowhere/ca.crt" }, ERR_INVALID, "tls_material" },
     };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        open_client(world, cases[i].trust);
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(cases); i++) { /* then with roots that are read once */
+        size_t which = i % ARRAY_COUNT(cases);
+        const char *text = cases[which].trust.tls.ca;
+        struct fetch_trust trust = cases[which].trust;
+        if (i >= ARRAY_COUNT(cases) && (text != NULL || trust.system_trust))
+            trust.roots = fetch_roots_read(text);
+        open_client(world, trust);
+        fetch_roots_free(trust.roots); /* the client has its own share */
         fetch_path(world, (struct fetch_request){ 0 }, "/x");
-        if (world->err.code != cases[i].code || strcmp(world->err.slug, cases[i].slug) != 0)
+        if (world->err.code != cases[which].code || strcmp(world->err.slug, cases[which].slug) != 0)
             fail_msg("case %zu: %s %s: %s", i, err_code_name(world->err.code), world->err.slug,
                      world->err.text);
-        if (cases[i].code == ERR_NONE)
+        if (cases[which].code == ERR_NONE)
             assert_memory_equal(world->reply_pin, world->pin, sizeof world->pin);
     }
 
@@ -721,6 +746,7 @@ main(void)
         TEST(requests_are_answered),
         TEST(an_address_is_looked_at_before_it_is_connected_to),
         TEST(a_name_is_checked_and_an_address_connected_to),
+        cmocka_unit_test(roots_are_read_once_and_shared),
         TEST(only_the_right_server_is_trusted),
         TEST(what_is_wrong_is_told_from_the_loop),
         TEST(a_refused_connection_did_nothing),
