@@ -12,6 +12,7 @@
 #define ARM_READ_BACK_MAX 40 /* tries, REPL_ARM_POLL_MS apart: a reload is not instant */
 #define ARM_POLL_MS       5
 #define ARM_TIME_SIZE     64
+#define ARM_REPEAT_MAX    5 /* of one slot, for an error inside of PostgreSQL */
 
 struct repl_arm {
     const struct repl_port *port; /* borrowed */
@@ -26,6 +27,7 @@ struct repl_arm {
     char loaded[ARM_TIME_SIZE]; /* when the server had read its files, as it says */
     size_t at;
     unsigned tries;
+    unsigned repeats;
     repl_arm_fn *done; /* NULL once cancelled */
     void *data;
 };
@@ -53,12 +55,31 @@ on_waiters(void *context, const PGresult *result, const struct err *err)
         go_on(arm);
 }
 
+/*
+ * A transaction that changed the catalog, and ended while a new slot waited for older ones, makes
+ * PostgreSQL 15 lose its place: "snapshot reference is not owned by resource owner". What it leaves
+ * is the slot, or none; the next try meets another moment.
+ */
+static bool
+may_repeat(struct repl_arm *arm, const char *state)
+{
+    if (state == NULL || strcmp(state, "XX000") != 0 || arm->repeats == ARM_REPEAT_MAX)
+        return false;
+    arm->repeats++;
+    arm->dropped = false; /* to be remade: dropped again first */
+    return true;
+}
+
 static void
 on_slot(void *context, const PGresult *result, const struct err *err)
 {
     struct repl_arm *arm = context;
     const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool there = state != NULL && strcmp(state, "42710") == 0 && !arm->remake;
+    if (arm->done != NULL && may_repeat(arm, state)) {
+        go_on(arm);
+        return;
+    }
     if (arm->done != NULL && state != NULL && strcmp(state, "55006") == 0 && !arm->cancelled) {
         /* A COMMIT waits for a standby that has no slot yet: only ending that wait lets the slot
          * be made. Its client hears "unknown outcome" (I4, I12). */
@@ -74,6 +95,7 @@ on_slot(void *context, const PGresult *result, const struct err *err)
         arm->dropped = true;
     } else {
         arm->dropped = false;
+        arm->repeats = 0;
         arm->at++;
     }
     go_on(arm);

@@ -281,6 +281,70 @@ no_names_settle_nothing(void **state)
     arm_and_wait(NULL);
 }
 
+/* ---- slots ---- */
+
+/* A session with a transaction that has a number, which a new slot has to wait for. */
+static PGconn *
+begin_transaction(char number[32])
+{
+    PGconn *session = PQconnectdb(world.conninfo);
+    assert_int_equal(PQstatus(session), CONNECTION_OK);
+    PQclear(PQexec(session, "begin"));
+    PGresult *result = PQexec(session, "select txid_current()");
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    (void)snprintf(number, 32, "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return session;
+}
+
+static void
+end_transaction(PGconn *session)
+{
+    PQclear(PQexec(session, "commit"));
+    PQfinish(session);
+}
+
+static bool
+is_waited_for(void *number)
+{
+    CLEANUP(freep)
+    char *sql = str_printf("select count(*) from pg_locks where locktype = 'transactionid' and not "
+                           "granted and transactionid::text = '%s'",
+                           (const char *)number);
+    return strcmp(world_sql(&world, sql), "1") == 0;
+}
+
+/* PostgreSQL 15 ends the making of a slot with an error of its own ("snapshot reference is not
+ * owned by resource owner") when a catalog was changed at the wrong moment. That is no reason to
+ * end a promotion. */
+static void
+a_slot_is_made_though_a_catalog_changes_meanwhile(void **state)
+{
+    static const char *const members[] = { "east-1", "west-1" };
+    char first[32], second[32];
+    (void)state;
+    for (int remake = 0; remake < 2; remake++) {
+        struct arming arming = { 0 };
+        PGconn *before = begin_transaction(first);
+        arming.arm = repl_arm_start(&port, "east-1", members, ARRAY_COUNT(members), remake == 1,
+                                    NULL, &known, on_armed, &arming);
+        assert_true(world_until(&world, is_waited_for, first));
+        PGconn *during = begin_transaction(second);
+        end_transaction(before);
+        assert_true(world_until(&world, is_waited_for, second));
+        (void)world_sql(&world, "create table local.moment()");
+        end_transaction(during);
+        assert_true(world_until(&world, is_done, &arming));
+        if (arming.err.code != ERR_NONE)
+            fail_msg("%s", arming.err.text);
+        assert_string_equal(world_sql(&world, "select string_agg(slot_name, ' ') from "
+                                              "pg_replication_slots where not active"),
+                            "baton_west_1");
+        (void)world_sql(&world, "drop table local.moment");
+    }
+    (void)world_sql(&world, "select pg_drop_replication_slot('baton_west_1')");
+}
+
 static int
 set_up(void **state)
 {
@@ -319,6 +383,7 @@ main(void)
         cmocka_unit_test(other_names_need_no_checkpoint),
         cmocka_unit_test(names_in_force_need_no_reload),
         cmocka_unit_test(no_names_settle_nothing),
+        cmocka_unit_test(a_slot_is_made_though_a_catalog_changes_meanwhile),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
