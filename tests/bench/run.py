@@ -29,6 +29,7 @@ import moves  # noqa: E402
 import peer_patroni  # noqa: E402
 import peers  # noqa: E402
 import takeovers  # noqa: E402
+import traffic  # noqa: E402
 from cluster import BUILD, Cluster, Failed, logs  # noqa: E402
 from figures import save, table  # noqa: E402
 from floor import PROGRAMS, Nginx, Pair  # noqa: E402
@@ -44,6 +45,7 @@ MEASURES = {
     "switchover": moves.switchover,
     "failover": moves.failover,
     "instances": instances.instances,
+    "traffic": traffic.traffic,
 }
 # Each in a cluster of its own.
 TAKEOVERS = {
@@ -98,7 +100,7 @@ class Bench:
 
 def missing():
     """Programs that the bench needs and that are not here."""
-    wanted = ["wrk", "nginx", "setpriv"]
+    wanted = ["wrk", "nginx", "haproxy", "setpriv"]
     found = [name for name in wanted if shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") is None]
     return found + ([] if PROGRAMS else ["postgres"])
 
