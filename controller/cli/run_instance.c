@@ -53,8 +53,10 @@ run_connector_token_create(struct cli *cli, struct err *err)
              word_string(answer, "id"), word_string(answer, "connector"),
              expires == NULL ? "it is revoked" : word_time(expires, until),
              expires == NULL ? "" : " UTC");
-    cli_note(cli, "  baton agent --connector-id %s --token - --version V --health URL",
-             word_string(answer, "connector"));
+    cli_note(
+        cli,
+        "  baton agent --connector-id %s --token - --version V --address ADDR:PORT --health URL",
+        word_string(answer, "connector"));
     return ERR_NONE;
 }
 

@@ -1,4 +1,5 @@
 """Driver haproxy end to end: clients go through a real HAProxy to real HTTPS servers while the primary moves."""
+import pathlib
 import time
 
 import pytest
@@ -64,6 +65,30 @@ def activated(node, server, connector="pam"):
     return until("%s has activated %s" % (node.name, server), done, 60)
 
 
+def a_reload_keeps_who_was_let_in(folder, node, company):
+    """As its head says, by the state file: the address of a place, too (decision 0026)."""
+    folder.mkdir()
+    config = node.cli("connector", "haproxy-config", "pam", "--mode", "http", "--certificate", str(folder / "both.pem"),
+                      "--listen", "127.0.0.1:%d" % free_port("127.0.0.1", company.port + 1)).stdout
+    assert "server-template instance 1-16 localhost:9 disabled " in config and " verify required ca-file @system-ca" in config
+    certificate, key = company.authority.issue("proxy", "127.0.0.1")
+    (folder / "both.pem").write_text(pathlib.Path(certificate).read_text() + pathlib.Path(key).read_text())
+    for old, new in (("/run/haproxy/baton.state", folder / "state"), (company.haproxy.place, folder / "admin.sock"),
+                     ("log /dev/log local0", "log stdout format raw local0 err")):
+        config = config.replace(str(old), str(new))
+    proxy = Haproxy(folder, config, folder / "admin.sock")
+    try:
+        proxy.start()
+        proxy.say("set server pam/instance7 addr 192.0.2.7 port 8443;set server pam/instance7 state ready")
+        (folder / "state").write_text(proxy.say("show servers state"))
+        proxy.kill()
+        proxy.start()
+        assert proxy.servers("pam")["instance7"] == ("ready", "192.0.2.7", 8443)
+        assert set(proxy.states("pam").values()) == {"ready", "maint"}
+    finally:
+        proxy.stop()
+
+
 def test_the_configuration_is_ready_and_lets_nobody_in_before_baton(folder, three, company):
     """P5's other side: a HAProxy that was just started gives traffic to nobody; the driver then lets main in."""
     code, words = company.haproxy.check()
@@ -81,10 +106,7 @@ def test_the_configuration_is_ready_and_lets_nobody_in_before_baton(folder, thre
                                               "alternate": ("maint", "127.0.0.1", company.alternate.port)}
     company.clients = Clients(company.authority, "127.0.0.1", company.port)
     company.clients.answered_by("tcf-main")
-    (folder / "other").mkdir()
-    other = Haproxy(folder / "other", east.cli("connector", "haproxy-config", "pam").stdout, company.haproxy.place)
-    assert other.check()[0] == 0, other.check()[1]
-    assert "server-template instance 1-16 localhost:9 disabled " in other.config.read_text()
+    a_reload_keeps_who_was_let_in(folder / "other", east, company)
     wrong = east.cli("connector", "haproxy-config", "--certificate", "/x.pem", check=False)
     assert wrong.returncode == 2 and "are for --mode http" in wrong.stderr
     unknown = east.cli("connector", "haproxy-config", "nope", check=False)
