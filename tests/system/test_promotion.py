@@ -205,13 +205,19 @@ def pair(folder):
         yield cluster
 
 
+SET_ASIDE = "planted-set-aside-88"
+
+
 def test_async_failover_sets_aside_what_only_the_old_primary_had(pair):
     """I8: written and acknowledged by the old primary alone, it is kept, shown, and can be applied."""
     old, new = pair.east_1, pair.west_1
     old.put("app/both", 1)
+    old.cli("secret", "set", "both", "--stdin", stdin="anything")
+    until("both have the data key", lambda: new.api("GET", "/v1/secrets").json["data_key"]["here"])
     pair.settled(k=0)
     new.kill()
     assert old.put("app/only-east", "precious").status == 200
+    old.cli("secret", "set", "only-east", "--stdin", stdin=SET_ASIDE)
     assert old.put("app/both", 2).status == 200
     old.kill()
     new.start()
@@ -231,8 +237,22 @@ def test_async_failover_sets_aside_what_only_the_old_primary_had(pair):
     assert batches[0]["kept"] >= 2
     assert "app/only-east" in old.cli("setaside", "show", batches[0]["id"]).stdout
     until("status tells", lambda: old.status()["setaside"]["count"] >= 2)
+    told = [old.cli("setaside", *words).stdout for one in (("list",), ("show", batches[0]["id"])) for words in (one, (*one, "--json"))]
+    told += [old.api("GET", "/v1/setaside" + path).body.decode() for path in ("", "/%s" % batches[0]["id"])]
+    sealed = json.loads(old.sql("select value from local.setaside where key = 'secret/only-east'")[0][0])["sealed"]
+    assert any("secret/only-east" in text for text in told)
+    assert not [text for text in told if SET_ASIDE in text or sealed in text]
     old.cli("setaside", "apply", batches[0]["id"], "--yes", "--reason", "we want it back")
     until("applied everywhere", lambda: new.get("app/only-east") == "precious")
+    # and what was sealed there is opened here, for who names it
+    script = pair.folder / "given.sh"
+    script.write_text("#!/bin/sh\n[ \"$(cat <&$BATON_SECRET_FD_ONLY_EAST)\" = '%s' ]\n" % SET_ASIDE)
+    script.chmod(0o755)
+    assert new.put("connector/given", {"main": {"url": "https://127.0.0.1:1"}, "activation": [
+        {"driver": "exec", "command": [str(script)], "secrets": ["secret/only-east"]}]}).status == 200
+    until("a program is given it", lambda: [one["activation"]["state"] for one in new.api("GET", "/v1/connectors/given")
+                                            .json["nodes"] if one["node"] == new.name] == ["done"])
+    assert new.api("DELETE", "/v1/config/connector/given").status in (200, 204)
 
 
 def test_a_batch_of_batons_own_rows_alarms_nobody(pair):
