@@ -1,5 +1,9 @@
 """Instances of a connector (A1 to A10): real agents beside a real server, on a cluster of three nodes."""
+import base64
+import ctypes
+import ctypes.util
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -146,6 +150,66 @@ def test_upgrade_one_after_the_other(three, token, server, folder):
                 until("the old one is told to go", lambda: b.said("b has version 1.7.0"))
                 until("it is out", lambda: instance(east, "b")["status"] == "DISCONNECTED")
     assert east.api("DELETE", "/v1/config/instance/pam/next_version").status == 200
+
+
+def opened(node, keys):
+    """Ids of the data keys in 'keys' (seal/keys) that the node's own key opens, whoever the boxes are for."""
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    bare = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    secret, public, key = bare((node.folder / "seal.key").read_text().strip()), bytes(32), bytes(32)
+    assert sodium.crypto_scalarmult_base(public, secret) == 0
+    boxes = [(name, bare(box["box"])) for name, entry in keys["keys"].items() for box in entry["boxes"].values()]
+    return {name for name, box in boxes
+            if sodium.crypto_box_seal_open(key, box, ctypes.c_ulonglong(len(box)), public, secret) == 0}
+
+
+def test_members_come_and_go_while_an_agent_runs(three, token, server, folder):
+    """A1: who joins is told of the agent's session and given the data key; who is removed is asked no more, and his key opens
+    nothing that is sealed after the rotation that the alarm asks for."""
+    east, gone = three.primary(), three.west_1
+
+    def asked(agent):
+        return {node["address"].split(":")[0] for node in agent.healthz()[1]["nodes"]}
+
+    def keys():
+        return json.loads(east.sql("select value from shared.config where key = 'seal/keys'")[0][0])
+
+    def sealed_by():
+        return {json.loads(row[0])["key"] for row in east.sql("select value from shared.config where key like 'secret/%'")}
+
+    def has_keys(node):
+        data = node.api("GET", "/v1/secrets").json["data_key"]
+        return data["here"] and all(member["state"] == "has" for member in data["members"])
+
+    east.cli("secret", "set", "pam-main", "--stdin", stdin="one")
+    for node in three.nodes.values():
+        until("%s has the data key" % node.name, lambda n=node: has_keys(n))
+    with Agent(folder, token["token"], "a", pam(east)["version"], server) as a:
+        until("it is connected", lambda: a.said("agent.connected"))
+        before = re.search("session=(\\w+)", a.log.read_text()).group(1)
+        for node in three.nodes.values():  # and not that of an agent that was killed
+            until("%s has its session" % node.name, lambda n=node: session(n, "a") == before)
+        new = three.join("west-2", "west")
+        until("the agent tells the new one", lambda: session(new, "a") == before)
+        until("it has the data key", lambda: has_keys(new))
+        assert asked(a) == {node.address for node in three.nodes.values()} and len(three.nodes) == 4
+        assert opened(new, keys()) == opened(gone, keys()) == sealed_by() == {keys()["current"]}
+        east.cli("node", "remove", "west-1", "--yes")
+        del three.nodes["west-1"]
+        gone.stop()  # who answers is still asked: it might be the others who are removed
+        until("the agent asks it no more", lambda: asked(a) == {node.address for node in three.nodes.values()})
+        three.settled(k=1)
+        assert {session(node, "a") for node in three.nodes.values()} == {before}
+        until("it is told that he had the key", lambda: "west-1" in alarms(east)["secrets_rotate"])
+        east.cli("secret", "rotate", "--reason", "west-1 is gone")
+        east.cli("secret", "set", "pam-main", "--stdin", stdin="two")
+        for node in three.nodes.values():
+            until("%s has the next data key" % node.name, lambda n=node: has_keys(n))
+        assert opened(gone, keys()) == set()
+        assert opened(new, keys()) == sealed_by() == {keys()["current"]}
+        until("the alarm is over", lambda: "secrets_rotate" not in alarms(east))
+        assert a.end() == 0
+    three.settled(k=1)
 
 
 def test_a_token_is_for_its_connector_and_until_it_is_revoked(three, token, server, folder):
