@@ -78,6 +78,16 @@ class Haproxy:
             self.process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", self.config], stdout=log, stderr=log)
         until("HAProxy answers", lambda: self.say("show info"))
 
+    def reload(self, state):
+        """As the head of the configuration says: what is so is written down, and a new process takes over from the old one."""
+        pathlib.Path(state).write_text(self.say("show servers state"))
+        old = self.process
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", self.config, "-x", self.place, "-sf",
+                                             str(old.pid)], stdout=log, stderr=log)
+        old.wait(60)
+        until("the new HAProxy answers", lambda: "Pid: %d\n" % self.process.pid in self.say("show info"))
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -108,6 +118,66 @@ class Haproxy:
 
     def states(self, backend):
         return {name: row[0] for name, row in self.servers(backend).items()}
+
+
+class Knot:
+    """A name server with zone example., which takes updates by the key in 'key_file'."""
+
+    SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
+
+    def __init__(self, folder, address, port):
+        self.folder, self.address, self.port = pathlib.Path(folder), address, port
+        (self.folder / "db").mkdir(parents=True)
+        self.key_file = self.folder / "key"
+        self.key_file.touch(mode=0o600)
+        self.key_file.write_text('key "baton" { algorithm hmac-sha256; secret "%s"; };\n' % self.SECRET)
+        (self.folder / "zone").write_text("$TTL 30\n@ IN SOA ns.example. h.example. 1 60 60 60 30\n@ IN NS ns.example.\n"
+                                          "ns IN A 127.0.0.1\n")
+        (self.folder / "knot.conf").write_text("""
+server:
+    rundir: %(folder)s
+    listen: %(address)s@%(port)d
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: %(folder)s/db
+key:
+  - id: baton
+    algorithm: hmac-sha256
+    secret: %(secret)s
+acl:
+  - id: baton
+    key: baton
+    action: update
+zone:
+  - domain: example.
+    storage: %(folder)s
+    file: zone
+    acl: baton
+    zonefile-sync: -1
+    journal-content: all
+""" % {"folder": self.folder, "address": address, "port": port, "secret": self.SECRET})
+        self.start()
+
+    def start(self):
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(["/usr/sbin/knotd", "-c", self.folder / "knot.conf"], stdout=log, stderr=log)
+        until("the name server answers", lambda: self.records("example", "NS"))
+
+    def records(self, name, kind):
+        done = subprocess.run(["dig", "-r", "@" + self.address, "-p", str(self.port), "+tcp", "+short", "+tries=1", name, kind],
+                              capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.splitlines()
+
+    def update(self, *lines):
+        """As somebody else who has the key would."""
+        script = ["server %s %d" % (self.address, self.port), "zone example", *lines, "send"]
+        subprocess.run(["nsupdate", "-v", "-k", self.key_file], input="\n".join(script) + "\n", text=True, check=True, timeout=30,
+                       capture_output=True)
+
+    def stop(self):
+        stop(self.process)
 
 
 class Clients:

@@ -6,7 +6,7 @@ import pytest
 
 from agents import Agent
 from cluster import until
-from proxies import Askers, Clients, Haproxy, Instance, Nginx
+from proxies import Askers, Clients, Haproxy, Instance, Knot, Nginx
 from servers import Authority, free_port
 
 DRAIN_MS = 2000  # longer than any one request takes on a busy machine
@@ -170,6 +170,54 @@ def test_what_somebody_changes_is_put_right(three, company):
     until("it has its state", lambda: company.haproxy.states("pam") == {"main": "ready", "alternate": "maint"}, 60)
     activated(east, "main")
     company.clients.answered_by("tcf-main")
+
+
+def test_a_reload_keeps_what_baton_said(three, company, folder):
+    """The head of the configuration promises it; nobody looks after it meanwhile, so nobody else can have put it right."""
+    east = three.primary()
+    repairs = seen(east)["repair"]["count"]
+    before = company.haproxy.servers("pam")
+    assert east.put("activation.check_ms", 0).status == 200
+    company.haproxy.reload(folder / "baton.state")
+    assert company.haproxy.servers("pam") == before
+    count = len(company.clients.rows)
+    company.clients.answered_by("tcf-main")
+    assert not any(row[1] == "tcf-alternate" for row in company.clients.rows[count:])
+    assert east.put("activation.check_ms", CHECK_MS).status == 200
+    until("the node looks at it again", lambda: "type=str" in company.haproxy.say("get var proc.baton_pam"))
+    assert (seen(east)["repair"]["count"], company.haproxy.servers("pam")) == (repairs, before)
+
+
+def test_a_name_is_looked_after(three, company, folder):
+    """Driver dns on a real name server: what somebody changes is put right, and a name server that was away is tried again."""
+    east = three.primary()
+    knot = Knot(folder / "knot", "127.0.0.1", free_port("127.0.0.1", company.port + 1))
+
+    def entry():
+        return next((one for one in east.status()["connectors"] if one["name"] == "named" and one["node"] == east.name), None)
+
+    def is_so():
+        mark, = knot.records("_baton.pam.example", "TXT")
+        return knot.records("pam.example", "A") == ["192.0.2.1"] and mark.endswith(':%s:main"' % east.name)
+
+    try:
+        document = {"main": company.main.document(), "alternate": company.alternate.document(), "activation": [
+            {"driver": "dns", "server": "127.0.0.1:%d" % knot.port, "zone": "example", "name": "pam.example", "type": "A",
+             "main": "192.0.2.1", "alternate": "192.0.2.2", "key_file": str(knot.key_file)}]}
+        assert east.put("connector/named", document).status == 200
+        until("it is activated", lambda: entry()["activation"]["state"] == "done" and is_so())
+        assert entry()["fencing"]["fenced"] is True
+        knot.update("update delete pam.example. A", "update add pam.example. 30 A 192.0.2.9")
+        repair = until("the repair is told", lambda: entry().get("repair"))
+        assert repair["count"] == 1 and is_so()
+        knot.stop()
+        until("its absence is an alarm", lambda: [alarm for alarm in east.status()["alarms"]
+                                                  if alarm["name"] == "activation_failed" and "named" in alarm["text"]])
+        knot.start()
+        until("it is well again", lambda: entry()["activation"]["state"] == "done" and is_so())
+    finally:
+        assert east.api("DELETE", "/v1/config/connector/named").status in (200, 404)
+        knot.stop()
 
 
 @pytest.fixture(scope="module")
