@@ -103,7 +103,7 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
 {
     const struct promo_member *self = promo_member_self(promo);
     if (promo->arbiter.asked)
-        promo_note_arbiter(promo, &(struct promo_event){ .text = NULL });
+        promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
     if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
         if (promo_is_sure(promo))
             return conclude_capture(promo, context);

@@ -151,6 +151,18 @@ check_quorum(struct promo *promo)
                     promo->self);
 }
 
+static bool
+every_voter_answers(const struct promo *promo)
+{
+    const char *names[PROMO_MEMBERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        if (promo->members[i].answered)
+            names[count++] = promo->members[i].name;
+    }
+    return quorum_is_all(&promo->log, names, count);
+}
+
 static void
 check_arbiter(struct promo *promo)
 {
@@ -158,6 +170,10 @@ check_arbiter(struct promo *promo)
     if (promo->log.arbiter == 0)
         set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
                     "not asked: no primary goes on alone by the durability that is set");
+    else if (promo_arbiter_changes(promo) && every_voter_answers(promo))
+        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
+                    "it was just being changed; but every voter answers, and whoever went on alone "
+                    "is one of them");
     else if (arbiter->told && arbiter->row != promo->log.arbiter)
         set_finding(promo, PROMO_CHECK_ARBITER,
                     promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

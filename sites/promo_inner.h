@@ -48,8 +48,11 @@ bool promo_old_is_last(const struct promo *promo);
 void promo_find_record(struct promo *promo);
 /* The arbiter has to be asked, or this promotion cannot know what counts. */
 bool promo_needs_arbiter(const struct promo *promo);
+/* Our log has chosen another than its record names: nobody else may have heard of that choice. */
+bool promo_arbiter_changes(const struct promo *promo);
 /* It has said all that has to be known of the old primary, or it need not, or a person wants to go
- * on all the same. */
+ * on all the same. While it changes nobody knows which one was told; but who could have gone on
+ * alone is a voter, and when every voter is captured, so is he. */
 bool promo_is_sure(const struct promo *promo);
 /* TOLD, PROMISED, or that nothing came. */
 void promo_note_arbiter(struct promo *promo, const struct promo_event *event);

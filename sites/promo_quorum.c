@@ -122,9 +122,19 @@ promo_needs_arbiter(const struct promo *promo)
 }
 
 bool
+promo_arbiter_changes(const struct promo *promo)
+{
+    return promo->arbiter.row > promo->log.arbiter;
+}
+
+bool
 promo_is_sure(const struct promo *promo)
 {
     const struct promo_arbiter *arbiter = &promo->arbiter;
+    const char *names[PROMO_MEMBERS_MAX];
+    size_t count = promo_captured_names(promo, names);
+    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))
+        return true;
     return !promo_needs_arbiter(promo) || promo->order.accept_data_loss ||
            (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 ||
            (arbiter->promised && arbiter->row == promo->log.arbiter);

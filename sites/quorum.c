@@ -107,6 +107,15 @@ quorum_captured(const struct quorum_record *record, const char *const *captured,
     return captured_one(&record->now, captured, captured_count, old_primary);
 }
 
+bool
+quorum_is_all(const struct quorum_record *record, const char *const *captured,
+              size_t captured_count)
+{
+    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)
+        return false;
+    return count_voters(&record->now, captured, captured_count) == record->now.count;
+}
+
 static bool
 confirmed_one(const struct quorum_set *set, const char *self, const char *const *confirmed,
               size_t count)

@@ -87,6 +87,11 @@ size_t quorum_needed(const struct quorum_set *set);
 bool quorum_captured(const struct quorum_record *record, const char *const *captured,
                      size_t captured_count, const char *old_primary);
 
+/* Whether they are all voters there are, of both sets while it changes. Then whoever was primary is
+ * among them, and so is all that was ever acknowledged, by whatever set. */
+bool quorum_is_all(const struct quorum_record *record, const char *const *captured,
+                   size_t captured_count);
+
 /*
  * Whether a restarted holder of an epoch may go on under it, when the 'confirmed' other nodes have
  * answered that they promised nothing later: its own row proves nothing (I11). No capture can have

@@ -129,6 +129,9 @@ MUTANTS = {
         (NODE, "((node->leased && node->released) || cannot_tell)", "cannot_tell")],
     "a promise that the arbiter was left with is not outdone": [
         (NODE, "((node->leased && node->released) || cannot_tell)", "node->leased && node->released")],
+    "who changes the arbiter is stuck until a person comes": [
+        (CAPTURED, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))\n        return true;\n", ""),
+        (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "false")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

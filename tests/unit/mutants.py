@@ -189,6 +189,11 @@ ASKING_MUTANTS = {
     "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row == promo->log.arbiter)", "arbiter->promised"),
     "an arbiter that was chosen since will do": (WHO, "arbiter->row == promo->log.arbiter", "arbiter->row >= promo->log.arbiter"),
     "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
+    "while it changes a quorum is enough": (
+        WHO, "promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count)", "promo_arbiter_changes(promo)"),
+    "the same, for the check": (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "promo_arbiter_changes(promo)"),
+    "the old set is not asked while it changes": (
+        QUORUM, "    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)\n        return false;\n", ""),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
     "a renewal asks nobody": (
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),

@@ -498,6 +498,59 @@ test_the_arbiter_of_the_newest_record_counts(void **state)
     assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_STOP);
 }
 
+/* Our log has chosen another, and nobody else may know: only who is captured is known not to have
+ * gone on alone. */
+static void
+test_while_it_changes_every_voter_has_to_promise(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct promo_order order = order_of(0, false);
+    struct quorum_record record = available();
+    struct quorum_note none = { .number = 4 };
+    struct node_facts old = facts_of("a", NODE_FENCED);
+    struct node_facts other = facts_of("c", NODE_STANDBY);
+    record.arbiter = ROW - 1;
+    for (unsigned i = 0; i < 3; i++) {
+        begin(&bench, &record, &order);
+        if (i == 2) /* the new one does not even answer */
+            step(&bench, (struct promo_event){ .kind = PROMO_EV_TOLD, .arbiter = ROW });
+        else
+            arbiter_says(&bench, PROMO_EV_TOLD, &none);
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &old });
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
+        assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_OK);
+        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+        captured(&bench, "b", &record);
+        captured(&bench, "a", NULL);
+        if (i == 1)
+            arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+        if (i == 0) {
+            captured(&bench, "c", NULL); /* whatever the arbiter says */
+            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+        } else if (i == 1) {
+            step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED, .node = "c" });
+            failed_with(&bench, "arbiter_silent");
+        } else {
+            captured(&bench, "c", NULL);
+            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+        }
+    }
+    struct quorum_record joint = record; /* "d" of the old set does not answer: it is no member */
+    joint.joint = true;
+    joint.old = set_of(1, "abcd");
+    begin(&bench, &joint, &order);
+    arbiter_says(&bench, PROMO_EV_TOLD, &none);
+    step(&bench,
+         (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &old });
+    step(&bench,
+         (struct promo_event){ .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
+    assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_STOP);
+}
+
 /* It was strict as far as we knew, and is not: nobody was asked. */
 static void
 test_what_is_pulled_may_ask_for_an_arbiter(void **state)
@@ -783,6 +836,7 @@ main(void)
         cmocka_unit_test(test_an_arbiter_that_does_not_promise_stops),
         cmocka_unit_test(test_the_old_primarys_own_promise_is_not_enough),
         cmocka_unit_test(test_the_arbiter_of_the_newest_record_counts),
+        cmocka_unit_test(test_while_it_changes_every_voter_has_to_promise),
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),
         cmocka_unit_test(test_an_accepted_loss_goes_on),
         cmocka_unit_test(test_an_accepted_loss_alone_is_recorded_as_degraded),

@@ -167,6 +167,16 @@ would_promise(const struct world *world, unsigned candidate, const struct quorum
     return it->there && it->suspect == 0;
 }
 
+/* It changes, and all voters are there. */
+static bool
+needs_no_promise(const struct world *world, unsigned candidate, const struct quorum_record *record,
+                 const char *const *names, size_t count)
+{
+    uint64_t row;
+    (void)arbiter_of_log(world, candidate, &row);
+    return row > record->arbiter && quorum_is_all(record, names, count);
+}
+
 static bool
 would_capture(const struct world *world, unsigned set, unsigned candidate,
               const struct database *of)
@@ -186,11 +196,12 @@ would_capture(const struct world *world, unsigned set, unsigned candidate,
     bool proves = (set & (1u << old)) != 0 && world->nodes[old].db.promised == newest;
     const struct quorum_record *log = &world->records[record - 1];
     bool promised = would_promise(world, candidate, log, &note);
+    bool all = needs_no_promise(world, candidate, log, names, count);
     struct epoch opened = code_epoch(world, db_durable(of).epoch);
     struct quorum_record in_force = quorum_in_force(log, &note, &opened);
     uint64_t noted = note.given_up ? code_from(world, &note.epoch) : 0;
     proves = proves && noted <= newest;
-    return promised && quorum_is_voter(&in_force, name_of(world, candidate)) &&
+    return (promised || all) && quorum_is_voter(&in_force, name_of(world, candidate)) &&
            quorum_captured(&in_force, names, count, proves ? name_of(world, old) : NULL) &&
            quorum_captured(log, names, count, proves ? name_of(world, old) : NULL);
 }
@@ -299,6 +310,7 @@ check_opening(struct world *world, unsigned node)
         note = promo->arbiter.note;
         knows = true;
     }
+    knows |= needs_no_promise(world, node, log, names, count);
     if (knows && note.given_up && epoch_compare(&note.epoch, &promo->old_epoch) > 0)
         old = NULL;
     struct quorum_record record = *log;
