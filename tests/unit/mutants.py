@@ -29,6 +29,7 @@ TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
 INSTANCE, SPREAD, BACKUP = "sites/instance.c", "sites/spread.c", "sites/backup.c"
+NOTICE = "sites/notice.c"
 PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
                                "sites/promo_quorum.c")
 
@@ -401,6 +402,22 @@ BACKUP_MUTANTS = {
     "settings of another node": (BACKUP, "return strcmp(backup->node, node) == 0;", "return true;"),
 }
 
+NOTICE_MUTANTS = {
+    "everybody tells (O1)": (NOTICE, "        return strcmp(self, primary) == 0;", "        return true;"),
+    "without a primary nobody tells (O1)": (NOTICE, "    return true;\n}\n\n/* ---- the document", "    return false;\n}\n\n/* ---- the document"),
+    "the last by name tells (O1)": (NOTICE, "strcmp(there[i], self) < 0", "strcmp(there[i], self) > 0"),
+    "who is no teller any more forgets what he told (O2)": (
+        NOTICE, "!teller && !(track->any && is_trouble(track->told))", "!teller"),
+    "who is no teller any more tells all (O2)": (NOTICE, "    return !is_trouble(status);\n}", "    return true;\n}"),
+    "a new teller says nothing of what is well (O2)": (NOTICE, "(track->any && status == track->told)", "status == track->told"),
+    "what passes is told (O3)": (NOTICE, "now_ms - track->seen_ms < after_ms ||", ""),
+    "what passes counts from the first time (O3)": (NOTICE, "!track->looked || status != track->seen", "!track->looked"),
+    "what is not known is told": (NOTICE, "status == NOTICE_INITIALIZING ||", ""),
+    "the last issue decides": (NOTICE, " && issues[i].status > status", ""),
+    "who has nothing is in trouble": (NOTICE, "    if (!facts->wanted)\n        return NOTICE_DISABLED;\n", ""),
+    "servers count without a primary": (
+        NOTICE, "(issue == NOTICE_ISSUE_NO_PRIMARY || facts->issues[NOTICE_ISSUE_NO_PRIMARY] == NULL)", "true"),
+}
 SPREAD_MUTANTS = {
     "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
     "a sick one gets requests (A10)": (SPREAD, "goal->in_use && target->takes &&", "goal->in_use &&"),
@@ -482,7 +499,8 @@ def main():
               (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
-              (INSTANCE_MUTANTS, ["test_instance"]), (SPREAD_MUTANTS, ["test_spread", "test_instance"])]
+              (INSTANCE_MUTANTS, ["test_instance"]), (NOTICE_MUTANTS, ["test_notice"]),
+              (SPREAD_MUTANTS, ["test_spread", "test_instance"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
     with tempfile.TemporaryDirectory(prefix="baton-mutants-") as name:
