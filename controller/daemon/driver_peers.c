@@ -14,7 +14,7 @@
 #include "sites/pair.h"
 #include "sites/setting.h"
 
-#define PEER_ANSWER_SIZE_MAX (16UL * 1024 * 1024) /* a snapshot */
+#define PEER_ANSWER_SIZE_MAX (256UL * 1024 * 1024) /* a snapshot: what jsonb can hold at most */
 
 struct driver_peer *
 driver_peer(struct driver *driver, const char *name)

@@ -51,6 +51,8 @@ def test_a_large_local_value_is_refused(make):
     node = make("east-1")
     large = {"x": "x" * 262140}
     assert error_of(node.run, "local_set", "connector/pam/use_alternate_server", large, "me")[0] == "BT006"
+    assert error_of(node.run, "local_set", "connector/pam/use_alternate_server", str(2 ** 63), "me")[:2] \
+        == ("BT006", "number_too_long")
 
 
 def rules_of_the_daemon():

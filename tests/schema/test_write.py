@@ -8,6 +8,10 @@ import pytest
 from pg import QUERIES, change, delete, error_of, group, one, wait_until
 
 
+def nested(levels):
+    return {"in": nested(levels - 1)} if levels > 0 else 1
+
+
 def test_groups_share_a_transaction_and_fail_alone(primary):
     answers = primary.write([
         group(change("app/a", 1), change("app/b", 2)),
@@ -91,6 +95,11 @@ def test_a_site_has_its_own_value(primary):
     (group(change("app/x\n", 1)), "invalid", "key_spelling"),
     (group(change("app/x", 1, site="Ost")), "invalid", "site_spelling"),
     (group(change("app/x", "x" * 262143)), "limit", "value_too_large"),
+    (group(change("app/x", nested(25))), "limit", "value_too_deep"),
+    (group(change("app/x", {"a": [1, {"b": 2 ** 63}]})), "limit", "number_too_long"),
+    (group(change("app/x", [-2 ** 63 - 1])), "limit", "number_too_long"),
+    (group(change("app/x", 1e30)), "limit", "number_too_long"),
+    (group(change("app/x", 1e-70)), "limit", "number_too_long"),
     (group(*[change("app/%d" % i, 1) for i in range(1001)]), "limit", "too_many_changes"),
     (group(*[change("app/%d" % i, "x" * 200_000) for i in range(90)]), "limit", "changes_too_large"),
     (group(change("connector/pam/use_alternate_server", True)), "invalid", "key_scope"),
@@ -106,6 +115,8 @@ def test_refused_and_nothing_left(primary, item, code, slug):
 
 def test_limits_are_just_allowed(primary):
     assert primary.set("app/" + "x" * 251, "x" * 262142)
+    assert primary.set("app/deep", nested(24))
+    assert primary.set("app/numbers", [2 ** 63 - 1, -2 ** 63, 1e-60, 0.5, "9" * 70, {"9" * 70: "[[[[" * 30}])
     assert primary.write([group(*[change("app/%d" % i, i) for i in range(1000)])])["ok"]
 
 
@@ -170,6 +181,8 @@ def test_people_write_with_psql(primary, alice):
     ("set('nonsense', '1')", "BT005", "key_unknown"),
     ("set('app/x', null)", "22004", "value_missing"),
     ("set('app/x', to_jsonb(repeat('x', 262143)))", "BT006", "value_too_large"),
+    ("set('app/x', (repeat('[', 25) || '1' || repeat(']', 25))::jsonb)", "BT006", "value_too_deep"),
+    ("set('app/x', '123456789012345678901234567890')", "BT006", "number_too_long"),
     ("set('app/x', '1', repeat('x', 1025))", "22023", "reason_too_long"),
 ])
 def test_people_are_refused(primary, alice, call, code, slug):

@@ -440,6 +440,13 @@ def test_a_node_that_was_away_longer_than_the_log_gets_a_snapshot(mixed):
     away_since = east.head()[0]
     east.cli("config", "delete", "app/away/deleted")
     write_many(east, 1500, "away")
+    # what may be stored can be handed on: as deep as it may be, and in all more than fits in one write
+    deep = json.loads("[" * 24 + "1" + "]" * 24)
+    assert east.put("app/away/deep", deep).status == 200
+    assert east.put("app/away/deeper", [deep]).json["code"] == "value_too_deep"
+    assert east.put("app/away/large", 1e30).json["code"] == "number_too_long"
+    for number in range(70):
+        assert east.put("app/away/big-%d" % number, "v" * 260000).status == 200
     mixed.promote("north")
     assert prune(east) > away_since and prune(north) > away_since
     east.sql("select local.slot_drop('baton_west_1')")  # else it streams from there, before it is told to stop
@@ -448,6 +455,7 @@ def test_a_node_that_was_away_longer_than_the_log_gets_a_snapshot(mixed):
     assert int(west.sql("select log_base from local.position()")[0][0]) > away_since, "it had no snapshot"
     until("all hold the same", lambda: config_of(west) == config_of(east) == config_of(north))
     assert west.get("app/away/before") == 1 and west.get("app/away/deleted") is None
+    assert west.get("app/away/deep") == deep
     # it is a whole member: it may lead, and others follow it
     mixed.promote("west")
     mixed.settled()
