@@ -66,7 +66,7 @@ def activated(node, server, connector="pam"):
 
 
 def a_reload_keeps_who_was_let_in(folder, node, company):
-    """As its head says, by the state file: the address of a place, too (decision 0026)."""
+    """As its head says, by the state file: the address of a place, too (decision 0028)."""
     folder.mkdir()
     config = node.cli("connector", "haproxy-config", "pam", "--mode", "http", "--certificate", str(folder / "both.pem"),
                       "--listen", "127.0.0.1:%d" % free_port("127.0.0.1", company.port + 1)).stdout
