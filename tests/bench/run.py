@@ -136,6 +136,8 @@ def measure(bench, names):
 def chosen(options):
     """What is to be measured, in order; what cannot be here is told, and left out."""
     names = list(ALL if options.long else {**MEASURES, **TAKEOVERS})
+    if options.quick:
+        names.remove("traffic")  # it takes longest; --only names it
     if options.only:
         names = [name for name in ALL if name in options.only]
     reason = why_not() if any(name not in MEASURES for name in names) else ""
