@@ -120,7 +120,7 @@ driver_wake_standbys(void *data)
         (void)pq_query(driver->core->ctl, sql_standbys_wake, 0, NULL, ignore_result, what);
 }
 
-/* ------------------------------------------------------------------ a standby's subscription */
+/* ------------------------------------------------------------------ our subscriptions */
 
 static void
 on_stray_dropped(void *context, const PGresult *result, const struct err *err)
@@ -146,9 +146,13 @@ on_subs(void *data, const PGresult *result, const struct err *err, bool warned)
     bool streaming = false;
     bool stray = false;
     (void)warned;
-    if (err != NULL || !driver->running || driver->node.state != NODE_STANDBY)
+    bool standby = driver->node.state == NODE_STANDBY;
+    if (err != NULL || !driver->running || (!standby && driver->node.state != NODE_PRIMARY))
         return;
-    (void)repl_name(driver->node.following, ours);
+    if (standby)
+        (void)repl_name(driver->node.following, ours);
+    else
+        ours[0] = '\0'; /* a primary receives from nobody */
     for (int row = 0; row < PQntuples(result); row++) {
         const char *name = pq_text(result, row, "name");
         if (strcmp(name, ours) != 0) {
@@ -161,6 +165,8 @@ on_subs(void *data, const PGresult *result, const struct err *err, bool warned)
                     pq_text(result, row, "received") != NULL;
     }
     driver->stray_seconds = stray ? driver->stray_seconds + 1 : 0;
+    if (!standby)
+        return;
     if (streaming)
         driver->streaming_ms = clock_now_ms();
     if (streaming != driver->streaming)
@@ -367,7 +373,7 @@ driver_upkeep(struct driver *driver)
         driver_set_look(driver);
     if (state == NODE_PRIMARY && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)
         (void)pq_query(driver->core->ctl, sql_slots, 0, NULL, on_slots, driver);
-    if (state == NODE_STANDBY)
+    if (state == NODE_STANDBY || (state == NODE_PRIMARY && driver->prepare == NULL))
         (void)pq_query(driver->core->ctl, sql_subs, 0, NULL, on_subs, driver);
     if (state == NODE_STANDBY && !promo_is_running(&driver->promo) &&
         in_state_ms > SYNC_IDLE_SLOTS_AFTER * 1000 && driver->upkeep_count % SYNC_SLOTS_EVERY == 0)

@@ -352,3 +352,5 @@ def test_a_frozen_primary_does_not_wait_for_a_dead_candidate(three):
     three.settled(k=1)
     assert old.status()["primary"]["epoch"]["number"] == number and three.primary() is old
     old.cli("config", "delete", "promote.drain_ms")
+    # what it had made ready for the switchover is gone in the end: a primary receives from nobody
+    until("it has no subscription", lambda: old.sql("select name from local.subs()") == [], 120)
