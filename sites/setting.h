@@ -117,7 +117,7 @@
       LIVE, "how long a driver may take, where the connector sets no timeout")                     \
     X(ACTIVATION_RETRY_MS, "activation.retry_ms", INTEGER, "ms", 100, 600000, "1000", SITE, LIVE,  \
       "pause before a failed activation is tried again; doubles each time")                        \
-    X(ACTIVATION_RETRY_MAX_MS, "activation.retry_max_ms", INTEGER, "ms", 1000, 3600000, "60000",   \
+    X(ACTIVATION_RETRY_MAX_MS, "activation.retry_max_ms", INTEGER, "ms", 1000, 3600000, "10000",   \
       SITE, LIVE, "longest pause between two tries of an activation")                              \
     X(ACTIVATION_CHECK_MS, "activation.check_ms", INTEGER, "ms", 0, 3600000, "5000", SITE, LIVE,   \
       "how often a driver that can tell looks whether all is still as it made it, and puts right " \

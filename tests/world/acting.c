@@ -12,7 +12,7 @@
 #include "tests/world/inner.h"
 
 #define RETRY_MS        1000
-#define RETRY_MAX_MS    60000
+#define RETRY_MAX_MS    10000
 #define EFFECT_MS       20
 #define EFFECT_FAILS_MS 500 /* when the outside does not answer */
 #define STOPPING_MS     3
