@@ -152,6 +152,8 @@ carry_out(struct world *world, unsigned at, const struct wire *wire)
         it->changes++;
     } else if (wire->op == WIRE_PROMISE) {
         it->promised = wire->epoch;
+        if (it->promised_once < wire->epoch)
+            it->promised_once = wire->epoch;
         it->changes++;
     } else if (wire->op == WIRE_NOTE) {
         it->number = wire->ask_number;
@@ -455,6 +457,7 @@ world_arbiter_restore(struct world *world, unsigned at)
     it->unheard = now.unheard;
     it->changes = now.changes + 1;
     it->lease_last = now.lease_last;
+    it->promised_once = now.promised_once;
     it->over_ms = was_alive ? now.over_ms : world->now_ms;
     if (it->kind == WORLD_ARBITER_ETCD) /* its leases live anew */
         it->ends_ms = clock_of(world, at) + (it->alive ? (int64_t)it->lease_ms : 0);

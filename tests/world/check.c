@@ -167,14 +167,28 @@ would_promise(const struct world *world, unsigned candidate, const struct quorum
     return it->there && it->suspect == 0;
 }
 
-/* It changes, and all voters are there. */
+/* The arbiter that 'record' names, by the row that chose it, has promised the epoch of the
+ * promotion that runs, or a later one: once, whatever it has forgotten since. */
 static bool
-needs_no_promise(const struct world *world, unsigned candidate, const struct quorum_record *record,
-                 const char *const *names, size_t count)
+has_promised(const struct world *world, unsigned candidate, const struct quorum_record *record)
+{
+    const struct row_list *log = &world->nodes[candidate].db.log;
+    uint64_t epoch = code_from(world, &world->nodes[candidate].daemon.promo.epoch);
+    if (record->arbiter == 0)
+        return true;
+    if (record->arbiter > log->count || log->list[record->arbiter - 1].note == 0)
+        return false;
+    const struct note *note = &world->notes[log->list[record->arbiter - 1].note - 1];
+    return note->kind == NOTE_ARBITER && note->arbiter != WORLD_NONE &&
+           world->arbiters[note->arbiter].promised_once >= epoch;
+}
+
+bool
+check_arbiter_changes(const struct world *world, unsigned node)
 {
     uint64_t row;
-    (void)arbiter_of_log(world, candidate, &row);
-    return row > record->arbiter && quorum_is_all(record, names, count);
+    (void)arbiter_of_log(world, node, &row);
+    return row > daemon_record(world, node)->arbiter;
 }
 
 static bool
@@ -196,7 +210,7 @@ would_capture(const struct world *world, unsigned set, unsigned candidate,
     bool proves = (set & (1u << old)) != 0 && world->nodes[old].db.promised == newest;
     const struct quorum_record *log = &world->records[record - 1];
     bool promised = would_promise(world, candidate, log, &note);
-    bool all = needs_no_promise(world, candidate, log, names, count);
+    bool all = quorum_is_all(log, names, count); /* whether it changes or not: the proof is sound */
     struct epoch opened = code_epoch(world, db_durable(of).epoch);
     struct quorum_record in_force = quorum_in_force(log, &note, &opened);
     uint64_t noted = note.given_up ? code_from(world, &note.epoch) : 0;
@@ -280,6 +294,16 @@ check_resuming(struct world *world, unsigned node)
     }
 }
 
+/* By the log that it captured with: what it has pulled since may know nothing of that change. */
+static bool
+began_while_it_changed(const struct world *world, unsigned node)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    return daemon->pull.epoch == code_from(world, &daemon->promo.epoch)
+               ? daemon->pull.arbiter_changes
+               : check_arbiter_changes(world, node);
+}
+
 bool
 check_opening(struct world *world, unsigned node)
 {
@@ -305,12 +329,10 @@ check_opening(struct world *world, unsigned node)
                        (unsigned long long)head.revision, member->name,
                        (unsigned long long)at.revision);
     }
-    bool knows = would_promise(world, node, log, &note);
-    if (!knows && promo->arbiter.promised) { /* it has lost its record since */
-        note = promo->arbiter.note;
-        knows = true;
-    }
-    knows |= needs_no_promise(world, node, log, names, count);
+    bool knows = has_promised(world, node, log);
+    if (!would_promise(world, node, log, &note) && knows && log->arbiter != 0)
+        note = promo->arbiter.note; /* it has lost its record since */
+    knows |= began_while_it_changed(world, node) && quorum_is_all(log, names, count);
     if (knows && note.given_up && epoch_compare(&note.epoch, &promo->old_epoch) > 0)
         old = NULL;
     struct quorum_record record = *log;

@@ -393,6 +393,7 @@ struct pull {
     unsigned member;
     uint64_t until;
     uint64_t epoch;
+    bool arbiter_changes; /* check.c: in our log as it was before */
 };
 
 struct arm {
@@ -601,6 +602,7 @@ struct arbiter {
     struct arbiter *backup; /* owned */
     bool alive;             /* in a backup: as it was then */
     uint64_t over_ms;       /* check.c: world time at which it was last seen to be over */
+    uint64_t promised_once; /* check.c: the latest ever */
 };
 
 /* What all nodes act on. It refuses what is older than what it has heard (I10). */
@@ -963,6 +965,8 @@ void check_row(struct world *world, unsigned node, const struct row *row, bool l
 void check_opened(struct world *world, unsigned node, const struct op *op);
 /* Before the database is asked to open. True: without a quorum, and somebody took that on. */
 bool check_opening(struct world *world, unsigned node);
+/* Its log has chosen another arbiter than its record names. */
+bool check_arbiter_changes(const struct world *world, unsigned node);
 void check_resuming(struct world *world, unsigned node);
 void check_acknowledged(struct world *world, unsigned node, uint64_t revision);
 void check_node(struct world *world, unsigned node);

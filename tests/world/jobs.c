@@ -332,7 +332,8 @@ job_pull(struct world *world, unsigned node, unsigned member, uint64_t until, ui
                                   .serial = ++daemon->serial_last,
                                   .member = member,
                                   .until = until,
-                                  .epoch = epoch };
+                                  .epoch = epoch,
+                                  .arbiter_changes = check_arbiter_changes(world, node) };
     /* A row that we pull must not come again from somebody who counts it as acknowledged. */
     do_op(world, node, JOB_PULL, OP_DETACH, daemon->pull.serial, WORLD_NONE);
 }
