@@ -143,7 +143,7 @@ on_order(struct promo *promo, struct promo_step_context *context)
     promo->armed_for.count = 0;
     promo->concluded = false;
     promo->arbiter.asked = false;
-    promo->arbiter.promised = false;
+    promo->arbiter.promised = promo->arbiter.changes = false;
     promo->proof = PROMO_PROOF_NONE;
     promo->step_count = 0;
     promo->old_primary[0] = '\0';

@@ -156,6 +156,7 @@ struct promo_arbiter {
     bool told;           /* 'note' is what it has, or had when it was asked last */
     bool promised;       /* it takes none of an earlier epoch any more */
     uint64_t row;        /* that chose the one that was asked last */
+    bool changes;        /* CATCHING_UP and later: our record did not name it when we captured */
     struct epoch newest; /* that it has granted or promised */
     struct quorum_note note;
     char text[PROMO_TEXT_SIZE]; /* why it could not be asked */

@@ -71,6 +71,8 @@ conclude_capture(struct promo *promo, struct promo_step_context *context)
         promo->proof = PROMO_FENCED_PROVED;
     else
         promo->proof = promo_has_quorum(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;
+    promo->arbiter.changes = promo_arbiter_changes(promo);
+    promo->arbiter.promised &= !promo->arbiter.changes; /* it is of a row that may be set aside */
     promo->concluded = true;
     promo->target = best->captured_at;
     promo_step_note(promo, "%zu captured, furthest %s at revision %llu, old primary %s", captured,

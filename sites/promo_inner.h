@@ -48,7 +48,9 @@ bool promo_old_is_last(const struct promo *promo);
 void promo_find_record(struct promo *promo);
 /* The arbiter has to be asked, or this promotion cannot know what counts. */
 bool promo_needs_arbiter(const struct promo *promo);
-/* Our log has chosen another than its record names: nobody else may have heard of that choice. */
+/* Our log has chosen another than its record names: nobody else may have heard of that choice. Once
+ * the captures are counted that stands: what is pulled may set the row aside that chose it, and
+ * have another of the same number. */
 bool promo_arbiter_changes(const struct promo *promo);
 /* It has said all that has to be known of the old primary, or it need not, or a person wants to go
  * on all the same. While it changes nobody knows which one was told; but who could have gone on

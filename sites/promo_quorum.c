@@ -124,7 +124,7 @@ promo_needs_arbiter(const struct promo *promo)
 bool
 promo_arbiter_changes(const struct promo *promo)
 {
-    return promo->arbiter.row > promo->log.arbiter;
+    return promo->concluded ? promo->arbiter.changes : promo->arbiter.row > promo->log.arbiter;
 }
 
 bool
@@ -162,7 +162,8 @@ promo_blame_arbiter(struct promo *promo)
     (void)err_set(&promo->failure, ERR_UNAVAILABLE, "arbiter_silent",
                   "whether %s went on alone is not known: %s",
                   promo->old_primary[0] == '\0' ? "an earlier primary" : promo->old_primary,
-                  promo->arbiter.promised          ? "another arbiter has been chosen since"
+                  promo->arbiter.promised || promo->arbiter.changes
+                      ? "another arbiter has been chosen since"
                   : promo->arbiter.text[0] == '\0' ? "no arbiter was known here"
                                                    : promo->arbiter.text);
     (void)err_mend(&promo->failure,

@@ -192,6 +192,9 @@ ASKING_MUTANTS = {
     "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
     "while it changes a quorum is enough": (
         WHO, "promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count)", "promo_arbiter_changes(promo)"),
+    "what changed when it captured is asked of what was pulled": (WHO, "promo->concluded ? promo->arbiter.changes : ", ""),
+    "the number of a row that was set aside will do": (
+        CAPTURE, "    promo->arbiter.promised &= !promo->arbiter.changes; /* it is of a row that may be set aside */\n", ""),
     "the same, for the check": (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "promo_arbiter_changes(promo)"),
     "the old set is not asked while it changes": (
         QUORUM, "    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)\n        return false;\n", ""),

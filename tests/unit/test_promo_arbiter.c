@@ -551,6 +551,74 @@ test_while_it_changes_every_voter_has_to_promise(void **state)
     assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_STOP);
 }
 
+/* The row that chose it was the old primary's alone, and goes aside with the pull. Then another of
+ * its number may have chosen another: what was promised counts no more, and of a number nothing
+ * follows. */
+static void
+test_an_arbiter_of_a_row_that_goes_aside_has_promised_nothing(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct promo_order order = order_of(0, false);
+    struct quorum_note none = { .number = 4 };
+    struct node_facts old = facts_of("a", NODE_FENCED);
+    struct node_facts other = facts_of("c", NODE_STANDBY);
+    for (unsigned i = 0; i < 6; i++) {
+        struct quorum_record record = available();
+        record.arbiter = ROW - 1;
+        begin(&bench, &record, &order);
+        arbiter_says(&bench, PROMO_EV_TOLD, &none);
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &old });
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
+        arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+        captured(&bench, "b", &record);
+        captured(&bench, "a", NULL);
+        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
+                                           .node = "c",
+                                           .ok = true,
+                                           .position = at(118),
+                                           .promised = epoch_make(3, "a") });
+        assert_int_equal(bench.promo.state, PROMO_STATE_CATCHING_UP);
+        if (i < 3) /* "d" has joined since; it may have been promoted, and have gone on alone */
+            record.now = set_of(1, "abcd");
+        record.arbiter = ROW - 1 + i % 3;
+        step(&bench,
+             (struct promo_event){
+                 .kind = PROMO_EV_PULLED, .ok = true, .position = at(118), .record = &record });
+        if (i < 3)
+            failed_with(&bench, "arbiter_silent");
+        else
+            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+    }
+}
+
+/* Its record named who was asked; that a record which it pulls names one before is no change. */
+static void
+test_who_was_not_changing_needs_the_promise_after_the_pull(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct promo_order order = order_of(0, false);
+    struct quorum_record record = available();
+    struct quorum_note none = { .number = 4 };
+    begin_capture(&bench, &order, NULL);
+    captured(&bench, "b", &record);
+    captured(&bench, "a", NULL);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
+                                       .node = "c",
+                                       .ok = true,
+                                       .position = at(118),
+                                       .promised = epoch_make(3, "a") });
+    arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+    assert_int_equal(bench.promo.state, PROMO_STATE_CATCHING_UP);
+    record.arbiter = ROW - 1;
+    step(&bench, (struct promo_event){
+                     .kind = PROMO_EV_PULLED, .ok = true, .position = at(118), .record = &record });
+    failed_with(&bench, "arbiter_silent");
+}
+
 /* It was strict as far as we knew, and is not: nobody was asked. */
 static void
 test_what_is_pulled_may_ask_for_an_arbiter(void **state)
@@ -837,6 +905,8 @@ main(void)
         cmocka_unit_test(test_the_old_primarys_own_promise_is_not_enough),
         cmocka_unit_test(test_the_arbiter_of_the_newest_record_counts),
         cmocka_unit_test(test_while_it_changes_every_voter_has_to_promise),
+        cmocka_unit_test(test_an_arbiter_of_a_row_that_goes_aside_has_promised_nothing),
+        cmocka_unit_test(test_who_was_not_changing_needs_the_promise_after_the_pull),
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),
         cmocka_unit_test(test_an_accepted_loss_goes_on),
         cmocka_unit_test(test_an_accepted_loss_alone_is_recorded_as_degraded),
