@@ -68,8 +68,8 @@ def test_agents_follow_a_promotion_with_their_sessions(three, token, server, fol
     with Agent(folder, token["token"], "a", "1.7.0", server) as a, \
          Agent(folder, token["token"], "b", "1.7.0", server, APONO_CONNECTOR_ID="pam"):
         connected(three, "a", "b")
-        seen = pam(east)
-        assert (seen["status"], seen["version"], seen["is_latest_version"]) == ("CONNECTED", "1.7.0", True)
+        until("their version is on record", lambda: pam(east)["version"] == "1.7.0")
+        assert (pam(east)["status"], pam(east)["is_latest_version"]) == ("CONNECTED", True)
         assert instance(east, "a")["session"]["metadata"] == {"region": "eu", "connector_version": "1.7.0"}
         assert instance(east, "a")["address"] == server.url.rpartition("/")[2]
         sessions = {name: session(east, name) for name in ("a", "b")}
