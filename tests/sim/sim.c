@@ -21,8 +21,9 @@
 #include "tests/sim/sim.h"
 
 #define ROUND_MS     15000  /* of storm, before each calm */
-#define CALM_MS_MAX  180000 /* a driver that failed often waits a minute for its next try */
+#define CALM_MS_MAX  180000 /* people, who come after a while, included */
 #define CALM_STEP_MS 500
+#define RENEWAL_MS   1000 /* a primary that tries one is none meanwhile */
 #define MS_PER_HOUR  3600000.0
 
 static unsigned long long seed_now;
@@ -59,7 +60,9 @@ help(struct sim *sim, struct person *person)
     uint64_t now_ms = world_now_ms(world);
     unsigned primary = world_primary(world);
     if (primary == WORLD_NONE) {
-        person->unwell_ms = now_ms;
+        /* for the moment of a renewal that fails, he does not forget what he was looking at */
+        if (now_ms - person->without_ms > RENEWAL_MS)
+            person->unwell_ms = now_ms;
         if (now_ms - person->without_ms < SIM_PATIENCE_MS)
             return;
         person->asked = (person->asked + 1) % sim->count;
