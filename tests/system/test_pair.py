@@ -58,7 +58,7 @@ def connector(node, name):
 
 
 def roles(cluster):
-    primary = cluster.primary()
+    primary = until("somebody is primary", cluster.primary)
     other, = [node for node in cluster.nodes.values() if node is not primary]
     return primary, other
 
@@ -274,9 +274,8 @@ def test_an_answer_that_refuses_is_no_silence(pair):
         before = Refuses.asked
         until("it was asked often", lambda: Refuses.asked > before + 30)  # ten times a second
         assert new.state() == "STANDBY" and why(new)[1]["evidence"]["verdict"] == "fail", why(new)
-        told, = [node for node in new.status()["nodes"] if node["name"] == old.name]
         until("it is told", lambda: "member_silent" in alarms(new))
-        assert told["reason"]
+        until("so is why", lambda: [node["reason"] for node in new.status()["nodes"] if node["name"] == old.name] != [""])
     finally:
         server.shutdown()
         server.server_close()
