@@ -173,12 +173,12 @@ static void
 tell_instances(const struct haproxy_inner *inner, const struct haproxy_plan *plan, struct buf *text)
 {
     const struct haproxy_goal *goal = &inner->goal;
-    size_t placed = plan->spread.placed;
-    size_t down = placed - plan->up_count;
+    size_t in = plan->in_count;
+    size_t down = in - plan->up_count;
     if (goal->server == EFFECTIVE_NONE || goal->instances == CONNECTOR_INSTANCES_NONE ||
-        (goal->instances == CONNECTOR_INSTANCES_BESIDE && placed + plan->spread.left_out == 0))
+        (goal->instances == CONNECTOR_INSTANCES_BESIDE && in + plan->spread.left_out == 0))
         return;
-    buf_printf(text, "; %zu instance%s", placed, placed == 1 ? " gets requests" : "s get requests");
+    buf_printf(text, "; %zu instance%s", in, in == 1 ? " gets requests" : "s get requests");
     if (down > 0)
         buf_printf(text, ", of which HAProxy's own check finds %zu down", down);
     if (plan->spread.left_out > 0)

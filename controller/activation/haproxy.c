@@ -410,7 +410,9 @@ decide_places(const struct haproxy_view *view, const struct haproxy_goal *goal,
         enum spread_state state = view->places[i].state;
         bool ends_drain = state == SPREAD_DRAINING && steps[i].act == SPREAD_CUT;
         different += steps[i].act != SPREAD_STAY && !ends_drain;
-        plan->up_count += state == SPREAD_IN && steps[i].act == SPREAD_STAY && view->up[i];
+        bool stays = state == SPREAD_IN && steps[i].act == SPREAD_STAY;
+        plan->in_count += stays || steps[i].act == SPREAD_LET_IN;
+        plan->up_count += stays && view->up[i];
     }
     if (plan->spread.again_ms > 0)
         plan->again_ms = plan->spread.again_ms;

@@ -94,7 +94,8 @@ struct haproxy_plan {
     bool different; /* a server was not as it has to be; the end of a drain is no difference */
     bool more;      /* the line is full: plan again after it */
     struct spread_sum spread;
-    size_t up_count;   /* of those placed, by HAProxy's own check */
+    size_t in_count;   /* places that get requests after it; also who is not heard yet (R2) */
+    size_t up_count;   /* of those, by HAProxy's own check */
     uint64_t again_ms; /* look again after so long, when a drain is over; 0: no drain */
     struct buf line;   /* what to send, without its end; empty: nothing to do */
     struct buf why;    /* for people, what was different: "main was in maint" */

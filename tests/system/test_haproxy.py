@@ -335,6 +335,7 @@ def test_no_request_fails_while_nodes_and_agents_come_and_go(three, company, spr
     spread.agents["c"] = Agent(spread.instances["c"].notes.parent, spread.token, "c", "1.7.0", spread.instances["c"],
                                connector="gate")
     until("c is back", lambda: spread.inside("a", "b", "c"), 60)
+    three.settled(k=1)
     three.promote("west", "--reason", "planned")
     activated(west, "main", "gate")
     until("west has let them in", lambda: spread.inside("a", "b", "c"), 60)

@@ -286,9 +286,32 @@ instances_have_their_places(void **state)
         assert_int_equal(plan.spread.placed, told->placed);
         assert_int_equal(plan.spread.left_out, told->left_out);
         assert_int_equal(plan.up_count, told->up_count);
+        assert_int_equal(plan.in_count, told->placed);
         assert_false(plan.more);
         haproxy_plan_done(&plan);
     }
+}
+
+/* R2: who is not heard yet keeps his place, and gets requests like the others. */
+static void
+who_is_not_heard_yet_is_counted(void **state)
+{
+    (void)state;
+    struct haproxy_goal goal = to_main;
+    struct haproxy_view view;
+    struct haproxy_plan plan;
+    struct err err;
+    goal.instances = CONNECTOR_INSTANCES_ONLY;
+    goal.spread.settled = false;
+    assert_int_equal(haproxy_read(MARK("3:west-1:main:5:")
+                                      HEAD PLACE("1", "192.0.2.3", "2", "4", "0", "80"),
+                                  &goal, &view, &err),
+                     ERR_NONE);
+    assert_int_equal(haproxy_plan(&view, &goal, NOW_MS, &plan, &err), ERR_NONE);
+    assert_int_equal(plan.spread.placed, 0);
+    assert_int_equal(plan.in_count, 1);
+    assert_int_equal(plan.up_count, 1);
+    haproxy_plan_done(&plan);
 }
 
 /* Many come in several lines, each of which HAProxy takes. */
@@ -623,6 +646,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_state_has_its_line),
         cmocka_unit_test(instances_have_their_places),
+        cmocka_unit_test(who_is_not_heard_yet_is_counted),
         cmocka_unit_test(many_instances_need_several_lines),
         cmocka_unit_test(a_mark_of_a_later_epoch_refuses),
         cmocka_unit_test(no_two_backends_share_a_variable),
