@@ -178,7 +178,7 @@ on_done(void *data, const struct child_result *ended)
     struct exec_inner *inner = action->inner;
     CLEANUP(buf_done) struct buf text = { 0 };
     CLEANUP(buf_done) struct buf output = { 0 };
-    handout_mask(&inner->handout, ended->output, ended->output_size, &output);
+    handout_mask(&inner->handout, ended->output, ended->output_size, ended->truncated, &output);
     enum action_end end = judge(inner, ended, &output, &text);
     struct action_result result = { .end = end,
                                     .text = buf_text(&text),

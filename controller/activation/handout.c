@@ -92,50 +92,54 @@ handout_done(struct handout *handout)
     handout->count = 0;
 }
 
-/* Without the line end that a program would not print again. False: too short to look for. */
-static bool
+/* Without the line end that a program would not print again; empty: too short to look for. */
+static void
 read_value(int file, struct buf *value)
 {
     struct stat about; /* never lseek(): the place is shared with who reads */
     if (fstat(file, &about) != 0 || about.st_size <= 0)
-        return false;
+        return;
     char *room = buf_reserve(value, (size_t)about.st_size);
     ssize_t got = pread(file, room, (size_t)about.st_size, 0);
     if (got <= 0)
-        return false;
+        return;
     buf_grew(value, (size_t)got);
     while (value->size > 0 && strchr(" \t\r\n", value->data[value->size - 1]) != NULL)
         value->size--;
-    return value->size >= MASKED_MIN;
+    if (value->size < MASKED_MIN)
+        value->size = 0;
 }
 
-static void
-mask_one(struct buf *text, const struct buf *value)
+/* How long the longest value is that stands there: one may be the beginning of another. Where the
+ * text was cut, what is left of a value counts, too. */
+static size_t
+value_at(const struct buf *values, size_t count, const char *at, size_t left, bool cut)
 {
-    struct buf masked = { 0 };
-    const char *at = buf_text(text);
-    size_t left = text->size;
-    for (;;) {
-        const char *found = memmem(at, left, value->data, value->size);
-        size_t before = found == NULL ? left : (size_t)(found - at);
-        buf_add(&masked, at, before);
-        if (found == NULL)
-            break;
-        buf_add_text(&masked, MASK);
-        at = found + value->size;
-        left -= before + value->size;
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = values[i].size;
+        if (cut && left < size && left >= MASKED_MIN)
+            size = left;
+        if (size > longest && size <= left && memcmp(at, values[i].data, size) == 0)
+            longest = size;
     }
-    seal_wipe(text);
-    *text = masked;
+    return longest;
 }
 
 void
-handout_mask(const struct handout *handout, const char *text, size_t size, struct buf *to)
+handout_mask(const struct handout *handout, const char *text, size_t size, bool cut, struct buf *to)
 {
-    buf_add(to, text, size);
-    for (size_t i = 0; i < handout->count; i++) {
-        CLEANUP(seal_wipe) struct buf value = { 0 };
-        if (read_value(handout->files[i], &value))
-            mask_one(to, &value);
+    struct buf values[CONNECTOR_SECRET_COUNT_MAX] = { 0 };
+    for (size_t i = 0; i < handout->count; i++)
+        read_value(handout->files[i], &values[i]);
+    for (size_t at = 0; at < size;) {
+        size_t secret = value_at(values, handout->count, text + at, size - at, cut);
+        if (secret > 0)
+            buf_add_text(to, MASK);
+        else
+            buf_add(to, text + at, 1);
+        at += secret > 0 ? secret : 1;
     }
+    for (size_t i = 0; i < handout->count; i++)
+        seal_wipe(&values[i]);
 }

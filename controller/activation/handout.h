@@ -35,5 +35,7 @@ struct handout {
 MUST_CHECK enum err_code handout_make(const struct action_order *order, int first,
                                       struct handout *ret, struct err *err);
 void handout_done(struct handout *handout);
-/* H3: each value that stands in the text becomes "(secret)". 'size' is followed by a NUL. */
-void handout_mask(const struct handout *handout, const char *text, size_t size, struct buf *to);
+/* H3: each value that stands in the text becomes "(secret)"; 'cut': so does the beginning of one
+ * with which it ends. */
+void handout_mask(const struct handout *handout, const char *text, size_t size, bool cut,
+                  struct buf *to);

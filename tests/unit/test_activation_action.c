@@ -491,6 +491,8 @@ read_secret(void *data, const char *name, struct buf *to, struct err *err)
         buf_add_text(to, PLANTED "\n");
     else if (strcmp(name, "bytes") == 0)
         buf_add(to, "\0\377x", 3);
+    else if (strcmp(name, "user") == 0)
+        buf_add_text(to, "planted");
     else
         return err_set(err, ERR_NOT_FOUND, "secret_not_found", "there is no such secret");
     return ERR_NONE;
@@ -586,6 +588,42 @@ a_secret_that_is_printed_is_masked(void **state)
     assert_string_equal(call.answer.output, "a (secret)(secret) b\nlogin (secret) failed\n");
     assert_string_equal(call.answer.text, "exit code 1: login (secret) failed");
     call_done(&call);
+}
+
+/* H3: nor the rest of it, where another value is its beginning. */
+static void
+a_secret_within_a_secret_is_masked(void **state)
+{
+    struct world *world = *state;
+    struct call call;
+    secrets_init(&call, world, "u=$(cat <&4) p=$(cat <&5); echo \"$u $p $u$p\"",
+                 "\"secret/user\",\"secret/pam-main\"");
+    call_run(&call);
+    assert_string_equal(call.answer.output, "(secret) (secret) (secret)(secret)\n");
+    call_done(&call);
+}
+
+/* H3: nor its beginning, where what is kept of the output ends in the middle of it. */
+static void
+a_secret_that_is_cut_off_is_masked(void **state)
+{
+    struct world *world = *state;
+    struct call call;
+    static const int lengths[] = { 3, 4, 9, sizeof PLANTED - 2 };
+    for (size_t i = 0; i < ARRAY_COUNT(lengths); i++) {
+        int left = lengths[i];
+        CLEANUP(freep)
+        char *script =
+            str_printf("printf '%%%dd%%s' 0 \"$(cat <&4)\"", ACTION_OUTPUT_SIZE_MAX - left);
+        secrets_init(&call, world, script, BOTH);
+        call_run(&call);
+        assert_true(call.answer.truncated);
+        if (left > 3) { /* what is shorter stands everywhere */
+            assert_null(strstr(call.answer.output, "plan"));
+            assert_true(str_ends(call.answer.output, "0(secret)"));
+        }
+        call_done(&call);
+    }
 }
 
 static void
@@ -795,6 +833,8 @@ main(void)
         TEST(a_program_is_given_the_secrets_that_are_named),
         TEST(a_secret_is_given_to_activate_alone),
         TEST(a_secret_that_is_printed_is_masked),
+        TEST(a_secret_within_a_secret_is_masked),
+        TEST(a_secret_that_is_cut_off_is_masked),
         TEST(exit_codes_have_a_meaning),
         TEST(a_flood_of_output_is_bounded),
         TEST(a_timeout_ends_the_whole_group),
