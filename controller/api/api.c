@@ -421,14 +421,6 @@ doc_value(const char *key, const char *text)
     return json_read(text, strlen(text), &value, &err) == ERR_NONE ? sealing_shown(value) : NULL;
 }
 
-uint64_t
-doc_number(const PGresult *result, int row, const char *column)
-{
-    uint64_t number = 0;
-    const char *text = pq_text(result, row, column);
-    return text != NULL && str_to_u64(text, 0, INT64_MAX, &number) ? number : 0;
-}
-
 /* ---- dispatch ---- */
 
 static void (*const handlers[ROUTE_COUNT])(struct call *call) = {

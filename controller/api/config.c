@@ -304,10 +304,9 @@ history_row(const PGresult *result, int at)
     const char *key = pq_text(result, at, "key");
     const char *value = pq_text(result, at, "value");
     bool hidden = key == NULL || doc_is_system(key); /* A2 */
-    json_add_u64(row, "revision", doc_number(result, at, "revision"));
-    json_add(row, "epoch",
-             doc_epoch(doc_number(result, at, "epoch"), pq_text(result, at, "holder")));
-    json_add_u64(row, "txn", doc_number(result, at, "txn"));
+    json_add_u64(row, "revision", pq_u64(result, at, "revision"));
+    json_add(row, "epoch", doc_epoch(pq_u64(result, at, "epoch"), pq_text(result, at, "holder")));
+    json_add_u64(row, "txn", pq_u64(result, at, "txn"));
     json_add_string(row, "site", pq_text(result, at, "site"));
     json_add_string(row, "key", key);
     json_add(row, "value", doc_value(key, value));

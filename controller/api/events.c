@@ -272,10 +272,10 @@ static void
 send_log_row(struct listener *listener, const PGresult *result, int at)
 {
     char when[32];
-    struct tail_row row = { .revision = doc_number(result, at, "revision"),
-                            .epoch = doc_number(result, at, "epoch"),
+    struct tail_row row = { .revision = pq_u64(result, at, "revision"),
+                            .epoch = pq_u64(result, at, "epoch"),
                             .holder = pq_text(result, at, "holder"),
-                            .txn = doc_number(result, at, "txn"),
+                            .txn = pq_u64(result, at, "txn"),
                             .site = pq_text(result, at, "site"),
                             .key = pq_text(result, at, "key"),
                             .text = pq_text(result, at, "value"),
@@ -304,14 +304,14 @@ goes_on(const struct resume *resume, const struct cache_position *position, cons
         int *ret_first)
 {
     int count = PQntuples(result);
-    *ret_first = count > 0 && doc_number(result, 0, "revision") == resume->seen ? 1 : 0;
+    *ret_first = count > 0 && pq_u64(result, 0, "revision") == resume->seen ? 1 : 0;
     const char *hash = *ret_first == 1                      ? pq_text(result, 0, "hash")
                        : resume->seen == position->revision ? position->hash
                                                             : NULL;
     if (hash != NULL && !str_starts(hash, resume->hash))
         return false; /* that row was set aside: what was shown is not in this log */
     if (count > *ret_first)
-        return doc_number(result, *ret_first, "revision") == resume->seen + 1;
+        return pq_u64(result, *ret_first, "revision") == resume->seen + 1;
     return *ret_first == 1 || resume->seen == position->revision;
 }
 

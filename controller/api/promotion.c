@@ -206,8 +206,7 @@ on_activations(struct call *call, const PGresult *result)
         const char *output = pq_text(result, i, "output");
         for (size_t j = 0; j < ARRAY_COUNT(texts); j++)
             json_add_string(row, texts[j], pq_text(result, i, texts[j]));
-        json_add(row, "epoch",
-                 doc_epoch(doc_number(result, i, "epoch"), pq_text(result, i, "holder")));
+        json_add(row, "epoch", doc_epoch(pq_u64(result, i, "epoch"), pq_text(result, i, "holder")));
         json_add_string(row, "output", output == NULL ? "" : output);
         json_add_string(row, "started_at", doc_time(pq_text(result, i, "started_at"), when));
         json_add_string(row, "ended_at", doc_time(pq_text(result, i, "ended_at"), when));

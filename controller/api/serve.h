@@ -141,7 +141,6 @@ bool doc_is_system(const char *key);
 /* What people are shown of a value, 'text' being JSON: nothing of a system key, {"sealed": ID} of a
  * secret, else the value (A2). NULL stays NULL. */
 struct json_object *doc_value(const char *key, const char *text);
-uint64_t doc_number(const PGresult *result, int row, const char *column);
 /* Nodes of the cluster, at least one. */
 size_t doc_member_count(const struct cache *cache);
 

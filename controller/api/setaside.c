@@ -24,13 +24,13 @@ on_list(struct call *call, const PGresult *result)
     struct json_object *batches = json_object_new_array();
     for (int i = 0; i < PQntuples(result); i++) {
         struct json_object *batch = json_object_new_object();
-        json_add_u64(batch, "id", doc_number(result, i, "batch"));
+        json_add_u64(batch, "id", pq_u64(result, i, "batch"));
         json_add_string(batch, "taken_at", doc_time(pq_text(result, i, "taken_at"), when));
-        json_add(batch, "against",
-                 doc_epoch(doc_number(result, i, "against_epoch"),
-                           pq_text(result, i, "against_holder")));
+        json_add(
+            batch, "against",
+            doc_epoch(pq_u64(result, i, "against_epoch"), pq_text(result, i, "against_holder")));
         for (size_t j = 0; j < ARRAY_COUNT(counts); j++)
-            json_add_u64(batch, counts[j], doc_number(result, i, counts[j]));
+            json_add_u64(batch, counts[j], pq_u64(result, i, counts[j]));
         (void)json_object_array_add(batches, batch);
     }
     json_add_string(document, "node", cache_node(call_cache(call)));
@@ -55,9 +55,8 @@ row_document(const struct cache *cache, const PGresult *result, int at)
     const char *decided = pq_text(result, at, "decided_revision");
     bool hidden = doc_is_system(key); /* A2 */
     const struct cache_entry *now = hidden ? NULL : cache_get(cache, key, site);
-    json_add_u64(row, "revision", doc_number(result, at, "revision"));
-    json_add(row, "epoch",
-             doc_epoch(doc_number(result, at, "epoch"), pq_text(result, at, "holder")));
+    json_add_u64(row, "revision", pq_u64(result, at, "revision"));
+    json_add(row, "epoch", doc_epoch(pq_u64(result, at, "epoch"), pq_text(result, at, "holder")));
     json_add_string(row, "site", site);
     json_add_string(row, "key", key);
     json_add(row, "value", doc_value(key, value));
@@ -71,7 +70,7 @@ row_document(const struct cache *cache, const PGresult *result, int at)
     json_add_string(row, "decided_at", doc_time(pq_text(result, at, "decided_at"), when));
     json_add(row, "decided_revision",
              decided == NULL ? NULL
-                             : json_object_new_uint64(doc_number(result, at, "decided_revision")));
+                             : json_object_new_uint64(pq_u64(result, at, "decided_revision")));
     json_add(row, "current", now == NULL ? NULL : doc_entry(now));
     return row;
 }
@@ -96,12 +95,11 @@ on_show(struct call *call, const PGresult *result)
     struct json_object *rows = json_object_new_array();
     for (int i = 0; i < PQntuples(result); i++)
         (void)json_object_array_add(rows, row_document(call_cache(call), result, i));
-    json_add_u64(document, "id", doc_number(result, 0, "batch"));
+    json_add_u64(document, "id", pq_u64(result, 0, "batch"));
     json_add_string(document, "node", cache_node(call_cache(call)));
     json_add_string(document, "taken_at", doc_time(pq_text(result, 0, "taken_at"), when));
-    json_add(
-        document, "against",
-        doc_epoch(doc_number(result, 0, "against_epoch"), pq_text(result, 0, "against_holder")));
+    json_add(document, "against",
+             doc_epoch(pq_u64(result, 0, "against_epoch"), pq_text(result, 0, "against_holder")));
     json_add(document, "rows", rows);
     call_reply(call, 200, document);
 }
@@ -195,7 +193,7 @@ static void
 on_marked(struct call *call, const PGresult *result)
 {
     struct decision *decision = call->state;
-    decision->count = (size_t)doc_number(result, 0, "marked");
+    decision->count = (size_t)pq_u64(result, 0, "marked");
     if (decision->own.size == 0)
         reply_decided(call);
     else /* rows of an epoch that lost have no meaning any more */
@@ -216,7 +214,7 @@ take_row(struct call *call, const PGresult *result, int at, bool *ret_take)
 {
     struct decision *decision = call->state;
     struct json_object *named = json_get(call->body, "rows");
-    uint64_t revision = doc_number(result, at, "revision");
+    uint64_t revision = pq_u64(result, at, "revision");
     const char *key = pq_text(result, at, "key");
     bool kept = strcmp(pq_text(result, at, "state"), "kept") == 0;
     bool is_named = decision->all;

@@ -31,24 +31,14 @@ struct tail {
 static void read_next(struct tail *tail);
 static void read_local(struct tail *tail);
 
-static uint64_t
-number_of(const PGresult *result, int row, const char *column)
-{
-    const char *text = pq_text(result, row, column);
-    uint64_t number = 0;
-    if (text == NULL || !str_to_u64(text, 0, INT64_MAX, &number))
-        return 0;
-    return number;
-}
-
 static bool
 position_of(const PGresult *result, int row, const char *prefix, struct cache_position *ret)
 {
     bool head = *prefix != '\0';
     *ret = (struct cache_position){ 0 };
-    ret->revision = number_of(result, row, head ? "applied" : "revision");
-    ret->log_base = number_of(result, row, "log_base");
-    ret->epoch = number_of(result, row, head ? "applied_epoch" : "epoch");
+    ret->revision = pq_u64(result, row, head ? "applied" : "revision");
+    ret->log_base = pq_u64(result, row, "log_base");
+    ret->epoch = pq_u64(result, row, head ? "applied_epoch" : "epoch");
     const char *holder = pq_text(result, row, head ? "applied_holder" : "holder");
     const char *hash = pq_text(result, row, head ? "applied_hash" : "hash");
     return holder != NULL && hash != NULL && str_copy(ret->holder, sizeof ret->holder, holder) &&
@@ -114,8 +104,8 @@ take_all(struct tail *tail, const PGresult *result)
         cache_put(tail->cache, &(struct cache_row){ .key = key,
                                                     .site = pq_text(result, row, "site"),
                                                     .text = value,
-                                                    .revision = number_of(result, row, "revision"),
-                                                    .epoch = number_of(result, row, "epoch"),
+                                                    .revision = pq_u64(result, row, "revision"),
+                                                    .epoch = pq_u64(result, row, "epoch"),
                                                     .at = pq_text(result, row, "at"),
                                                     .author = pq_text(result, row, "author") });
     }
@@ -148,14 +138,14 @@ on_all(void *data, const PGresult *result, const struct err *err, bool warned)
 static bool
 is_proved(const struct cache_position *seen, const PGresult *result)
 {
-    uint64_t base = number_of(result, 0, "log_base");
+    uint64_t base = pq_u64(result, 0, "log_base");
     const char *base_hash = pq_text(result, 0, "log_base_hash");
     const char *hash = pq_text(result, 0, "hash");
-    if (number_of(result, 0, "applied") < seen->revision)
+    if (pq_u64(result, 0, "applied") < seen->revision)
         return false;
     if (seen->revision == base)
         return base_hash != NULL && strcmp(base_hash, seen->hash) == 0;
-    return hash != NULL && number_of(result, 0, "revision") == seen->revision &&
+    return hash != NULL && pq_u64(result, 0, "revision") == seen->revision &&
            strcmp(hash, seen->hash) == 0;
 }
 
@@ -172,7 +162,7 @@ take_rows(struct tail *tail, const PGresult *result)
         struct tail_row row = { .revision = position.revision,
                                 .epoch = position.epoch,
                                 .holder = position.holder,
-                                .txn = number_of(result, at, "txn"),
+                                .txn = pq_u64(result, at, "txn"),
                                 .site = pq_text(result, at, "site"),
                                 .key = pq_text(result, at, "key"),
                                 .text = pq_text(result, at, "value"),

@@ -125,6 +125,8 @@ const char *pq_sqlstate(const PGresult *result);
 enum err_code pq_result_err(const PGresult *result, struct err *err);
 /* Text of a column by name; NULL for SQL NULL, no such row or column. */
 const char *pq_text(const PGresult *result, int row, const char *column);
+/* The number in a column; 0 for SQL NULL, a negative one, what is none, no such row or column. */
+uint64_t pq_u64(const PGresult *result, int row, const char *column);
 
 /* Appends " keyword='value'" to a conninfo, quoted. Of two equal keywords the later one counts. */
 void pq_add_pair(struct buf *conninfo, const char *keyword, const char *value);

@@ -338,6 +338,14 @@ pq_text(const PGresult *result, int row, const char *column)
     return PQgetvalue(result, row, at);
 }
 
+uint64_t
+pq_u64(const PGresult *result, int row, const char *column)
+{
+    uint64_t number = 0;
+    const char *text = pq_text(result, row, column);
+    return text != NULL && str_to_u64(text, 0, INT64_MAX, &number) ? number : 0;
+}
+
 /* ---- blocking ---- */
 
 void
