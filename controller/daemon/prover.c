@@ -185,12 +185,11 @@ slot_json(const PGresult *result)
     if (PQntuples(result) == 0)
         return NULL;
     struct json_object *object = json_object_new_object();
-    const char *most = pq_text(result, 0, "most_mb");
     json_add_string(object, "name", pq_text(result, 0, "name"));
     json_add_string(object, "state", pq_text(result, 0, "wal_status"));
     json_add_bool(object, "active", strcmp(pq_text(result, 0, "active"), "t") == 0);
-    json_add_u64(object, "kept_mb", strtoull(pq_text(result, 0, "kept_mb"), NULL, 10));
-    json_add_u64(object, "most_mb", most[0] == '-' ? 0 : strtoull(most, NULL, 10));
+    json_add_u64(object, "kept_mb", pq_u64(result, 0, "kept_mb"));
+    json_add_u64(object, "most_mb", pq_u64(result, 0, "most_mb"));
     return object;
 }
 

@@ -350,6 +350,11 @@ def check_full_slot(three):
     until("the slot is nearly full", lambda: reasons(east, "east").get(("east-1", None)) == {"slot"})
     done = east.cli("ready", "east", check=False)
     assert re.search(r"west_1 keeps \d+ of at most 64 MB", done.stdout) and "pg.wal_keep_mb" in done.stdout, done.stdout
+    # and past it the member has to begin anew; who lost it for him goes on
+    east.sql("select count(pg_logical_emit_message(false, 'test', repeat('x', 1048576))) from generate_series(1, 40)")
+    east.sql("checkpoint")
+    until("the slot is lost", lambda: east.sql("select wal_status from pg_replication_slots where not active") == [["lost"]])
+    until("it is told", lambda: "(lost)" in east.cli("ready", "east", check=False).stdout)
     for node in three.alive():
         node.cli("local", "delete", "pg.wal_keep_mb")
 
