@@ -53,6 +53,15 @@ def guarded(pair, folder):
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_connectors(pair):
+    """What a test that failed left of its connectors must not fail the next one."""
+    yield
+    primary = until("somebody is primary", pair.primary)
+    for name in {entry["name"] for entry in primary.status()["connectors"]}:
+        primary.cli("config", "delete", "connector/" + name)
+
+
 def connector(node, name):
     return next(entry for entry in node.status()["connectors"] if (entry["name"], entry["node"]) == (name, node.name))
 
