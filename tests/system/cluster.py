@@ -50,8 +50,8 @@ def until(what, condition, seconds=60.0, step=None):
             last = condition()
             if last:
                 return last
-        except (OSError, Failed, KeyError, TypeError, ValueError, http.client.HTTPException,
-                subprocess.SubprocessError) as problem:
+        except (OSError, Failed, LookupError, StopIteration, TypeError, ValueError, http.client.HTTPException,
+                subprocess.SubprocessError) as problem:  # what is looked for may not be there yet
             last = problem
         time.sleep(step)
     raise Failed("not in %.0f s: %s (last: %r)" % (seconds, what, last))
