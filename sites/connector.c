@@ -1,5 +1,6 @@
 #include "sites/connector.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,7 +37,8 @@ is_dns_name(const char *host)
     }
 }
 
-/* Takes "https://HOST[:PORT][/PATH]" apart; returns what is wrong, or NULL. */
+/* Takes "https://HOST[:PORT][/PATH]" apart; returns what is wrong, or NULL. An IPv6 address comes
+ * as inet_ntop() writes it: what is told of it is compared with what others say. */
 static const char *
 split_url(const char *url, char host[CONNECTOR_HOST_SIZE], uint16_t *ret_port)
 {
@@ -49,6 +51,7 @@ split_url(const char *url, char host[CONNECTOR_HOST_SIZE], uint16_t *ret_port)
     const char *place = url + strlen(URL_SCHEME);
     size_t length = strcspn(place, "/?#");
     char authority[CONNECTOR_HOST_SIZE + 16];
+    char written[INET6_ADDRSTRLEN] = "";
     if (strpbrk(place, "?#") != NULL)
         return "must not have a query or a fragment";
     if (length >= sizeof authority)
@@ -66,9 +69,10 @@ split_url(const char *url, char host[CONNECTOR_HOST_SIZE], uint16_t *ret_port)
             return "has no host";
         *end++ = '\0';
         name++;
-        if (!connector_has_only(name, CONNECTOR_DIGITS "abcdefABCDEF:.") ||
-            strchr(name, ':') == NULL)
+        struct in6_addr number;
+        if (inet_pton(AF_INET6, name, &number) != 1)
             return "has no valid address between the brackets";
+        (void)inet_ntop(AF_INET6, &number, written, sizeof written);
     }
     uint64_t port = HTTPS_PORT;
     if (end != NULL && *end != '\0') {
@@ -80,7 +84,7 @@ split_url(const char *url, char host[CONNECTOR_HOST_SIZE], uint16_t *ret_port)
         (!connector_has_only(name, CONNECTOR_LOWER CONNECTOR_UPPER CONNECTOR_DIGITS "-.") ||
          !is_dns_name(name)))
         return "has no valid host";
-    if (!str_copy(host, CONNECTOR_HOST_SIZE, name))
+    if (!str_copy(host, CONNECTOR_HOST_SIZE, name == authority ? name : written))
         return "has too long a host";
     *ret_port = (uint16_t)port;
     return NULL;

@@ -40,7 +40,7 @@
 struct connector_server {
     bool set;                       /* false: all else is empty */
     const char *url;                /* borrowed from the document, as are the texts below */
-    char host[CONNECTOR_HOST_SIZE]; /* without brackets */
+    char host[CONNECTOR_HOST_SIZE]; /* without brackets; IPv6 as inet_ntop() writes it */
     uint16_t port;                  /* 443 when the URL has none */
     const char *ca;                 /* PEM; NULL: the system's */
     bool pin_set;

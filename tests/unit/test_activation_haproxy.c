@@ -445,6 +445,7 @@ is_answered(void *data)
 struct wish {
     const char *socket; /* name in the folder */
     const char *more;   /* members of the action */
+    const char *url;    /* of main; NULL: the usual one */
     enum effective_server server;
     uint64_t epoch;
     bool check;
@@ -465,7 +466,8 @@ run(struct proxy *proxy, const struct wish *wish)
     struct json_object *document = world_document(json);
     free(json);
     json_object_object_add(document, "main", json_object_new_object());
-    json_add_string(json_get(document, "main"), "url", "https://127.0.0.1:8443/");
+    json_add_string(json_get(document, "main"), "url",
+                    wish->url == NULL ? "https://127.0.0.1:8443/" : wish->url);
     json_object_object_add(document, "alternate", json_object_new_object());
     json_add_string(json_get(document, "alternate"), "url", "https://localhost:8444");
     if (connector_read("pam", document, &connector, &err) != ERR_NONE)
@@ -522,6 +524,17 @@ a_server_is_switched(void **state)
     /* P2: nothing in use, under the epoch of what is undone */
     expect(run(proxy, &(struct wish){ .server = EFFECTIVE_NONE }), ACTION_OK, "uses no server");
     says(proxy, "main 127.0.0.1 0 5 ", " 0 5 1 1 ");
+}
+
+/* HAProxy has one way to write an address, people have several. */
+static void
+an_address_of_ipv6_is_known_again(void **state)
+{
+    struct proxy *proxy = *state;
+    struct wish wish = { .server = EFFECTIVE_MAIN, .url = "https://[2001:DB8:0:0::7]:8443" };
+    expect(run(proxy, &wish), ACTION_OK, "uses 'main', 2001:db8::7 port 8443");
+    wish.check = true;
+    assert_false(run(proxy, &wish).changed);
 }
 
 static void
@@ -652,6 +665,8 @@ main(void)
         cmocka_unit_test(no_two_backends_share_a_variable),
         cmocka_unit_test(senseless_answers_are_refused),
         cmocka_unit_test_setup_teardown(a_server_is_switched, proxy_setup, proxy_teardown),
+        cmocka_unit_test_setup_teardown(an_address_of_ipv6_is_known_again, proxy_setup,
+                                        proxy_teardown),
         cmocka_unit_test_setup_teardown(a_lower_epoch_is_refused, proxy_setup, proxy_teardown),
         cmocka_unit_test_setup_teardown(what_somebody_changed_is_put_right, proxy_setup,
                                         proxy_teardown),

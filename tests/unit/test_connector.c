@@ -17,7 +17,7 @@
 static const char whole[] =
     "{\"main\":{\"url\":\"https://tcf1.east:8443/\",\"ca\":\"" PEM "\","
     "\"credential\":\"secret/pam-main\"},"
-    "\"alternate\":{\"url\":\"https://[2001:db8::7]\",\"pin\":\"sha256:" HEX64 "\"},"
+    "\"alternate\":{\"url\":\"https://[2001:DB8:0::7]\",\"pin\":\"sha256:" HEX64 "\"},"
     "\"target_connectors\":[\"active-directory\",\"oracle\",\"as400\"],"
     "\"probe\":{\"path\":\"/health\",\"interval_ms\":10000,\"timeout_ms\":2000,"
     "\"expect_status\":204,\"targets_path\":\"/list\"},"
@@ -188,6 +188,9 @@ test_urls(void **state)
         { "https://a_b", "has no valid host" },
         { "https://[::1", "has no host" },
         { "https://[1]", "has no valid address" },
+        { "https://[::::]", "has no valid address" },
+        { "https://[1:2]", "has no valid address" },
+        { "https://[::1:10000]", "has no valid address" },
         { "https://[::1]x", "has no valid port" },
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
