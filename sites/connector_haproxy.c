@@ -16,6 +16,9 @@ socket_fault(const char *place)
 {
     static const char *const hosts[] = { "127.0.0.1:", "[::1]:", "localhost:" };
     uint64_t port;
+    if (place[0] == '/' &&
+        !connector_has_only(place, CONNECTOR_LOWER CONNECTOR_UPPER CONNECTOR_DIGITS "/._-"))
+        return "must be a path of letters, digits and '/._-'"; /* it stands in haproxy.cfg */
     if (place[0] == '/')
         return strlen(place) > SOCKET_SIZE_MAX ? "is too long for the path of a UNIX socket"
                                                : connector_path_fault(place);

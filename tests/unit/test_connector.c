@@ -321,6 +321,16 @@ test_drivers_with_a_place(void **state)
            "/activation/2/backend: must be a name as HAProxy has them: letters, digits, '-', '_', "
            "'.' and ':'\n"
            "/activation/3/main: main and alternate are two servers of the backend\n");
+    /* it stands in haproxy.cfg, and in a line for a shell */
+    static const char *const sockets[] = { "/run/a b", "/run/a\\n    lua-load /x",
+                                           "/run/a'",  "/run/$HOME",
+                                           "/run/a;b", "/run/a#" };
+    for (size_t i = 0; i < ARRAY_COUNT(sockets); i++) {
+        CLEANUP(freep)
+        char *text =
+            str_printf("{\"activation\":[{\"driver\":\"haproxy\",\"socket\":\"%s\"}]}", sockets[i]);
+        expect(text, "/activation/0/socket: must be a path of letters, digits and '/._-'\n");
+    }
 }
 
 static void
