@@ -133,7 +133,7 @@ write_head(const struct haproxy_config *config, struct buf *into)
     write_defaults(config, into);
 }
 
-/* Of main and alternate, and of instances, which have the name of main in their certificates. */
+/* Of main and alternate, and of instances. */
 static void
 write_tls(const struct haproxy_config *config, const struct connector_server *server,
           struct buf *into)
@@ -144,9 +144,18 @@ write_tls(const struct haproxy_config *config, const struct connector_server *se
         return;
     buf_printf(into, " ssl verify required ca-file %s",
                config->ca == NULL ? "@system-ca" : config->ca);
-    if (server->set && !is_number)
+    if (server->set && is_number)
+        buf_add_text(into, " # its url is a number: any name that the CA signed is fine");
+    else if (server->set)
         buf_printf(into, " sni str(%s) check-sni %s verifyhost %s", server->host, server->host,
                    server->host);
+}
+
+/* Whose name instances have, and are asked by for their health: main, where there is one. */
+static const struct connector_server *
+named_server(const struct connector *connector)
+{
+    return connector->main.set ? &connector->main : &connector->alternate;
 }
 
 static void
@@ -178,21 +187,31 @@ write_places(const struct haproxy_config *config, const struct connector *connec
                "    server-template " CONNECTOR_HAPROXY_INSTANCE
                " 1-%u localhost:9 disabled observe layer4 error-limit 1",
                config->instances);
-    write_tls(config, connector->main.set ? &connector->main : &connector->alternate, into);
+    write_tls(config, named_server(connector), into);
     buf_add_text(into, "\n");
+}
+
+/* Of a path: HAProxy would look for the end of a quote, and drop a backslash. */
+static void
+write_word(const char *word, struct buf *into)
+{
+    for (; *word != '\0'; word++)
+        buf_printf(into, strchr("'\"\\", *word) != NULL ? "\\%c" : "%c", *word);
 }
 
 static void
 write_health(const struct haproxy_config *config, const struct connector *connector,
              struct buf *into)
 {
-    const struct connector_server *server = &connector->main;
+    const struct connector_server *server = named_server(connector);
+    bool is_v6 = strchr(server->host, ':') != NULL;
     if (!config->http)
         return;
-    buf_printf(into,
-               "    option httpchk\n"
-               "    http-check send meth GET uri %s ver HTTP/1.1 hdr Host %s\n",
-               connector->probe.path, server->set ? server->host : "localhost");
+    buf_add_text(into, "    option httpchk\n"
+                       "    http-check send meth GET uri ");
+    write_word(connector->probe.path, into);
+    buf_printf(into, is_v6 ? " ver HTTP/1.1 hdr Host [%s]\n" : " ver HTTP/1.1 hdr Host %s\n",
+               server->set ? server->host : "localhost");
     if (connector->probe.expect_status == 0)
         buf_add_text(into, "    http-check expect status 200-399\n");
     else
