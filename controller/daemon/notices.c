@@ -21,18 +21,10 @@
 #include "controller/daemon/view.h"
 #include "sites/instance.h"
 #include "sites/notice.h"
+#include "sites/notice_queue.h"
 #include "sites/setting.h"
 
 #define ID_SIZE 8 /* random bytes of a delivery */
-
-/* One thing to tell. */
-struct item {
-    char delivery[NOTICE_DELIVERY_SIZE];
-    char connector[CONNECTOR_NAME_SIZE];
-    const char *status; /* static */
-    char *body;         /* owned */
-    uint64_t since_ms;
-};
 
 /* One notice/NAME. */
 struct receiver {
@@ -40,13 +32,8 @@ struct receiver {
     struct notice *notice; /* owned; NULL: this place is free */
     uint64_t revision;
     bool seen; /* in the walk under way */
-    struct item queue[NOTICES_QUEUE_MAX];
-    size_t first;
-    size_t count;
-    struct post *post; /* the first of the queue is under way */
-    uint64_t again_ms; /* not before; 0: at once */
-    uint64_t pause_ms;
-    char trouble[ERR_TEXT_SIZE]; /* of the last try; "": none */
+    struct notice_queue queue;
+    struct post *post; /* of what is under way */
 };
 
 /* One connector, and what was told of it to whom. */
@@ -68,22 +55,6 @@ struct notices {
 
 /* ---- the queue of one ---- */
 
-static struct item *
-head_of(struct receiver *receiver)
-{
-    return &receiver->queue[receiver->first];
-}
-
-static void
-drop_head(struct receiver *receiver)
-{
-    free(take_ptr(&head_of(receiver)->body));
-    receiver->first = (receiver->first + 1) % NOTICES_QUEUE_MAX;
-    receiver->count--;
-    receiver->again_ms = 0;
-    receiver->pause_ms = 0;
-}
-
 static void
 add(struct receiver *receiver, const char *connector, enum notice_status status,
     const struct notice_facts *facts)
@@ -92,12 +63,12 @@ add(struct receiver *receiver, const char *connector, enum notice_status status,
     uint8_t id[ID_SIZE];
     char hex[2 * ID_SIZE + 1];
     char at[CLOCK_TEXT_SIZE];
-    if (receiver->count == NOTICES_QUEUE_MAX) {
+    struct notice_item *item = notice_queue_add(&receiver->queue, clock_now_ms());
+    if (item == NULL) {
         log_warn("notice.dropped", "notice=%s connector=%s status=%s reason=\"%d wait already\"",
-                 receiver->notice->name, connector, notice_status_word(status), NOTICES_QUEUE_MAX);
+                 receiver->notice->name, connector, notice_status_word(status), NOTICE_QUEUE_MAX);
         return;
     }
-    struct item *item = &receiver->queue[(receiver->first + receiver->count++) % NOTICES_QUEUE_MAX];
     ASSERT(RAND_bytes(id, sizeof id) == 1);
     str_hex(hex, id, sizeof id);
     (void)snprintf(item->delivery, sizeof item->delivery, "%s/notice/%s", home->cluster_id, hex);
@@ -105,51 +76,46 @@ add(struct receiver *receiver, const char *connector, enum notice_status status,
     CLEANUP(json_putp)
     struct json_object *body =
         notice_body(connector, status, facts, clock_wall_text(clock_wall_ms(), at));
-    item->status = notice_status_word(status);
+    item->status = status;
     item->body = str_dup(json_text(body));
-    item->since_ms = clock_now_ms();
 }
 
 static void
 on_posted(void *data, const struct post_result *result)
 {
     struct receiver *receiver = data;
-    const struct item *item = head_of(receiver);
+    struct notice_queue *queue = &receiver->queue;
+    const struct notice_item *item = notice_queue_sent(queue);
+    /* who has heard of a later epoch hears from somebody else */
+    bool heard = result->end == ACTION_OK || result->end == ACTION_REFUSED;
     receiver->post = NULL;
-    if (result->end == ACTION_OK || result->end == ACTION_REFUSED) {
-        /* who has heard of a later epoch hears from somebody else */
+    if (heard)
         log_info(result->end == ACTION_OK ? "notice.sent" : "notice.refused",
                  "notice=%s connector=%s status=%s delivery=%s text=\"%s\"", receiver->notice->name,
-                 item->connector, item->status, item->delivery, result->text);
-        receiver->trouble[0] = '\0';
-        drop_head(receiver);
-        return;
-    }
-    receiver->pause_ms = receiver->pause_ms == 0 ? NOTICES_PAUSE_MS_FIRST : 2 * receiver->pause_ms;
-    if (receiver->pause_ms > NOTICES_PAUSE_MS_MAX)
-        receiver->pause_ms = NOTICES_PAUSE_MS_MAX;
-    receiver->again_ms = clock_now_ms() + receiver->pause_ms;
-    (void)snprintf(receiver->trouble, sizeof receiver->trouble, "%s", result->text);
-    log_warn("notice.failed", "notice=%s connector=%s delivery=%s again_ms=%llu reason=\"%s\"",
-             receiver->notice->name, item->connector, item->delivery,
-             (unsigned long long)receiver->pause_ms, result->text);
+                 item->connector, notice_status_word(item->status), item->delivery, result->text);
+    notice_queue_ended(queue, heard, result->text, clock_now_ms());
+    if (!heard)
+        log_warn("notice.failed", "notice=%s connector=%s delivery=%s again_ms=%llu reason=\"%s\"",
+                 receiver->notice->name, item->connector, item->delivery,
+                 (unsigned long long)queue->pause_ms, result->text);
 }
 
 static void
-send_head(struct receiver *receiver)
+send_next(struct receiver *receiver)
 {
     struct err err;
     const struct core *core = receiver->all->core;
-    uint64_t now_ms = clock_now_ms();
-    while (receiver->count > 0 && now_ms - head_of(receiver)->since_ms > NOTICES_KEEP_MS) {
-        log_warn("notice.dropped", "notice=%s connector=%s delivery=%s reason=\"too old\"",
-                 receiver->notice->name, head_of(receiver)->connector, head_of(receiver)->delivery);
-        drop_head(receiver);
-    }
-    if (receiver->count == 0 || receiver->post != NULL || now_ms < receiver->again_ms)
-        return;
-    const struct item *item = head_of(receiver);
     const struct node *node = &core->driver->node;
+    const struct notice_item *item;
+    uint64_t now_ms = clock_now_ms();
+    while ((item = notice_queue_old(&receiver->queue, now_ms)) != NULL) {
+        log_warn("notice.dropped", "notice=%s connector=%s delivery=%s reason=\"too old\"",
+                 receiver->notice->name, item->connector, item->delivery);
+        notice_queue_drop(&receiver->queue);
+    }
+    item = notice_queue_next(&receiver->queue, now_ms);
+    if (item == NULL)
+        return;
     struct post_order order = { .wanted = &receiver->notice->receiver,
                                 .cluster = core->home->cluster_id,
                                 .node = core->home->node,
@@ -167,10 +133,8 @@ static void
 forget(struct receiver *receiver)
 {
     post_abandon(take_ptr(&receiver->post));
-    while (receiver->count > 0)
-        drop_head(receiver);
+    notice_queue_done(&receiver->queue);
     notice_free(take_ptr(&receiver->notice));
-    receiver->trouble[0] = '\0';
 }
 
 /* ---- whom ---- */
@@ -223,7 +187,7 @@ read_one(struct notices *notices, const struct cache_entry *entry)
     notice_free(receiver->notice);
     receiver->notice = notice;
     receiver->revision = entry->revision;
-    receiver->again_ms = 0;
+    receiver->queue.again_ms = 0;
 }
 
 /* False: there is nobody to tell. */
@@ -457,7 +421,7 @@ on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
     look(notices);
     for (size_t i = 0; i < NOTICES_MAX; i++) {
         if (notices->receivers[i].notice != NULL)
-            send_head(&notices->receivers[i]);
+            send_next(&notices->receivers[i]);
     }
 }
 
@@ -498,8 +462,8 @@ notices_alarms(const struct notices *notices, struct json_object *list)
                        NOTICES_MAX);
     for (size_t i = 0; i < NOTICES_MAX; i++) {
         const struct receiver *receiver = &notices->receivers[i];
-        if (receiver->notice != NULL && receiver->trouble[0] != '\0')
+        if (receiver->notice != NULL && receiver->queue.trouble[0] != '\0')
             view_add_alarm(list, "notice_failed", "notice/%s: %zu wait: %s", receiver->notice->name,
-                           receiver->count, receiver->trouble);
+                           receiver->queue.count, receiver->queue.trouble);
     }
 }

@@ -29,7 +29,7 @@ TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
 INSTANCE, SPREAD, BACKUP = "sites/instance.c", "sites/spread.c", "sites/backup.c"
-NOTICE = "sites/notice.c"
+NOTICE, NOTICE_QUEUE = "sites/notice.c", "sites/notice_queue.c"
 PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
                                "sites/promo_quorum.c")
 
@@ -421,6 +421,16 @@ NOTICE_MUTANTS = {
     "servers count without a primary": (
         NOTICE, "(issue == NOTICE_ISSUE_NO_PRIMARY || facts->issues[NOTICE_ISSUE_NO_PRIMARY] == NULL)", "true"),
 }
+NOTICE_QUEUE_MUTANTS = {
+    "what is under way is given up (O4)": (NOTICE_QUEUE, "queue->count > 0 && !queue->under_way &&", "queue->count > 0 &&"),
+    "what is under way is sent again (O4)": (NOTICE_QUEUE, "queue->count == 0 || queue->under_way ||", "queue->count == 0 ||"),
+    "nothing is ever too old (O4)": (NOTICE_QUEUE, "now_ms - first->since_ms > NOTICE_QUEUE_KEEP_MS", "false"),
+    "the last is sent first (O4)": (NOTICE_QUEUE, "queue->first + queue->count++", "queue->first - queue->count++"),
+    "a receiver is asked without a pause": (NOTICE_QUEUE, "now_ms < queue->again_ms", "false"),
+    "pauses grow for ever": (NOTICE_QUEUE, "if (queue->pause_ms > NOTICE_QUEUE_PAUSE_MS_MAX)", "if (false)"),
+    "the next one waits for the pause of the last": (NOTICE_QUEUE, "    queue->again_ms = 0;\n", ""),
+    "trouble outlives what it was about": (NOTICE_QUEUE, "    queue->trouble[0] = '\\0';\n", ""),
+}
 SPREAD_MUTANTS = {
     "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
     "a sick one gets requests (A10)": (SPREAD, "goal->in_use && target->takes &&", "goal->in_use &&"),
@@ -503,6 +513,7 @@ def main():
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
               (INSTANCE_MUTANTS, ["test_instance"]), (NOTICE_MUTANTS, ["test_notice"]),
+              (NOTICE_QUEUE_MUTANTS, ["test_notice_queue"]),
               (SPREAD_MUTANTS, ["test_spread", "test_instance"])]
     rows = [(name, change, tests) for mutants, tests in groups for name, change in mutants.items()
             if not arguments.names or any(wanted in name for wanted in arguments.names)]
