@@ -93,13 +93,14 @@ notice_step(struct notice_track *track, enum notice_status status, bool teller, 
         *track = (struct notice_track){ 0 };
         return false;
     }
+    if (status == NOTICE_INITIALIZING)
+        return false;
     if (!track->looked || status != track->seen) {
         track->looked = true;
         track->seen = status;
         track->seen_ms = now_ms;
     }
-    if (status == NOTICE_INITIALIZING || now_ms - track->seen_ms < after_ms ||
-        (track->any && status == track->told))
+    if (now_ms - track->seen_ms < after_ms || (track->any && status == track->told))
         return false;
     track->any = true;
     track->told = status;

@@ -15,7 +15,8 @@
  *       other the first by name; two sides of a cut may both tell, for neither knows the other.
  *   O2  A new teller says once of every connector how it is, and whoever has told trouble also
  *       tells its end, teller or not. So a receiver of all events always comes to know how it is.
- *   O3  What passes within 'after_ms' is not told.
+ *   O3  What passes within 'after_ms' is not told. While nobody knows how it is, nothing passes: an
+ *       activation that fails, is tried again and fails is one trouble.
  */
 #pragma once
 

@@ -413,9 +413,12 @@ NOTICE_MUTANTS = {
         NOTICE, "!teller && !(track->any && is_trouble(track->told))", "!teller"),
     "who is no teller any more tells all (O2)": (NOTICE, "    return !is_trouble(status);\n}", "    return true;\n}"),
     "a new teller says nothing of what is well (O2)": (NOTICE, "(track->any && status == track->told)", "status == track->told"),
-    "what passes is told (O3)": (NOTICE, "now_ms - track->seen_ms < after_ms ||", ""),
+    "what passes is told (O3)": (NOTICE, "now_ms - track->seen_ms < after_ms || ", ""),
     "what passes counts from the first time (O3)": (NOTICE, "!track->looked || status != track->seen", "!track->looked"),
-    "what is not known is told": (NOTICE, "status == NOTICE_INITIALIZING ||", ""),
+    "what is not known is told": (NOTICE, "    if (status == NOTICE_INITIALIZING)\n        return false;\n", ""),
+    "to try again ends a trouble (O3)": (
+        NOTICE, "    if (status == NOTICE_INITIALIZING)\n        return false;\n",
+        "    if (status == NOTICE_INITIALIZING) {\n        track->looked = false;\n        return false;\n    }\n"),
     "the last issue decides": (NOTICE, " && issues[i].status > status", ""),
     "who has nothing is in trouble": (NOTICE, "    if (!facts->wanted)\n        return NOTICE_DISABLED;\n", ""),
     "servers count without a primary": (

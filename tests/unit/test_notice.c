@@ -192,6 +192,26 @@ test_what_stands_is_told_once(void **state)
     assert_true(notice_step(&at_once, NOTICE_ERROR, true, 0, 1));
 }
 
+/* An activation that fails, and is tried again, and fails: that is one trouble, however long
+ * 'after_ms' is. */
+static void
+test_a_try_in_between_ends_no_trouble(void **state)
+{
+    (void)state;
+    struct notice_track track = { 0 };
+    assert_false(notice_step(&track, NOTICE_ACTIVE, true, 15000, 0));
+    assert_true(notice_step(&track, NOTICE_ACTIVE, true, 15000, 15000));
+    assert_false(notice_step(&track, NOTICE_ERROR, true, 15000, 16000));
+    assert_false(notice_step(&track, NOTICE_INITIALIZING, true, 15000, 26000));
+    assert_false(notice_step(&track, NOTICE_ERROR, true, 15000, 30000));
+    assert_false(notice_step(&track, NOTICE_INITIALIZING, true, 15000, 31000));
+    assert_true(notice_step(&track, NOTICE_ERROR, true, 15000, 32000));
+    assert_false(notice_step(&track, NOTICE_INITIALIZING, true, 15000, 42000));
+    assert_false(notice_step(&track, NOTICE_ACTIVE, true, 15000, 43000));
+    assert_false(notice_step(&track, NOTICE_INITIALIZING, true, 15000, 44000));
+    assert_true(notice_step(&track, NOTICE_ACTIVE, true, 15000, 58000));
+}
+
 static void
 test_one_node_tells(void **state)
 {
@@ -217,6 +237,7 @@ main(void)
         cmocka_unit_test(test_a_connector_is_as_bad_as_its_worst_issue),
         cmocka_unit_test(test_a_body_is_as_a11_has_it),
         cmocka_unit_test(test_what_stands_is_told_once),
+        cmocka_unit_test(test_a_try_in_between_ends_no_trouble),
         cmocka_unit_test(test_one_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
