@@ -342,13 +342,14 @@ add_member(struct backup *backup, size_t index, const char *key, struct json_obj
     member.generation = generation > 1000000 ? 1000000 : (unsigned)generation;
     member.site = text_of(value, "site");
     member.address = text_of(value, "address");
-    bool full = backup->member_count == BACKUP_MEMBERS_MAX && !member.removed;
+    bool full = backup->live_count == BACKUP_MEMBERS_MAX && !member.removed;
     if (full || !str_is_name(member.site) || member.address[0] == '\0') {
         (void)json_object_put(value);
         return row_fault(err, index, key, full ? "more members than can be" : "it is no member");
     }
     backup->members = mem_grow(backup->members, backup->member_count + 1, sizeof *backup->members);
     backup->members[backup->member_count++] = member;
+    backup->live_count += !member.removed;
     return ERR_NONE;
 }
 

@@ -102,6 +102,7 @@ struct backup {
     struct json_object *local; /* [{"key", "value", "author"}] */
     struct backup_member *members; /* owned */
     size_t member_count;
+    size_t live_count; /* of members that were not removed; at most BACKUP_MEMBERS_MAX */
     size_t secret_count;
     size_t user_count;
 };

@@ -391,6 +391,7 @@ BACKUP_MUTANTS = {
     "a token in a file is taken": (BACKUP, "    if (kind == BACKUP_LEFT_OUT)\n", "    if (false)\n"),
     "a plain secret in a file is taken": (BACKUP, "!sealing_read(value, &sealed) || strcmp", "sealing_read(value, &sealed) && strcmp"),
     "sealed by any key": (BACKUP, " || strcmp(sealed.key, backup->key) != 0", ""),
+    "who was removed takes a place": (BACKUP, "backup->live_count += !member.removed;", "backup->live_count++;"),
     "a row later than the head": (BACKUP, 'if (number_of(row, "revision") > backup->revision)', "if (false)"),
     "an older program restores": (BACKUP, "compare_versions(backup->baton, version) <= 0", "true"),
     "an older schema restores": (BACKUP, " && backup->schema <= schema", ""),

@@ -185,6 +185,37 @@ test_a_document_is_read(void **state)
     backup_done(&backup);
 }
 
+/* Who was removed is remembered for ever: only members that are left are bounded. */
+static void
+test_any_number_of_members_may_have_been(void **state)
+{
+    (void)state;
+    for (unsigned live = BACKUP_MEMBERS_MAX - 2; live <= BACKUP_MEMBERS_MAX - 1; live++) {
+        struct err err = { 0 };
+        struct backup backup;
+        CLEANUP(buf_done) struct buf rows = { 0 };
+        CLEANUP(json_putp) struct json_object *document = NULL;
+        for (unsigned i = 0; i < 2 * BACKUP_MEMBERS_MAX + live; i++) {
+            CLEANUP(freep) char *key = str_printf("node/n-%u", i);
+            CLEANUP(freep)
+            char *row = row_of(key,
+                               i < 2 * BACKUP_MEMBERS_MAX ? NODE("west", "10.0.0.3:7443", "true")
+                                                          : NODE("west", "10.0.0.4:7443", "false"),
+                               12);
+            buf_printf(&rows, "%s%s", i == 0 ? "" : ",", row);
+        }
+        enum err_code code = read_with(buf_text(&rows), "", &document, &backup, &err);
+        if ((code == ERR_NONE) != (live + 2 <= BACKUP_MEMBERS_MAX))
+            fail_msg("%u and two more: %d %s", live, code, err.text);
+        if (code == ERR_NONE) {
+            assert_int_equal(backup.member_count, 3 + 2 * BACKUP_MEMBERS_MAX + live);
+            backup_done(&backup);
+        } else {
+            assert_non_null(strstr(err.text, "more members than can be"));
+        }
+    }
+}
+
 /* B1, whoever wrote it: a secret that is not sealed by the password, and what gives a right. */
 static void
 test_what_no_backup_holds(void **state)
@@ -346,6 +377,7 @@ main(void)
         cmocka_unit_test(test_no_file_asks_for_much),
         cmocka_unit_test(test_a_cut_file_is_told),
         cmocka_unit_test(test_a_document_is_read),
+        cmocka_unit_test(test_any_number_of_members_may_have_been),
         cmocka_unit_test(test_what_no_backup_holds),
         cmocka_unit_test(test_every_kind_of_key_is_decided),
         cmocka_unit_test(test_only_as_new_or_newer),
