@@ -213,13 +213,9 @@ static const struct shape server_members[] = {
       .max = CONNECTOR_URL_SIZE_MAX,
       .text_fault = connector_url_fault,
       .text = "https://HOST[:PORT][/PATH]" },
-    { .name = "ca",
-      .type = SHAPE_TEXT,
-      .min = 1,
-      .max = CONNECTOR_CA_SIZE_MAX,
-      .text_fault = connector_ca_fault,
-      .text = "PEM of the authority that signs the server's certificate; the system's when not "
-              "set" },
+    CONNECTOR_CA_MEMBER(
+        "PEM of the authority that signs the server's certificate; the system's when not "
+        "set"),
     { .name = "pin",
       .type = SHAPE_TEXT,
       .min = 1,

@@ -180,11 +180,7 @@ static const struct shape members[] = {
       .choices = "keep|remove",
       .text = "what becomes of the record when no server is in use: 'keep', when not set, as "
               "resolvers would remember for long that there is no such name" },
-    { .name = "timeout_ms",
-      .type = SHAPE_INTEGER,
-      .min = CONNECTOR_TIMEOUT_MS_MIN,
-      .max = CONNECTOR_TIMEOUT_MS_MAX,
-      .text = "how long all may take; setting activation.timeout_ms when not set" },
+    CONNECTOR_TIMEOUT_MEMBER("how long all may take; setting activation.timeout_ms when not set"),
     { .name = NULL },
 };
 

@@ -166,11 +166,8 @@ static const struct shape exec_members[] = {
       .max = CONNECTOR_COMMAND_COUNT_MAX,
       .inside = &command_item,
       .text = "program, by its absolute path, and its arguments; no shell" },
-    { .name = "timeout_ms",
-      .type = SHAPE_INTEGER,
-      .min = CONNECTOR_TIMEOUT_MS_MIN,
-      .max = CONNECTOR_TIMEOUT_MS_MAX,
-      .text = "the program is ended after this long; setting activation.timeout_ms when not set" },
+    CONNECTOR_TIMEOUT_MEMBER(
+        "the program is ended after this long; setting activation.timeout_ms when not set"),
     { .name = "env",
       .type = SHAPE_MAP,
       .max = CONNECTOR_ENV_COUNT_MAX,

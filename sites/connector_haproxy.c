@@ -109,11 +109,8 @@ static const struct shape members[] = {
       .max = DRAIN_MS_MAX,
       .text = "how long a server that is not in use any more keeps its connections; 0, when not "
               "set: they are cut at once" },
-    { .name = "timeout_ms",
-      .type = SHAPE_INTEGER,
-      .min = CONNECTOR_TIMEOUT_MS_MIN,
-      .max = CONNECTOR_TIMEOUT_MS_MAX,
-      .text = "how long HAProxy may take; setting activation.timeout_ms when not set" },
+    CONNECTOR_TIMEOUT_MEMBER(
+        "how long HAProxy may take; setting activation.timeout_ms when not set"),
     { .name = NULL },
 };
 

@@ -30,6 +30,18 @@ const char *connector_secret_fault(const char *secret); /* "secret/NAME" */
 const char *connector_path_fault(const char *path);     /* absolute, of a file */
 bool connector_has_only(const char *text, const char *allowed);
 
+/* Members that stand in several documents, each with its own words for people. */
+#define CONNECTOR_CA_MEMBER(words)                                                                 \
+    {                                                                                              \
+        .name = "ca", .type = SHAPE_TEXT, .min = 1, .max = CONNECTOR_CA_SIZE_MAX,                  \
+        .text_fault = connector_ca_fault, .text = (words)                                          \
+    }
+#define CONNECTOR_TIMEOUT_MEMBER(words)                                                            \
+    {                                                                                              \
+        .name = "timeout_ms", .type = SHAPE_INTEGER, .min = CONNECTOR_TIMEOUT_MS_MIN,              \
+        .max = CONNECTOR_TIMEOUT_MS_MAX, .text = (words)                                           \
+    }
+
 /* Members of whoever is posted to: a webhook's, and those of a notice (notice.h). */
 #define CONNECTOR_RECEIVER_MEMBERS                                                                 \
     { .name = "url",                                                                               \

@@ -116,24 +116,15 @@ static const struct shape webhook_members[] = {
       .choices = "webhook",
       .text = "webhook: posts signed JSON; the receiver refuses a lower epoch" },
     CONNECTOR_RECEIVER_MEMBERS,
-    { .name = "ca",
-      .type = SHAPE_TEXT,
-      .min = 1,
-      .max = CONNECTOR_CA_SIZE_MAX,
-      .text_fault = connector_ca_fault,
-      .text =
-          "PEM of the authority that signs the receiver's certificate; where 'ca' and 'pin' are "
-          "not set: as for a server of the connector at that host and port, else the system's" },
+    CONNECTOR_CA_MEMBER(
+        "PEM of the authority that signs the receiver's certificate; where 'ca' and 'pin' are "
+        "not set: as for a server of the connector at that host and port, else the system's"),
     { .name = "sign",
       .type = SHAPE_OBJECT,
       .inside = connector_sign_members,
       .more = connector_sign_faults,
       .text = "key that signs it; the connector's own 'sign' when not set" },
-    { .name = "timeout_ms",
-      .type = SHAPE_INTEGER,
-      .min = CONNECTOR_TIMEOUT_MS_MIN,
-      .max = CONNECTOR_TIMEOUT_MS_MAX,
-      .text = "for all tries together; setting activation.timeout_ms when not set" },
+    CONNECTOR_TIMEOUT_MEMBER("for all tries together; setting activation.timeout_ms when not set"),
     { .name = "refused_status",
       .type = SHAPE_INTEGER,
       .min = 400,

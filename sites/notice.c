@@ -156,13 +156,9 @@ static const struct shape connector_item = {
 
 static const struct shape notice_members[] = {
     CONNECTOR_RECEIVER_MEMBERS,
-    { .name = "ca",
-      .type = SHAPE_TEXT,
-      .min = 1,
-      .max = CONNECTOR_CA_SIZE_MAX,
-      .text_fault = connector_ca_fault,
-      .text = "PEM of the authority that signs the receiver's certificate; the system's when "
-              "neither 'ca' nor 'pin' is set" },
+    CONNECTOR_CA_MEMBER(
+        "PEM of the authority that signs the receiver's certificate; the system's when "
+        "neither 'ca' nor 'pin' is set"),
     { .name = "sign",
       .type = SHAPE_OBJECT,
       .required = true,
@@ -189,11 +185,7 @@ static const struct shape notice_members[] = {
       .min = 0,
       .max = AFTER_MS_MAX,
       .text = "what passes sooner is not told; 2000 when not set" },
-    { .name = "timeout_ms",
-      .type = SHAPE_INTEGER,
-      .min = CONNECTOR_TIMEOUT_MS_MIN,
-      .max = CONNECTOR_TIMEOUT_MS_MAX,
-      .text = "for all tries together, before a longer pause; 30000 when not set" },
+    CONNECTOR_TIMEOUT_MEMBER("for all tries together, before a longer pause; 30000 when not set"),
     { .name = NULL },
 };
 
