@@ -132,8 +132,7 @@ MUST_CHECK enum err_code backup_check_version(const struct backup *backup, const
 enum backup_answer {
     BACKUP_SILENT, /* nobody answers there, or the host says that nobody listens */
     BACKUP_OTHER,  /* somebody answers, and does not say that he is a member */
-    BACKUP_MEMBER, /* a certificate of this cluster, by whatever CA: a restored one is a twin, too
-                    */
+    BACKUP_MEMBER, /* a certificate of this cluster, by whatever CA: one restored is a twin, too */
 };
 struct backup_asked {
     const char *node;

@@ -7,14 +7,13 @@
  *                  "keys": {ID: {"made_at", "made_by",
  *                                "boxes": {NODE: {"to": PUBLIC, "box": base64url}},
  *                                "left": [NODE, ...]}}}
- *   node/NAME     {..., "seal_key": PUBLIC}             the node's own public key, once it has told
- * it
+ *   node/NAME     {..., "seal_key": PUBLIC}   the node's own public key, once it has told it
  *
  *   Z1  A box of each key that counts is there for each member that has told its public key, and
- * for no other. A key counts while it is the current one, or something is sealed by it. Z2  Who had
- * a box and is no member any more, or has another public key by now, is remembered with that key
- * until the key is gone: the current key is then to be rotated. Z3  The current key is never
- * dropped.
+ *       for no other. A key counts while it is the current one, or something is sealed by it.
+ *   Z2  Who had a box and is no member any more, or has another public key by now, is remembered
+ *       with that key until the key is gone: the current key is then to be rotated.
+ *   Z3  The current key is never dropped.
  *
  * Sources: issue #4 "Proof before the day"; NIST SP 800-38D 8.2.2 (a random nonce of 96 bits).
  */

@@ -4,14 +4,14 @@
  *
  *   secret set -> sealed here by the data key -> shared log -> every node's database (sealed)
  *   driver     -> secrets_read() -> opened here by the data key, out of our own box in seal/keys
- *   D/seal.key    the node's own X25519 key, 0400, made when a secret is met first; never sent
- * anywhere
+ *   D/seal.key    the node's own X25519 key, 0400, made when a secret is met first; sent nowhere
  *
  *   Y1  Plain values and keys stay in this process: no answer of the API, no line of the log, no
- * row and no error holds one. Y2  Who uses no secrets notices nothing: no file, no row, no alarm.
+ *       row and no error holds one.
+ *   Y2  Who uses no secrets notices nothing: no file, no row, no alarm.
  *   Y3  Who has the data key gives it on (sites/sealing.h, Z1), the primary at once, each other
- * member SECRETS_TURN_MS later than the one before; what two write at once is written once, by
- * if_match.
+ *       member SECRETS_TURN_MS later than the one before; what two write at once is written once,
+ *       by if_match.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /*
  * setup_restore.c -- a cluster founded anew from a backup (sites/backup.h).
  *
- *   head of the backup          revision R of epoch E: the log goes on after it, as after a
- * snapshot what was plain, and users   its state at R, each row with its own revision, author and
- * time R+1 ...                     one group under epoch E + BACKUP_EPOCH_STEP: epoch (says from
- * what, by whom), this node, the quorum, the other members removed, the arbiter gone, the secrets
- * under a data key of this node's own
+ *   head of the backup     revision R of epoch E: the log goes on after it, as after a snapshot
+ *   what was plain, users  its state at R, each row with its own revision, author and time
+ *   R+1 ...                one group under epoch E + BACKUP_EPOCH_STEP: epoch (says from what, by
+ *                          whom), this node, the quorum, the other members removed, the arbiter
+ *                          gone, the secrets under a data key of this node's own
  */
 #include <openssl/crypto.h>
 #include <stdio.h>

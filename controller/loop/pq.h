@@ -88,7 +88,7 @@ struct pq_request {
     uint32_t deadline_ms;      /* from now to the answer; 0: none */
     bool keep;        /* at the deadline only tell the receiver; the connection stays busy */
     bool prepare;     /* sent often: the server reads it once in each connection. 'sql' is one
-                       * statement,     is known by its address and outlives the pq */
+                       * statement, is known by its address and outlives the pq */
     pq_done_fn *done; /* may be NULL: nobody wants to know; errors are logged */
     void *data;
 };

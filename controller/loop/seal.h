@@ -3,12 +3,12 @@
  * node's public key (libsodium's crypto_box_seal: X25519, XSalsa20-Poly1305).
  *
  *   L1  The id of a data key is made from the key (SHA-256, 64 bits of it), so a box that holds
- * another key than it says is refused, and what is sealed cannot be opened by two keys. L2  A nonce
- * is 96 random bits. Of 2^32 values sealed by one key two have the same with a chance of 2^-33
- * (NIST SP 800-38D 8.3); a cluster seals some hundred. L3  What it is sealed for ('bound': cluster,
- * name, key id) is authenticated with it: a value that was put under another name, or carried to
- * another cluster, does not open. L4  Keys and plain values are wiped before their memory is given
- * back.
+ *       another key than it says is refused, and what is sealed cannot be opened by two keys.
+ *   L2  A nonce is 96 random bits. Of 2^32 values sealed by one key two have the same with a chance
+ *       of 2^-33 (NIST SP 800-38D 8.3); a cluster seals some hundred.
+ *   L3  What it is sealed for ('bound': cluster, name, key id) is authenticated with it: a value
+ *       that was put under another name, or carried to another cluster, does not open.
+ *   L4  Keys and plain values are wiped before their memory is given back.
  *
  * 'err' is never NULL here, and never holds a byte of a key or a value.
  */
