@@ -85,7 +85,9 @@ static void
 let_go(const struct degrade_view *view, struct degrade_action *ret)
 {
     struct quorum_set rest = rest_of(view, view->names);
-    bool told = is_told(view) && view->note->number > view->recorded; /* D3 */
+    /* D2: what was carried to an arbiter that is chosen now spares nobody who asks the one before
+     */
+    bool told = is_told(view) && is_agreed(view) && view->note->number > view->recorded; /* D3 */
     for (size_t i = 0; told && i < view->note->set.count; i++)
         told = quorum_has(&rest, view->note->set.voters[i]); /* else even less is left by now */
     if (told) {
@@ -116,10 +118,14 @@ write_record(const struct degrade_view *view, struct degrade_action *ret)
 static void
 record_note(const struct degrade_view *view, struct degrade_action *ret)
 {
+    const struct quorum_set *set = &view->note->set;
     ret->record = *view->record;
-    if (is_told(view) && quorum_equal(view->names, &view->note->set)) {
+    /* a change of the set that came after what was carried to this arbiter does not go back */
+    bool carried = ret->record.joint &&
+                   (quorum_equal(set, &ret->record.old) || quorum_equal(set, &ret->record.now));
+    if (is_told(view) && quorum_equal(view->names, set) && !carried) {
         ret->record.joint = ret->record.turned = false;
-        ret->record.now = view->note->set;
+        ret->record.now = *set;
         memcpy(ret->record.since, view->note->since, sizeof ret->record.since);
     }
     ret->record.noted = view->note->number;

@@ -106,6 +106,8 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
     const struct promo_member *self = promo_member_self(promo);
     if (promo->arbiter.asked)
         promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
+    if (promo_arbiter_changes(promo))
+        promo_find_record(promo); /* every voter may have promised by now */
     if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
         if (promo_is_sure(promo))
             return conclude_capture(promo, context);
@@ -124,6 +126,8 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
 static enum promo_state
 go_on_capturing(struct promo *promo, struct promo_step_context *context)
 {
+    if (promo_arbiter_changes(promo))
+        promo_find_record(promo); /* every voter may have promised by now */
     if (capture_is_complete(promo))
         return conclude_capture(promo, context);
     return promo_asking_is_over(promo) ? promo_judge_captured(promo, context)

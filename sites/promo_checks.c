@@ -126,11 +126,11 @@ check_quorum(struct promo *promo)
                     count, promo->member_count, needed);
 
     const struct quorum_note *note = &promo->arbiter.note;
+    bool told = promo_goes_by_the_note(promo);
     struct quorum_record later =
-        quorum_in_force(&promo->log, promo->arbiter.told ? note : NULL, &promo->own.applied.epoch);
-    bool noted =
-        later.noted > promo->log.noted || (promo->arbiter.told && note->given_up &&
-                                           later.since[0] != '\0' && note->number == later.noted);
+        quorum_in_force(&promo->log, told ? note : NULL, &promo->own.applied.epoch);
+    bool noted = later.noted > promo->log.noted ||
+                 (told && note->given_up && later.since[0] != '\0' && note->number == later.noted);
     if (noted && !quorum_is_voter(&later, promo->self))
         set_finding(
             promo, PROMO_CHECK_SYNC, promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

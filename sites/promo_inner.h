@@ -43,6 +43,10 @@ bool promo_has_quorum(const struct promo *promo);
 /* False: the arbiter has heard of a primary after the one that the members show. */
 bool promo_old_is_last(const struct promo *promo);
 
+/* What the arbiter was told counts. Not while it changes, once every voter is there (has answered,
+ * from CAPTURING on has promised): the record that is opened with would name fewer, and who asks
+ * the arbiter that ours names would not hear of it. */
+bool promo_goes_by_the_note(const struct promo *promo);
 /* Takes the later of log and note for the record; what a person has accepted to lose does not
  * count. */
 void promo_find_record(struct promo *promo);

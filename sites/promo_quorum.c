@@ -102,10 +102,25 @@ promo_lower_if_told(struct promo *promo)
 
 /* ------------------------------------------------------------------ the arbiter */
 
+bool
+promo_goes_by_the_note(const struct promo *promo)
+{
+    const char *names[PROMO_MEMBERS_MAX];
+    size_t count = 0;
+    bool asks = promo->state != PROMO_STATE_CAPTURING && promo->state != PROMO_STATE_CATCHING_UP;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (asks ? member->answered : member->captured)
+            names[count++] = member->name;
+    }
+    return promo->arbiter.told &&
+           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));
+}
+
 void
 promo_find_record(struct promo *promo)
 {
-    const struct quorum_note *note = promo->arbiter.told ? &promo->arbiter.note : NULL;
+    const struct quorum_note *note = promo_goes_by_the_note(promo) ? &promo->arbiter.note : NULL;
     struct quorum_record later = quorum_in_force(&promo->log, note, &promo->own.applied.epoch);
     if (promo->order.accept_data_loss && !quorum_is_voter(&later, promo->self))
         later = promo->log;

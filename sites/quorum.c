@@ -291,6 +291,12 @@ quorum_note_holds(const struct quorum_note *note, const struct quorum_record *re
            epoch_compare(&note->epoch, opened) >= 0;
 }
 
+const struct quorum_note *
+quorum_note_named(const struct quorum_note *note, const struct quorum_record *record, uint64_t row)
+{
+    return record->arbiter == row ? note : NULL;
+}
+
 struct quorum_record
 quorum_in_force(const struct quorum_record *record, const struct quorum_note *note,
                 const struct epoch *opened)

@@ -130,6 +130,11 @@ enum quorum_step quorum_next(const struct quorum_record *record, bool acknowledg
  * have heard of it. */
 bool quorum_note_holds(const struct quorum_note *note, const struct quorum_record *record,
                        const struct epoch *opened);
+/* 'note', of the arbiter that the row 'row' chose, when the record names that one; else NULL, as
+ * for NULL. While it changes, who is promoted elsewhere asks another one: to go by what this one
+ * was told, without asking anybody, would be to count on fewer than he has to meet. */
+const struct quorum_note *quorum_note_named(const struct quorum_note *note,
+                                            const struct quorum_record *record, uint64_t row);
 /* The later of the two. 'note' may be NULL. */
 struct quorum_record quorum_in_force(const struct quorum_record *record,
                                      const struct quorum_note *note, const struct epoch *opened);

@@ -280,7 +280,9 @@ driver_record_in_force(const struct driver *driver, struct quorum_record *ret)
     const struct node_facts *own = &driver->node.own;
     struct quorum_record log;
     driver_record(driver, &log);
-    *ret = quorum_in_force(&log, driver_note(driver), epoch_max(&own->epoch, &own->applied.epoch));
+    *ret = quorum_in_force(&log,
+                           quorum_note_named(driver_note(driver), &log, driver->arbiter_revision),
+                           epoch_max(&own->epoch, &own->applied.epoch));
 }
 
 static void

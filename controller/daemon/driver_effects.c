@@ -228,7 +228,10 @@ driver_start_promo(struct driver *driver, const struct promo_order *order, const
         log_warn("promo.order", "reason=\"%s\"", err.text);
         return;
     }
-    promo_set_note(&driver->promo, order->mode == PROMO_RESUMPTION ? driver_note(driver) : NULL);
+    promo_set_note(&driver->promo,
+                   order->mode == PROMO_RESUMPTION
+                       ? quorum_note_named(driver_note(driver), &record, driver->arbiter_revision)
+                       : NULL);
     (void)snprintf(driver->who, sizeof driver->who, "%s", who);
     (void)snprintf(driver->why, sizeof driver->why, "%s", why);
     driver->began_wall_ms = clock_wall_ms();

@@ -132,6 +132,12 @@ MUTANTS = {
     "who changes the arbiter is stuck until a person comes": [
         (CAPTURED, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))\n        return true;\n", ""),
         (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "false")],
+    "who changes the arbiter goes by what the new one was told (I5)": [
+        (CAPTURED, "           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "           count < 99;")],
+    "who is started goes by what another arbiter was told (I11)": [
+        (QUORUM, "return record->arbiter == row ? note : NULL;", "return note;")],
+    "what was carried to an arbiter was told (I5)": [
+        (DEGRADE, "is_told(view) && is_agreed(view) &&", "is_told(view) &&")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

@@ -168,6 +168,8 @@ DEGRADE_MUTANTS = {
     "who was never told carries a note of number 0": (DEGRADE, "        note.number = 1; /* with 0", "        note.number = 0; /* with 0"),
     "given up though enough acknowledge": (DEGRADE, "rest_of(view, view->names).k < view->names->k", "true"),
     "given up at once": (DEGRADE, "view->waited_ms >= view->wait_ms", "view->waited_ms > 0"),
+    "what was carried was told": (DEGRADE, "is_told(view) && is_agreed(view) &&", "is_told(view) &&"),
+    "a change of the set goes back to what was carried": (DEGRADE, " && !carried) {", ") {"),
     "another's note is ours": (DEGRADE, "           epoch_equal(&view->note->epoch, &view->epoch) &&\n", ""),
     "who is gone since still counts": (
         DEGRADE, "        told = quorum_has(&rest, view->note->set.voters[i]); /* else even less is left by now */\n", "        ;\n"),
@@ -182,6 +184,7 @@ NOTE_MUTANTS = {
     "a note outlives its epoch": (QUORUM, "epoch_compare(&note->epoch, opened) >= 0", "true"),
     "a note that nobody can read holds nobody up": (
         QUORUM, ".given_up = true,\n                                 .epoch = { .number = UINT64_MAX }", ".given_up = false"),
+    "what another arbiter was told counts for who is started": (QUORUM, "record->arbiter == row ? note : NULL", "note"),
     "any old primary stands for all": (QUORUM, " && quorum_has(set, old_primary)", ""),
 }
 ASKING_MUTANTS = {
@@ -198,6 +201,13 @@ ASKING_MUTANTS = {
     "the same, for the check": (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "promo_arbiter_changes(promo)"),
     "the old set is not asked while it changes": (
         QUORUM, "    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)\n        return false;\n", ""),
+    "what one was told that our record does not name counts": (
+        WHO, "    return promo->arbiter.told &&\n           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));",
+        "    return promo->arbiter.told && count < 99;"),
+    "it counts no more though not every voter promises": (
+        WHO, "!(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "!(promo_arbiter_changes(promo) && count > 0);"),
+    "the same, for the check 'sync' while it changes": (
+        CHECKS, "bool told = promo_goes_by_the_note(promo);", "bool told = promo->arbiter.told;"),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
     "a renewal asks nobody": (
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),

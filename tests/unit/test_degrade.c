@@ -291,6 +291,41 @@ recorded_later_than_is_told(struct bench *bench)
     bench->view.recorded = 8;
 }
 
+/* Carried to an arbiter that was chosen since: who has our record asks the one before. */
+static void
+told_and_another_is_recorded(struct bench *bench)
+{
+    told(bench);
+    bench->record.arbiter = 6;
+}
+
+static void
+told_and_nobody_has_agreed(struct bench *bench)
+{
+    told(bench);
+    bench->record.agreed = false;
+    bench->view.acknowledged = false;
+}
+
+/* Carried, and then a change of the set began: it does not go back. */
+static void
+carried_and_the_set_changes(struct bench *bench)
+{
+    told(bench);
+    bench->view.waited_ms = 0;
+    bench->record.joint = true;
+    bench->record.old = set_of(1, "ab");
+    bench->record.now = set_of(1, "abc");
+    bench->note.set = bench->names = bench->record.old;
+}
+
+static void
+carried_and_the_set_turns(struct bench *bench)
+{
+    carried_and_the_set_changes(bench);
+    bench->note.set = bench->names = bench->record.now;
+}
+
 static void
 told_without_a_lease_any_more(struct bench *bench)
 {
@@ -606,6 +641,11 @@ static const struct {
     { told_before_the_record_that_is_written, "NOTE 6 0{a} since " NOW },
     { told_after_the_record_that_is_written, "NAMES 0{a}" },
     { recorded_later_than_is_told, "NOTE 9 0{a} since " NOW },
+    { told_and_another_is_recorded,
+      "! the members have not acknowledged yet that fewer may count" },
+    { told_and_nobody_has_agreed, "! the members have not acknowledged yet that fewer may count" },
+    { carried_and_the_set_changes, "RECORD 1{ab}+1{abc} arbiter=7 noted=5" },
+    { carried_and_the_set_turns, "RECORD 1{ab}+1{abc} arbiter=7 noted=5" },
     { told_without_a_lease_any_more, "NAMES 0{a}" },
     { told_and_even_less_is_left, "NOTE 6 0{a} since " NOW },
     { told_and_more_is_left, "NAMES 0{a}" },

@@ -551,6 +551,45 @@ test_while_it_changes_every_voter_has_to_promise(void **state)
     assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_STOP);
 }
 
+/* Who counted when it was chosen, as the new one knows it, need not be who counts; and who has not
+ * heard of it asks the one before, which has no such note. */
+static void
+test_while_it_changes_the_log_says_who_counts(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct promo_order order = order_of(0, false);
+    struct quorum_record record = available();
+    struct node_facts old = facts_of("a", NODE_FENCED);
+    struct node_facts other = facts_of("c", NODE_STANDBY);
+    record.arbiter = ROW - 1;
+    for (unsigned i = 0; i < 4; i++) {
+        struct quorum_note note = i < 2 ? note_of(1, "ab") : note_of(1, "ac");
+        order.overrides = i == 3 ? 1u << PROMO_CHECK_ARBITER : 0;
+        begin(&bench, &record, &order);
+        arbiter_says(&bench, PROMO_EV_TOLD, &note);
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "a", .ok = true, .facts = &old });
+        step(&bench, (struct promo_event){
+                         .kind = PROMO_EV_ANSWER, .node = "c", .ok = true, .facts = &other });
+        assert_int_equal(verdict(&bench, PROMO_CHECK_SYNC), PROMO_OK);
+        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
+        captured(&bench, "b", &record);
+        captured(&bench, "a", NULL);
+        if (i == 3) { /* not every voter, and a person's word for the rest: it excludes us */
+            failed_with(&bench, "quorum_changed");
+            continue;
+        }
+        if (i != 1)
+            arbiter_says(&bench, PROMO_EV_PROMISED, &note);
+        captured(&bench, "c", NULL);
+        assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+        assert_false(bench.promo.degraded);
+        assert_true(quorum_equal(&bench.promo.record.now, &record.now));
+        assert_int_equal(bench.promo.record.noted, record.noted);
+    }
+}
+
 /* The row that chose it was the old primary's alone, and goes aside with the pull. Then another of
  * its number may have chosen another: what was promised counts no more, and of a number nothing
  * follows. */
@@ -905,6 +944,7 @@ main(void)
         cmocka_unit_test(test_the_old_primarys_own_promise_is_not_enough),
         cmocka_unit_test(test_the_arbiter_of_the_newest_record_counts),
         cmocka_unit_test(test_while_it_changes_every_voter_has_to_promise),
+        cmocka_unit_test(test_while_it_changes_the_log_says_who_counts),
         cmocka_unit_test(test_an_arbiter_of_a_row_that_goes_aside_has_promised_nothing),
         cmocka_unit_test(test_who_was_not_changing_needs_the_promise_after_the_pull),
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),

@@ -543,6 +543,18 @@ test_the_later_of_record_and_note(void **state)
     assert_true(quorum_equal(&same.now, &record.now));
 }
 
+/* While the arbiter changes, who has the record asks the one that it names. */
+static void
+test_a_note_is_of_the_arbiter_that_the_record_names(void **state)
+{
+    (void)state;
+    struct quorum_record record = { .now = make_set(1, 7), .arbiter = 12 };
+    struct quorum_note note = make_note(5, 3, "b");
+    assert_ptr_equal(quorum_note_named(&note, &record, 12), &note);
+    assert_null(quorum_note_named(&note, &record, 13));
+    assert_null(quorum_note_named(NULL, &record, 12));
+}
+
 static void
 test_a_note_replaces_both_sets_of_a_change(void **state)
 {
@@ -673,6 +685,7 @@ main(void)
         cmocka_unit_test(test_names_as_postgresql_reads_them),
         cmocka_unit_test(test_a_change_keeps_what_goes_with_the_set),
         cmocka_unit_test(test_the_later_of_record_and_note),
+        cmocka_unit_test(test_a_note_is_of_the_arbiter_that_the_record_names),
         cmocka_unit_test(test_a_note_replaces_both_sets_of_a_change),
         cmocka_unit_test(test_a_note_is_read_back),
         cmocka_unit_test(test_a_note_has_a_bound),

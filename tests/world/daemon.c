@@ -422,7 +422,7 @@ daemon_begin(struct world *world, unsigned node, const struct promo_order *order
         return false;
     }
     bool ours = order->mode == PROMO_RESUMPTION;
-    promo_set_note(&daemon->promo, ours && daemon->note_known ? &daemon->note : NULL);
+    promo_set_note(&daemon->promo, ours ? note_named(world, node) : NULL);
     struct promo_order timed = *order;
     memcpy(timed.time, "then", sizeof "then");
     if (!order->dry_run)

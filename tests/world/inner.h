@@ -791,6 +791,8 @@ void note_heard(struct world *world, unsigned node, const struct question *quest
 void note_answered(struct world *world, unsigned node, unsigned which, const struct wire *wire);
 void note_stop(struct world *world, unsigned node);
 void note_inquire(struct world *world, unsigned node, const struct promo_effect *effect);
+/* What is known of the arbiter in use, when our record names it; else NULL. */
+const struct quorum_note *note_named(const struct world *world, unsigned node);
 /* Whose acknowledgements count, by the log and by what the arbiter is known to have been told. */
 struct quorum_record daemon_in_force(const struct world *world, unsigned node);
 /* What a new arbiter is told at once. */

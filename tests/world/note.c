@@ -66,12 +66,20 @@ note_stop(struct world *world, unsigned node)
     daemon->arbiter_promised = 0;
 }
 
+const struct quorum_note *
+note_named(const struct world *world, unsigned node)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    return quorum_note_named(daemon->note_known ? &daemon->note : NULL, daemon_record(world, node),
+                             daemon->arbiter_revision);
+}
+
 struct quorum_record
 daemon_in_force(const struct world *world, unsigned node)
 {
     const struct daemon *daemon = &world->nodes[node].daemon;
     const struct node_facts *own = &daemon->node.own;
-    return quorum_in_force(daemon_record(world, node), daemon->note_known ? &daemon->note : NULL,
+    return quorum_in_force(daemon_record(world, node), note_named(world, node),
                            epoch_max(&own->epoch, &own->applied.epoch));
 }
 
