@@ -103,6 +103,19 @@ def test_fence_then_resume(primary):
     assert primary.set("app/x", 1) == 2
 
 
+def test_arming_holds_nothing_that_a_fence_ends(primary):
+    """ARM need not wait for a fence that is under way: what it runs never has the lock by which local.seize() finds whom to end."""
+    seized = ("select count(*) from pg_locks where relation = 'local.node'::regclass and pid = pg_backend_pid()"
+              " and mode in ('RowShareLock', 'RowExclusiveLock')")
+    cursor = primary.control.cursor()
+    for step, values, locks in (("slot_make", ["baton_west_1"], 0), ("slot_drop", ["baton_west_1"], 0), ("waiters_cancel", [], 0),
+                                ("names_settle", [], 0), ("fence", [], 2)):
+        cursor.execute("begin")
+        run(primary.control, step, *values)
+        assert one(primary.control, seized) == locks, step
+        cursor.execute("commit")
+
+
 def test_capture_tells_what_is_promised_instead(make):
     node = make("east-1")
     node.run("capture", 5, "west-1")
