@@ -512,3 +512,21 @@ instance_alarm(const char *connector, const struct instance_counts *counts,
     }
     return ret_alarm->name != NULL;
 }
+
+bool
+instance_room_alarm(const char *connector, const struct spread_room *room,
+                    struct instance_alarm *ret_alarm)
+{
+    size_t without = spread_short(room);
+    *ret_alarm = (struct instance_alarm){ 0 };
+    if (without == 0)
+        return false;
+    ret_alarm->name = "instances_many";
+    (void)snprintf(ret_alarm->text, sizeof ret_alarm->text,
+                   "connector %s: %zu instance%s, and HAProxy has %zu place%s: %zu get%s no "
+                   "requests; 'baton connector haproxy-config --instances' makes more",
+                   connector, room->takers,
+                   room->takers == 1 ? " takes requests" : "s take requests", room->places,
+                   room->places == 1 ? "" : "s", without, without == 1 ? "s" : "");
+    return true;
+}

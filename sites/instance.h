@@ -161,6 +161,10 @@ MUST_CHECK bool instance_alarm(const char *connector, const struct instance_coun
                                const struct instance_rules *rules, unsigned expected,
                                struct instance_alarm *ret_alarm);
 
+/* The same of what its proxy has room for: "instances_many". */
+MUST_CHECK bool instance_room_alarm(const char *connector, const struct spread_room *room,
+                                    struct instance_alarm *ret_alarm);
+
 /* "1.7.0": letters, digits and ".-_+", at most 63. */
 bool instance_is_version(const char *text);
 /* 32 hexadecimal digits. */

@@ -66,8 +66,9 @@ const char *notice_status_word(enum notice_status status);
     X(INSTANCES_NONE, "instances_none", ERROR)         /* A10 */                                   \
     X(INSTANCES_FEW, "instances_few", WARNING)                                                     \
     X(INSTANCES_ALONE, "instances_alone", WARNING) /* A9 */                                        \
-    X(CREDENTIAL, "credential", WARNING)           /* its secret is not there */                   \
-    X(REPAIRED, "activation_repaired", WARNING)    /* somebody else has a hand in it */
+    X(INSTANCES_MANY, "instances_many", WARNING)                                                   \
+    X(CREDENTIAL, "credential", WARNING)        /* its secret is not there */                      \
+    X(REPAIRED, "activation_repaired", WARNING) /* somebody else has a hand in it */
 
 enum notice_issue {
 #define X(symbol, code, status) NOTICE_ISSUE_##symbol,

@@ -194,4 +194,11 @@ spread_plan(const struct spread_goal *goal, const struct spread_place *places, s
     }
     return plan.sum;
 }
+
+size_t
+spread_short(const struct spread_room *room)
+{
+    return room->takers > room->places ? room->takers - room->places : 0;
+}
+
 _Static_assert(SPREAD_IN < SPREAD_DRAINING && SPREAD_DRAINING < SPREAD_OUT, "in this order");

@@ -89,6 +89,17 @@ struct spread_sum {
     uint64_t again_ms; /* look again after so long, when a drain is over; 0: there is none */
 };
 
+/* How many takers a proxy has, and places for them. */
+struct spread_room {
+    size_t takers; /* who takes requests and ought to have a place */
+    size_t places;
+};
+/*
+ * How many of them get no place before another is gone for good; 0: all do, if not at once. Who
+ * waits for a place in which somebody finishes (R4) is not counted.
+ */
+size_t spread_short(const struct spread_room *room);
+
 /* Writes one step for each place. 'count' at most SPREAD_COUNT_MAX. */
 struct spread_sum spread_plan(const struct spread_goal *goal, const struct spread_place *places,
                               size_t count, struct spread_step *steps);

@@ -72,6 +72,7 @@ struct action_result {
     bool changed;      /* of a check: something was not as it had to be, and is now */
     uint64_t again_ms; /* check again after so long, because of what was begun; 0: no need */
     bool waiting;      /* an instance waits for a place: when it gets one, that is news, too */
+    struct spread_room room; /* zero for a driver that spreads nothing */
 };
 
 struct action;

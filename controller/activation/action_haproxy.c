@@ -206,7 +206,9 @@ succeed(struct haproxy_inner *inner, const struct haproxy_plan *plan)
                                     .text = buf_text(&text),
                                     .changed = inner->why.size > 0,
                                     .again_ms = plan->again_ms,
-                                    .waiting = plan->spread.left_out > 0 };
+                                    .waiting = plan->spread.left_out > 0,
+                                    .room = { .takers = plan->spread.placed + plan->spread.left_out,
+                                              .places = inner->view.place_count } };
     end(inner, &result);
 }
 

@@ -37,9 +37,11 @@ struct slot {
     struct spread_target *instances; /* owned; those of 'desired' */
     size_t instance_count;
     bool settled;
-    bool news;    /* they are others than the drivers were told */
-    bool telling; /* the look that goes on tells it */
-    bool waiting; /* one of them, for a place */
+    bool news;                    /* they are others than the drivers were told */
+    bool telling;                 /* the look that goes on tells it */
+    bool waiting;                 /* one of them, for a place */
+    struct spread_room room;      /* where most of them lack one; zero: none does */
+    struct spread_room room_next; /* the same, of the look that goes on */
     /* the last or current try */
     enum phase phase;
     char action_id[ACTIVATION_ID_SIZE];
@@ -160,6 +162,7 @@ report_of(const struct slot *slot)
         .repair_count = slot->repair_count,
         .repaired_ms = slot->repaired_wall_ms,
         .repair = slot->repair == NULL ? "" : slot->repair,
+        .room = slot->room,
         .blocked = slot->blocked,
     };
     if (record->state == ACTIVATION_FAILED) {
@@ -290,6 +293,13 @@ not_started(const struct err *err, char text[NOT_STARTED_SIZE])
         struct action_result){ .end = ACTION_FAILED, .text = text, .output = "", .exit_code = -1 };
 }
 
+static void
+take_room(struct spread_room *most, const struct spread_room *one)
+{
+    if (spread_short(one) > spread_short(most))
+        *most = *one;
+}
+
 /* What a driver said: the newest text, and all in the output. */
 static void
 file_words(struct slot *slot, const struct action_result *result)
@@ -322,6 +332,7 @@ step_ended(struct slot *slot, const struct action_result *result)
     if (result->again_ms != 0)
         slot->again_ms = result->again_ms;
     slot->waiting = slot->waiting || result->waiting;
+    take_room(&slot->room, &result->room);
     file_words(slot, result);
 
     bool undoes = slot->record.change.server == EFFECTIVE_NONE;
@@ -424,6 +435,7 @@ begin(struct slot *slot, const struct activation_change *change)
     slot->again_ms = 0;
     slot->overtaken = false;
     slot->news = slot->waiting = false;
+    slot->room = (struct spread_room){ 0 };
     slot->phase = PHASE_STORING;
     manager->running_count++;
 
@@ -528,6 +540,7 @@ look_ended(struct slot *slot, const struct action_result *result)
         if (result->again_ms != 0)
             slot->again_next_ms = result->again_ms;
         slot->waiting = slot->waiting || result->waiting;
+        take_room(&slot->room_next, &result->room);
         if (result->changed)
             repaired(slot, result);
         else if (result->end == ACTION_OK)
@@ -562,6 +575,7 @@ look_on(struct slot *slot, size_t from)
     slot->step = next_look(slot, from);
     if (slot->step == CONNECTOR_ACTION_COUNT_MAX) {
         slot->again_ms = slot->again_next_ms;
+        slot->room = slot->room_next;
         end_look(slot, true);
     } else if (start_driver(slot, true, on_look_done, &err) != ERR_NONE) {
         char text[NOT_STARTED_SIZE];
@@ -604,6 +618,7 @@ look_after(struct slot *slot, uint64_t now_ms, uint64_t *wake_ms)
     } else if (slot->manager->running_count < ACTIVATION_PARALLEL_MAX) {
         slot->phase = PHASE_LOOKING;
         slot->again_next_ms = 0;
+        slot->room_next = (struct spread_room){ 0 };
         slot->telling = slot->news || slot->waiting;
         slot->news = slot->waiting = false;
         slot->manager->running_count++;

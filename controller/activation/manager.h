@@ -79,11 +79,12 @@ struct activation_report {
     int64_t started_ms; /* wall clock, of this try */
     int64_t ended_ms;   /* wall clock; 0 while it runs */
     uint64_t took_ms;
-    uint64_t retry_at_ms;  /* FAILED: clock_now_ms() of the next try; else 0 */
-    uint64_t repair_count; /* since this batond started */
-    int64_t repaired_ms;   /* wall clock of the last one; 0: none */
-    const char *repair;    /* what it put right; "" */
-    const char *blocked;   /* static; why nothing runs although something is wanted; "" */
+    uint64_t retry_at_ms;    /* FAILED: clock_now_ms() of the next try; else 0 */
+    uint64_t repair_count;   /* since this batond started */
+    int64_t repaired_ms;     /* wall clock of the last one; 0: none */
+    const char *repair;      /* what it put right; "" */
+    struct spread_room room; /* that its instances lack; zero: all have a place */
+    const char *blocked;     /* static; why nothing runs although something is wanted; "" */
 };
 
 struct action_order;

@@ -829,3 +829,12 @@ acting_connector(const struct acting *acting, const char *name)
     }
     return NULL;
 }
+
+bool
+acting_room_alarm(const struct acting *acting, const char *connector,
+                  struct instance_alarm *ret_alarm)
+{
+    struct activation_report report;
+    return activation_view(acting->manager, connector, &report) &&
+           instance_room_alarm(connector, &report.room, ret_alarm);
+}

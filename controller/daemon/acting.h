@@ -14,6 +14,7 @@
 
 #include "sites/effective.h"
 #include "sites/epoch.h"
+#include "sites/instance.h"
 
 #define ACTING_TEXT_SIZE 256
 
@@ -63,3 +64,8 @@ struct json_object *acting_records(const struct acting *acting);
  * was one); owned by the caller. acting_connector() gives NULL for an unknown name. */
 struct json_object *acting_connectors(const struct acting *acting);
 struct json_object *acting_connector(const struct acting *acting, const char *name);
+
+/* That more instances of a connector take requests here than its proxy has places for; false: all
+ * have one, or nothing is spread by this node. */
+MUST_CHECK bool acting_room_alarm(const struct acting *acting, const char *connector,
+                                  struct instance_alarm *ret_alarm);

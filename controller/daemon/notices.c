@@ -262,17 +262,25 @@ judge_server(struct json_object *connector, struct notice_facts *facts)
 }
 
 static void
+add_issue(const struct instance_alarm *alarm, struct notice_facts *facts)
+{
+    enum notice_issue issue = notice_issue_parse(alarm->name);
+    if (issue != NOTICE_ISSUE_COUNT)
+        facts->issues[issue] = alarm->text;
+}
+
+/* The texts of its issues are those of 'alarms'. */
+static void
 judge_instances(const struct notices *notices, const struct sight *sight, const char *connector,
-                struct instance_alarm *alarm, struct notice_facts *facts)
+                struct instance_alarm alarms[2], struct notice_facts *facts)
 {
     if (json_get(sight->instances, connector) == NULL)
         return;
     facts->wanted = true;
-    if (!registry_alarm(notices->core->registry, connector, alarm))
-        return;
-    enum notice_issue issue = notice_issue_parse(alarm->name);
-    if (issue != NOTICE_ISSUE_COUNT)
-        facts->issues[issue] = alarm->text;
+    if (registry_alarm(notices->core->registry, connector, &alarms[0]))
+        add_issue(&alarms[0], facts);
+    if (acting_room_alarm(notices->core->acting, connector, &alarms[1]))
+        add_issue(&alarms[1], facts);
 }
 
 /* ---- what is told ---- */
@@ -307,12 +315,12 @@ look_at(struct notices *notices, const struct sight *sight, const char *name,
 {
     struct told *told = told_of(notices, name);
     struct notice_facts facts = { 0 };
-    struct instance_alarm alarm;
+    struct instance_alarm alarms[2];
     if (told == NULL || told->here)
         return;
     told->here = true;
     judge_server(connector, &facts);
-    judge_instances(notices, sight, name, &alarm, &facts);
+    judge_instances(notices, sight, name, alarms, &facts);
     if (!sight->primary)
         facts.issues[NOTICE_ISSUE_NO_PRIMARY] =
             "nobody is known to be primary, so no server of it is in use";

@@ -405,8 +405,9 @@ registry_connector(const struct registry *registry, const char *connector)
     json_add_bool(object, "is_latest_version", !upgrading);
     json_add_string(object, "last_connected", last);
     json_add_u64(object, "expected", expected_of(registry, connector));
-    json_add_string(object, "alarm",
-                    registry_alarm(registry, connector, &alarm) ? alarm.text : NULL);
+    bool alarmed = registry_alarm(registry, connector, &alarm) ||
+                   acting_room_alarm(registry->core->acting, connector, &alarm);
+    json_add_string(object, "alarm", alarmed ? alarm.text : NULL);
     json_add(object, "instances", list);
     return object;
 }

@@ -455,8 +455,10 @@ add_repair_alarm(struct json_object *list, const char *name, struct json_object 
 }
 
 static void
-add_connector_alarms(struct json_object *list, struct json_object *connectors)
+add_connector_alarms(const struct core *core, struct json_object *list,
+                     struct json_object *connectors)
 {
+    struct instance_alarm room;
     for (size_t i = 0; i < json_object_array_length(connectors); i++) {
         struct json_object *connector = json_object_array_get_idx(connectors, i);
         const char *name = "?";
@@ -470,6 +472,8 @@ add_connector_alarms(struct json_object *list, struct json_object *connectors)
             view_add_alarm(list, "activation_failed", "%s: %s", name, text);
         }
         add_repair_alarm(list, name, json_get(connector, "repair"));
+        if (acting_room_alarm(core->acting, name, &room))
+            view_add_alarm(list, room.name, "%s", room.text);
         struct json_object *probe = json_get(connector, "probe");
         if (probe == NULL)
             probe = json_get(connector, "latent_probe");
@@ -582,7 +586,7 @@ alarm_list(struct core *core, struct json_object *connectors, bool short_of_acks
     add_disk_alarm(core, list);
     if (core->secrets != NULL)
         secrets_alarms(core->secrets, list);
-    add_connector_alarms(list, connectors);
+    add_connector_alarms(core, list, connectors);
     view_ready_alarms(core, list);
     registry_alarms(core->registry, list);
     notices_alarms(core->notices, list);

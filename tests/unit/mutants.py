@@ -463,6 +463,8 @@ SPREAD_MUTANTS = {
     "who comes back gets no old place": (SPREAD, "for (int state = SPREAD_IN; state <= SPREAD_OUT; state++)", "for (int state = SPREAD_IN; state < SPREAD_OUT; state++)"),
     "who drains has the place before who is in": (SPREAD, "for (int state = SPREAD_IN; state <= SPREAD_OUT; state++) {\n        for (size_t i = 0; i < count; i++) {\n            if (places[i].state == (enum spread_state)state)", "{\n        for (size_t i = 0; i < count; i++) {"),
     "who has no place is not counted": (SPREAD, "            plan.sum.left_out++;", "            (void)i;"),
+    "who has no place raises no alarm": (SPREAD, "room->takers > room->places ?", "false ?"),
+    "one without a place raises no alarm": (SPREAD, "room->takers > room->places ?", "room->takers > room->places + 1 ?"),
     "an instance without address gets requests (A1)": (INSTANCE, " || instance->address.port == 0)", ")"),
     "one that is gone gets requests (A4)": (INSTANCE, "(instance->connected && instance->healthy)", "instance->healthy"),
     "the last of one address decides": (INSTANCE, "list[i].takes || (instance->connected", "(instance->connected"),

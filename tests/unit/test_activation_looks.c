@@ -7,7 +7,8 @@ struct node {
     struct proxy *proxy;
     struct spread_target instances[4]; /* that the next want() has */
     size_t instance_count;
-    const char *line; /* that has to stand in HAProxy's answer */
+    const char *line;        /* that has to stand in HAProxy's answer */
+    struct spread_room room; /* that has to be reported */
     struct activation_manager *manager;
     struct json_object *document;
     unsigned ends; /* reports of a try that has ended */
@@ -255,6 +256,23 @@ wait_line(struct node *node, const char *line)
         fail_msg("HAProxy never said '%s'", line);
 }
 
+static bool
+has_room(void *data)
+{
+    struct node *node = data;
+    struct activation_report report;
+    assert_true(activation_view(node->manager, "pam", &report));
+    return report.room.takers == node->room.takers && report.room.places == node->room.places;
+}
+
+static void
+wait_room(struct node *node, size_t takers, size_t places)
+{
+    node->room = (struct spread_room){ .takers = takers, .places = places };
+    if (!world_until(node->proxy->world, has_room, node))
+        fail_msg("it was never told that %zu want %zu places", takers, places);
+}
+
 /* A1, A10: at once, without a new activation, and no repair; but who changes it by hand is one. */
 static void
 instances_come_and_go(void **state)
@@ -300,13 +318,19 @@ instances_come_and_go(void **state)
     node->instance_count = 4; /* one more than there are places */
     want(node, EFFECTIVE_MAIN, 3);
     wait_line(node, " instance3 127.0.0.3 2 4 ");
+    wait_room(node, 4, 3);
     unsigned repairs = node->repairs;
     node->instances[1].takes = false;
     want(node, EFFECTIVE_MAIN, 3);
     wait_line(node, " instance2 127.0.0.3 2 4 "); /* who waited has it */
+    wait_room(node, 0, 0);
     assert_int_equal(node->repairs, repairs);
+    node->instances[1].takes = true;
+    want(node, EFFECTIVE_MAIN, 3);
+    wait_room(node, 4, 3);
     want(node, EFFECTIVE_NONE, 3); /* P2 */
     activation_gate(node->manager, ACTIVATION_GATE_RELEASE);
+    wait_room(node, 0, 0);
     wait_line(node, " instance3 127.0.0.3 0 5 ");
     wait_line(node, " instance1 127.0.0.3 0 5 ");
 }

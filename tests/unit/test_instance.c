@@ -465,6 +465,34 @@ alarms_name_the_connector(void **state) /* A9, A10 */
 }
 
 static void
+who_has_no_place_is_an_alarm(void **state) /* A1 */
+{
+    (void)state;
+    static const struct {
+        struct spread_room room;
+        const char *text; /* NULL: none */
+    } rows[] = {
+        { { .takers = 0, .places = 0 }, NULL },
+        { { .takers = 0, .places = 4 }, NULL },
+        { { .takers = 4, .places = 4 }, NULL },
+        { { .takers = 5, .places = 4 },
+          "connector pam: 5 instances take requests, and HAProxy has 4 places: 1 gets no requests; "
+          "'baton connector haproxy-config --instances' makes more" },
+        { { .takers = 4, .places = 1 }, "and HAProxy has 1 place: 3 get no requests" },
+        { { .takers = 1, .places = 0 }, "1 instance takes requests, and HAProxy has 0 places" },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct instance_alarm alarm;
+        bool raised = instance_room_alarm("pam", &rows[i].room, &alarm);
+        assert_int_equal(raised, rows[i].text != NULL);
+        if (raised) {
+            assert_string_equal(alarm.name, "instances_many");
+            assert_non_null(strstr(alarm.text, rows[i].text));
+        }
+    }
+}
+
+static void
 only_who_works_counts_as_working(void **state) /* A8 */
 {
     (void)state;
@@ -628,6 +656,7 @@ main(void)
         cmocka_unit_test(an_address_comes_with_the_heartbeat),
         cmocka_unit_test(those_with_an_address_may_get_requests),
         cmocka_unit_test(alarms_name_the_connector),
+        cmocka_unit_test(who_has_no_place_is_an_alarm),
         cmocka_unit_test(only_who_works_counts_as_working),
         cmocka_unit_test(the_record_changes_with_who_is_there),
         cmocka_unit_test(who_was_not_heard_is_gone_when_it_had_time),
