@@ -181,12 +181,14 @@ zone:
 
 
 class Clients:
-    """Each asks again and again, over a new TLS connection, and keeps (end, who answered or None, why)."""
+    """Each asks again and again, over a new TLS connection, each request with an id, and keeps (end, who answered or None,
+    why)."""
 
     def __init__(self, authority, address, port, count=4):
         self.context = ssl.create_default_context(cadata=authority.pem)
         self.address, self.port = address, port
         self.rows = []
+        self.ids = itertools.count()
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(count)]
         for thread in self.threads:
@@ -195,7 +197,7 @@ class Clients:
     def once(self):
         connection = http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=20)
         try:
-            connection.request("GET", "/")
+            connection.request("GET", "/", headers={"X-Id": "client-%d" % next(self.ids)})
             return connection.getresponse().read().decode()
         finally:
             connection.close()

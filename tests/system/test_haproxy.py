@@ -349,6 +349,66 @@ def test_no_request_fails_while_nodes_and_agents_come_and_go(three, company, spr
     until("nobody has a place", spread.inside, 60)
 
 
+def test_connections_are_spread_where_tls_passes_through(folder, three, company, spread):
+    """A1, A4, S11: --mode tcp; two places for three instances: who has none is an alarm until another one goes."""
+    node, place, folder = three.primary(), folder / "wire.sock", folder / "wire"
+    folder.mkdir()
+    assert node.put("connector/wire", {"main": company.main.document(), "probe": {"path": "/health"}, "activation": [
+        {"driver": "haproxy", "socket": str(place), "instances": "only", "drain_ms": DRAIN_MS}]}).status == 200
+    token = node.cli("connector", "token", "create", "wire").stdout.strip()
+    port = free_port("127.0.0.1", company.port + 1)
+    config = node.cli("connector", "haproxy-config", "wire", "--listen", "127.0.0.1:%d" % port, "--instances", "2").stdout
+    assert "mode tcp" in config
+    config = config.replace("/run/haproxy/baton.state", str(folder / "state"))
+    proxy = Haproxy(folder, config.replace("log /dev/log local0", "log stdout format raw local0 err"), place)
+    agents, clients = {}, None
+
+    def inside():
+        ports = {row[2]: row[0] for row in proxy.servers("wire").values()}
+        return {name for name, instance in spread.instances.items() if ports.get(instance.port) == "ready"}
+
+    def alarms():
+        return [alarm["text"] for alarm in node.status()["alarms"] if alarm["name"] == "instances_many"]
+
+    def told(state):
+        return "alarm name=instances_many state=%s " % state in node.log.read_text()
+
+    def answer(*names):
+        """Each of these, and nobody else."""
+        before = len(clients.rows)
+        until("%s answer" % (names,), lambda: set(names) <= {row[1] for row in clients.rows[before:]}, 60)
+        assert {row[1] for row in clients.rows[before:]} <= {*names, None}
+
+    try:
+        proxy.start()
+        for name in ("a", "b"):
+            agents[name] = Agent(folder, token, name, "1.7.0", spread.instances[name], connector="wire")
+        until("both have a place", lambda: inside() == {"a", "b"}, 60)
+        assert not alarms()
+        clients = Clients(company.authority, "127.0.0.1", port)
+        answer("a", "b")
+        agents["c"] = Agent(folder, token, "c", "1.7.0", spread.instances["c"], connector="wire")
+        text, = until("it is an alarm", alarms, 60)
+        assert text.startswith("connector wire: 3 instances take requests, and HAProxy has 2 places: 1 gets no requests"), text
+        until("it is told", lambda: told("raised"))
+        assert agents["a"].end() == 0
+        until("c has its place", lambda: inside() == {"b", "c"}, 60)
+        answer("b", "c")
+        assert not clients.report(0)[1]
+        until("it is over", lambda: told("over") and not alarms())
+        spread.instances["b"].kill()
+        answer("c")
+        assert len(clients.report(0)[1]) <= len(clients.threads), clients.report(0)[1]  # whom it had taken
+        nothing_was_taken_twice(spread)
+    finally:
+        if clients is not None:
+            clients.stop()
+        for agent in agents.values():
+            agent.__exit__()
+        proxy.stop()
+    assert node.api("DELETE", "/v1/config/connector/wire").status in (200, 204)
+
+
 def test_nothing_is_left(three, company):
     """Without the connector nothing is in use."""
     assert three.primary().api("DELETE", "/v1/config/connector/pam").status in (200, 204)
