@@ -78,6 +78,17 @@ ready_rule_mend(enum ready_rule rule)
 }
 
 const char *
+ready_rule_alarm(enum ready_rule rule)
+{
+    static const char *const names[READY_RULE_COUNT] = {
+        [READY_RULE_SLOT] = "wal_slot",
+        [READY_RULE_WAL_DISK] = "wal_disk",
+        [READY_RULE_WAL_ROOM] = "wal_room",
+    };
+    return names[rule];
+}
+
+const char *
 ready_verdict_name(enum ready_verdict verdict)
 {
     static const char *const names[] = { "ready", "unknown", "not_ready" };

@@ -215,6 +215,11 @@ const char *ready_rule_code(enum ready_rule rule);
 /* "warns", "unknown", "blocks" */
 const char *ready_rule_weight(enum ready_rule rule);
 const char *ready_rule_mend(enum ready_rule rule);
+/*
+ * The alarm that a node raises for it about itself, also where its site need not be ready because
+ * it is the primary's: "wal_slot", "wal_disk", "wal_room". NULL: none.
+ */
+const char *ready_rule_alarm(enum ready_rule rule);
 
 enum ready_verdict { READY_YES, READY_UNKNOWN, READY_NO };
 /* "ready", "unknown", "not_ready" */

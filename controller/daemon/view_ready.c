@@ -509,6 +509,19 @@ add_site_alarm(const struct readiness *all, size_t first, enum ready_verdict ver
     }
 }
 
+/* A primary is asked to be ready by nobody, and it is the one that keeps for who is away. */
+static void
+add_own_alarms(const struct readiness *all, struct json_object *list)
+{
+    const struct member *self = find_member(all, all->core->home->node);
+    for (size_t i = 0; i < self->ready->count; i++) {
+        const struct ready_reason *reason = &self->ready->list[i];
+        const char *name = ready_rule_alarm(reason->rule);
+        if (name != NULL)
+            view_add_alarm(list, name, "%s: %s; see baton ready", self->name, reason->text);
+    }
+}
+
 void
 view_ready_alarms(struct core *core, struct json_object *list)
 {
@@ -523,6 +536,7 @@ view_ready_alarms(struct core *core, struct json_object *list)
             strcmp(site, all->primary_site) != 0)
             add_site_alarm(all, i, verdict, list);
     }
+    add_own_alarms(all, list);
     for (size_t i = 0; i < all->drift_count && drifts < DRIFT_ALARMS_MAX; i++) {
         const struct ready_drift *drift = &all->drifts[i];
         if (drift->blocks && drifts++ < DRIFT_ALARMS_MAX)

@@ -348,6 +348,8 @@ def check_full_slot(three):
     east.sql("select count(pg_logical_emit_message(false, 'test', repeat('x', 1048576))) from generate_series(1, 60 - (select "
              "ceil(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) / 1048576) from pg_replication_slots where not active)::int)")
     until("the slot is nearly full", lambda: reasons(east, "east").get(("east-1", None)) == {"slot"})
+    text, = until("it is alarmed", lambda: [alarm["text"] for alarm in east.status()["alarms"] if alarm["name"] == "wal_slot"])
+    assert text.startswith("east-1: slot baton_west_1 keeps "), text
     done = east.cli("ready", "east", check=False)
     assert re.search(r"west_1 keeps \d+ of at most 64 MB", done.stdout) and "pg.wal_keep_mb" in done.stdout, done.stdout
     # and past it the member has to begin anew; who lost it for him goes on
@@ -372,6 +374,7 @@ def test_ready_of_a_stopped_node_is_unknown(three):
     check_full_slot(three)
     west.start()
     is_ready(east)
+    until("nothing is kept", lambda: not [alarm for alarm in east.status()["alarms"] if alarm["name"].startswith("wal_")], 60)
     three.settled(k=1)
 
 

@@ -266,6 +266,7 @@ READY_MUTANTS = {
     "a slot that is nearly full is ready": (READY, "slot->kept_mb >= slot->most_mb - slot->most_mb / 10", "false"),
     "a slot is full only at its end": (READY, "slot->most_mb - slot->most_mb / 10", "slot->most_mb"),
     "a lost slot is ready": (READY, 'strcmp(slot->state, "lost") == 0', "false"),
+    "a full slot raises no alarm": (READY, '[READY_RULE_SLOT] = "wal_slot"', "[READY_RULE_SLOT] = NULL"),
     "nobody thinks of what a slot may still keep": (READY, "view->wal_free_mb < slot->most_mb - slot->kept_mb", "false"),
     "a certificate that has ended only warns (S49)": (READY, "    if (view->certificate_days < 0)", "    if (false)"),
 }

@@ -290,6 +290,21 @@ each_rule_alone(void **state)
     }
 }
 
+static void
+what_is_kept_for_who_is_away_is_an_alarm(void **state)
+{
+    static const enum ready_rule alarming[] = { READY_RULE_SLOT, READY_RULE_WAL_DISK,
+                                                READY_RULE_WAL_ROOM };
+    static const char *const names[] = { "wal_slot", "wal_disk", "wal_room" };
+    size_t count = 0;
+    (void)state;
+    for (unsigned rule = 0; rule < READY_RULE_COUNT; rule++)
+        count += ready_rule_alarm((enum ready_rule)rule) != NULL;
+    assert_int_equal(count, ARRAY_COUNT(alarming));
+    for (size_t i = 0; i < ARRAY_COUNT(alarming); i++)
+        assert_string_equal(ready_rule_alarm(alarming[i]), names[i]);
+}
+
 /* A reason that blocks is not hidden by one that is unknown, nor by those that found no place. */
 static void
 what_blocks_weighs_most(void **state)
@@ -445,6 +460,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_alone),
+        cmocka_unit_test(what_is_kept_for_who_is_away_is_an_alarm),
         cmocka_unit_test(what_blocks_weighs_most),
         cmocka_unit_test(a_site_is_as_ready_as_its_best_node),
         cmocka_unit_test(names_are_read_back),
