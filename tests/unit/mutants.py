@@ -194,7 +194,7 @@ ASKING_MUTANTS = {
     "an arbiter that was chosen since will do": (WHO, "arbiter->row == promo->log.arbiter", "arbiter->row >= promo->log.arbiter"),
     "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
     "while it changes a quorum is enough": (
-        WHO, "promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count)", "promo_arbiter_changes(promo)"),
+        WHO, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))", "    if (promo_arbiter_changes(promo))"),
     "what changed when it captured is asked of what was pulled": (WHO, "promo->concluded ? promo->arbiter.changes : ", ""),
     "the number of a row that was set aside will do": (
         CAPTURE, "    promo->arbiter.promised &= !promo->arbiter.changes; /* it is of a row that may be set aside */\n", ""),
