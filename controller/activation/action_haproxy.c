@@ -32,8 +32,9 @@ struct haproxy_inner {
     struct haproxy_view view;      /* the answer before the order */
     struct spread_target *targets; /* owned; of the goal */
     bool more;                     /* the last order was not all */
-    struct buf why;                /* what was different */
-    struct buf answer;             /* HAProxy's last */
+    unsigned orders;
+    struct buf why;    /* what was different */
+    struct buf answer; /* HAProxy's last */
     struct exchange *exchange;
     struct resolve *resolve;
     ev_timer deadline;
@@ -222,7 +223,8 @@ decide(struct haproxy_inner *inner)
         refuse(inner);
     } else if (code == ERR_NONE && plan.line.size == 0) {
         succeed(inner, &plan);
-    } else if (code == ERR_NONE && inner->phase == PHASE_ORDER && !inner->more) {
+    } else if (code == ERR_NONE && inner->phase == PHASE_ORDER &&
+               (!inner->more || inner->orders == HAPROXY_LINES_MAX)) {
         (void)err_set(&err, ERR_PROTOCOL, "haproxy_state", "HAProxy was told, and %s%s",
                       plan.different ? "still: " : "keeps no mark", buf_text(&plan.why));
         (void)err_mend(&err, "what it said stands below; it must be HAProxy 2.6 or later, and no "
@@ -235,6 +237,8 @@ decide(struct haproxy_inner *inner)
         }
         inner->phase = PHASE_ORDER;
         inner->more = plan.more;
+        inner->orders++;
+        inner->goal.news = false; /* what is different now was ordered */
         code = send_line(inner, buf_text(&plan.line), &err);
     }
     if (code != ERR_NONE)

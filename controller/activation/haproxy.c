@@ -469,6 +469,30 @@ check_wanted(const struct haproxy_view *view, const struct haproxy_goal *goal, s
                     missing);
 }
 
+/* The server in use, and the instances that get a place. */
+static void
+plan_comers(const struct haproxy_view *view, const struct haproxy_goal *goal,
+            const struct spread_step *steps, struct haproxy_plan *plan)
+{
+    if (goal->server == EFFECTIVE_MAIN && uses_server(goal))
+        plan_in(goal, goal->main, &view->main, plan);
+    if (goal->server == EFFECTIVE_ALTERNATE && uses_server(goal))
+        plan_in(goal, goal->alternate, &view->alternate, plan);
+    plan_places(view, goal, steps, true, plan);
+}
+
+/* All others. */
+static void
+plan_goers(const struct haproxy_view *view, const struct haproxy_goal *goal,
+           const struct spread_step *steps, uint64_t drain_ms, struct haproxy_plan *plan)
+{
+    if (goal->server != EFFECTIVE_MAIN || !uses_server(goal))
+        plan_out(goal, goal->main, &view->main, drain_ms, plan);
+    if (goal->server != EFFECTIVE_ALTERNATE || !uses_server(goal))
+        plan_out(goal, goal->alternate, &view->alternate, drain_ms, plan);
+    plan_places(view, goal, steps, false, plan);
+}
+
 enum err_code
 haproxy_plan(const struct haproxy_view *view, const struct haproxy_goal *goal, int64_t now_ms,
              struct haproxy_plan *ret_plan, struct err *err)
@@ -484,31 +508,16 @@ haproxy_plan(const struct haproxy_view *view, const struct haproxy_goal *goal, i
     bool same = view->mark.known && view->mark.server == goal->server;
     int64_t changed_ms = same ? view->mark.changed_ms : now_ms;
     uint64_t drain_ms = drain_left_ms(goal, changed_ms, now_ms);
-    bool main_in = goal->server == EFFECTIVE_MAIN && uses_server(goal);
-    bool alternate_in = goal->server == EFFECTIVE_ALTERNATE && uses_server(goal);
     struct spread_step steps[SPREAD_COUNT_MAX];
 
     plan_mark(view, goal, changed_ms, ret_plan);
     decide_places(view, goal, steps, ret_plan);
-    if (goal->drain_ms > 0) { /* never a moment without a server */
-        if (main_in)
-            plan_in(goal, goal->main, &view->main, ret_plan);
-        if (alternate_in)
-            plan_in(goal, goal->alternate, &view->alternate, ret_plan);
-        plan_places(view, goal, steps, true, ret_plan);
-    }
-    if (!main_in)
-        plan_out(goal, goal->main, &view->main, drain_ms, ret_plan);
-    if (!alternate_in)
-        plan_out(goal, goal->alternate, &view->alternate, drain_ms, ret_plan);
-    plan_places(view, goal, steps, false, ret_plan);
-    if (goal->drain_ms == 0) { /* never two */
-        if (main_in)
-            plan_in(goal, goal->main, &view->main, ret_plan);
-        if (alternate_in)
-            plan_in(goal, goal->alternate, &view->alternate, ret_plan);
-        plan_places(view, goal, steps, true, ret_plan);
-    }
+    if (goal->drain_ms > 0) /* never a moment without a server */
+        plan_comers(view, goal, steps, ret_plan);
+    if (!ret_plan->more)
+        plan_goers(view, goal, steps, drain_ms, ret_plan);
+    if (goal->drain_ms == 0 && !ret_plan->more) /* never two */
+        plan_comers(view, goal, steps, ret_plan);
     if (ret_plan->line.size > 0)
         buf_drop(&ret_plan->line, 1); /* the first ';' */
     return ERR_NONE;

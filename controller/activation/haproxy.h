@@ -43,7 +43,8 @@
 #define HAPROXY_ADDRESS_SIZE   64
 #define HAPROXY_REPLY_SIZE_MAX (1UL << 20)
 #define HAPROXY_VARIABLE_SIZE  256
-#define HAPROXY_LINE_SIZE      8000 /* then the rest of the places waits for the next line */
+#define HAPROXY_LINE_SIZE      8000 /* then all that is left waits for the next line */
+#define HAPROXY_LINES_MAX      32   /* all places, under the longest names, need 16 */
 
 enum haproxy_state { HAPROXY_READY, HAPROXY_DRAIN, HAPROXY_MAINT };
 
@@ -92,7 +93,7 @@ struct haproxy_goal {
 struct haproxy_plan {
     bool refused;   /* a later epoch was here */
     bool different; /* a server was not as it has to be; the end of a drain is no difference */
-    bool more;      /* the line is full: plan again after it */
+    bool more;      /* the line is full: plan again after it, at most HAPROXY_LINES_MAX times */
     struct spread_sum spread;
     size_t in_count;   /* places that get requests after it; also who is not heard yet (R2) */
     size_t up_count;   /* of those, by HAProxy's own check */

@@ -1,7 +1,7 @@
 /*
  * haproxy_world.h -- a real HAProxy in the folder of activation_world.h: backend 'pam' with two
- * servers and three for instances, as they are after its start in use for nobody, and 'half' with
- * one. No port is taken.
+ * servers and three for instances, as they are after its start in use for nobody, 'half' with one,
+ * and 'bound' with 256 for instances, which stay out while that of 'half' does. No port is taken.
  */
 #pragma once
 
@@ -109,7 +109,9 @@ proxy_setup(void **state)
                             "    server alternate 127.0.0.1:9 disabled\n"
                             "    server-template instance 1-3 localhost:9 disabled "
                             "init-addr last,libc,127.0.0.1\n"
-                            "backend half\n    server main 127.0.0.1:9 disabled\n",
+                            "backend half\n    server main 127.0.0.1:9 check disabled\n"
+                            "backend bound\n    server-template instance 1-256 127.0.0.1:9 "
+                            "track half/main\n",
                             world->folder, world->folder, world->folder);
     world_put(world, "haproxy.cfg", text, 0600);
     free(text);

@@ -314,6 +314,15 @@ who_is_not_heard_yet_is_counted(void **state)
     haproxy_plan_done(&plan);
 }
 
+static void
+fill_targets(struct spread_target targets[SPREAD_COUNT_MAX])
+{
+    for (unsigned i = 0; i < SPREAD_COUNT_MAX; i++) {
+        targets[i] = (struct spread_target){ .at.port = 80, .takes = true };
+        (void)snprintf(targets[i].at.host, sizeof targets[i].at.host, "192.0.2.%u", i);
+    }
+}
+
 /* Many come in several lines, each of which HAProxy takes. */
 static void
 many_instances_need_several_lines(void **state)
@@ -330,10 +339,7 @@ many_instances_need_several_lines(void **state)
         buf_printf(&answer,
                    "3 pam 1 instance%u 127.0.0.1 0 5 1 1 9 1 0 0 14 0 0 0 - 9 - 0 0 - - 0\n",
                    i + 1);
-    for (unsigned i = 0; i < SPREAD_COUNT_MAX; i++) {
-        targets[i] = (struct spread_target){ .at.port = 80, .takes = true };
-        (void)snprintf(targets[i].at.host, sizeof targets[i].at.host, "192.0.2.%u", i);
-    }
+    fill_targets(targets);
     goal.news = true;
     goal.spread = (struct spread_goal){ .targets = targets, .target_count = SPREAD_COUNT_MAX };
     assert_int_equal(haproxy_read(buf_text(&answer), &goal, &view, &err), ERR_NONE);
@@ -358,6 +364,42 @@ many_instances_need_several_lines(void **state)
     assert_int_equal(plan.spread.placed, SPREAD_COUNT_MAX);
     haproxy_plan_done(&plan);
     buf_done(&answer);
+}
+
+/* So do many who go: with a cut nobody comes before the last of them is gone, with a grace nobody
+ * goes before the last has come. */
+static void
+several_lines_are_in_the_order_of_one(void **state)
+{
+    static const uint64_t drains[] = { 0, 5000 };
+    static struct spread_target targets[SPREAD_COUNT_MAX];
+    (void)state;
+    fill_targets(targets);
+    for (size_t i = 0; i < ARRAY_COUNT(drains); i++) {
+        struct haproxy_goal goal = to_main;
+        struct haproxy_view view;
+        struct haproxy_plan plan;
+        struct err err;
+        bool cut = drains[i] == 0;
+        assert_int_equal(haproxy_read("\n" HEAD ROW("main", "192.0.2.1", "0", "5", "8443")
+                                          ROW("alternate", "192.0.2.2", "2", "4", "8443"),
+                                      &goal, &view, &err),
+                         ERR_NONE);
+        view.place_count = SPREAD_COUNT_MAX;
+        for (unsigned place = 0; place < SPREAD_COUNT_MAX; place++) {
+            view.places[place] = (struct spread_place){ .state = cut ? SPREAD_IN : SPREAD_OUT };
+            view.numbers[place] = place + 1;
+        }
+        goal.drain_ms = drains[i];
+        goal.spread = (struct spread_goal){ .targets = targets,
+                                            .target_count = cut ? 0 : SPREAD_COUNT_MAX,
+                                            .settled = true };
+        assert_int_equal(haproxy_plan(&view, &goal, NOW_MS, &plan, &err), ERR_NONE);
+        assert_true(plan.more);
+        assert_null(
+            strstr(buf_text(&plan.line), cut ? "pam/main state ready" : "pam/alternate state"));
+        haproxy_plan_done(&plan);
+    }
 }
 
 /* I10, as far as HAProxy can: the later epoch left a mark. */
@@ -451,6 +493,8 @@ struct wish {
     bool check;
     uint64_t timeout_ms;
     bool cancel;
+    const struct spread_target *targets;
+    size_t target_count;
 };
 
 static struct call
@@ -483,6 +527,8 @@ run(struct proxy *proxy, const struct wish *wish)
                                                         : &none,
         .which = wish->server,
         .check = wish->check,
+        .spread = { .targets = wish->targets, .target_count = wish->target_count },
+        .news = !wish->check, /* as of the manager */
     };
     for (size_t i = 0; i < TEMPLATE_COUNT; i++)
         order.values.text[i] = i == TEMPLATE_CONNECTOR ? "pam" : "";
@@ -653,6 +699,21 @@ who_does_not_answer_is_left_in_time(void **state)
     (void)close(silent);
 }
 
+/* It is not told the same for ever. */
+static void
+who_does_not_do_it_is_left_soon(void **state)
+{
+    struct proxy *proxy = *state;
+    static struct spread_target targets[SPREAD_COUNT_MAX];
+    fill_targets(targets);
+    struct wish wish = { .server = EFFECTIVE_MAIN,
+                         .more = ",\"backend\":\"bound\",\"instances\":\"only\"",
+                         .targets = targets,
+                         .target_count = ARRAY_COUNT(targets) };
+    expect(run(proxy, &wish), ACTION_FAILED,
+           "HAProxy was told, and still: 256 places of instances were different; ");
+}
+
 int
 main(void)
 {
@@ -661,6 +722,7 @@ main(void)
         cmocka_unit_test(instances_have_their_places),
         cmocka_unit_test(who_is_not_heard_yet_is_counted),
         cmocka_unit_test(many_instances_need_several_lines),
+        cmocka_unit_test(several_lines_are_in_the_order_of_one),
         cmocka_unit_test(a_mark_of_a_later_epoch_refuses),
         cmocka_unit_test(no_two_backends_share_a_variable),
         cmocka_unit_test(senseless_answers_are_refused),
@@ -674,6 +736,8 @@ main(void)
                                         proxy_teardown),
         cmocka_unit_test_setup_teardown(a_drain_ends_with_a_check, proxy_setup, proxy_teardown),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_named_with_its_mend, proxy_setup,
+                                        proxy_teardown),
+        cmocka_unit_test_setup_teardown(who_does_not_do_it_is_left_soon, proxy_setup,
                                         proxy_teardown),
         cmocka_unit_test_setup_teardown(who_does_not_answer_is_left_in_time, proxy_setup,
                                         proxy_teardown),
