@@ -97,12 +97,13 @@ read_columns(char *line, struct columns *columns)
                      find_column(words, count, "srv_time_since_last_change", &columns->since);
 }
 
-/* A place of an instance: "instance" and a number that is not 0. */
+/* A place of an instance: "instance" and a number that does not begin with 0. */
 static bool
 read_number(const char *name, unsigned *ret_number)
 {
     uint64_t number;
-    if (!str_starts(name, PLACE) || !str_to_u64(name + strlen(PLACE), 1, UINT32_MAX, &number))
+    if (!str_starts(name, PLACE) || name[strlen(PLACE)] == '0' ||
+        !str_to_u64(name + strlen(PLACE), 1, UINT32_MAX, &number))
         return false;
     *ret_number = (unsigned)number;
     return true;

@@ -237,8 +237,9 @@ static const struct spread_told spreads[] = {
       .line = CUT("instance1"),
       .why = "1 place of an instance was different" },
     /* names that are no places */
-    { .answer = IN_USE PLACE("", "192.0.2.3", "2", "4", "0", "80") PLACE(
-          "0", "192.0.2.3", "2", "4", "0", "80") PLACE("s1", "192.0.2.3", "2", "4", "0", "80"),
+    { .answer = IN_USE PLACE("", "192.0.2.3", "2", "4", "0", "80")
+          PLACE("0", "192.0.2.3", "2", "4", "0", "80") PLACE("s1", "192.0.2.3", "2", "4", "0", "80")
+              PLACE("01", "192.0.2.3", "2", "4", "0", "80"),
       .targets = { "192.0.2.3:80" },
       .server = EFFECTIVE_MAIN,
       .line = "",
