@@ -525,8 +525,18 @@ backup_check_twins(const struct backup *backup, const struct backup_asked *asked
     }
     enum err_code code = check_excused(asked, count, excused, excused_count, err);
     for (size_t i = 0; code == ERR_NONE && i < count; i++) {
-        if (asked[i].answer != BACKUP_OTHER || is_excused(asked[i].address, excused, excused_count))
+        if (asked[i].answer == BACKUP_SILENT ||
+            is_excused(asked[i].address, excused, excused_count))
             continue;
+        if (asked[i].answer == BACKUP_UNASKED) {
+            (void)err_set(err, ERR_CONFLICT, "twin_unclear",
+                          "%s, the address of %s, could not be asked: its name is not found",
+                          asked[i].address, asked[i].node);
+            return err_mend(err,
+                            "does this host reach its name server? When %s is surely gone for "
+                            "good: --not-a-member %s",
+                            asked[i].node, asked[i].address);
+        }
         (void)err_set(err, ERR_CONFLICT, "twin_unclear",
                       "something answers at %s, the address of %s, and cannot be told from a "
                       "member that hangs",

@@ -14,7 +14,7 @@
  *   B3  Only a program as new as the one that made a backup, or newer, restores it (S71).
  *   B4  Two clusters never run from one (S71): who restores asks every address that the backup
  *       names, and goes on only when none of them answers as a member. What answers there and is
- *       no member has to be named by a person.
+ *       no member has to be named by a person, and so has an address that could not be asked.
  *   B5  A restored cluster begins under an epoch above every one that the cluster of the backup may
  *       have reached since, so that whoever keeps the highest epoch (gates, arbiters, files)
  *       refuses the old one.
@@ -130,9 +130,10 @@ MUST_CHECK enum err_code backup_check_version(const struct backup *backup, const
                                               unsigned schema, struct err *err);
 
 enum backup_answer {
-    BACKUP_SILENT, /* nobody answers there, or the host says that nobody listens */
-    BACKUP_OTHER,  /* somebody answers, and does not say that he is a member */
-    BACKUP_MEMBER, /* a certificate of this cluster, by whatever CA: one restored is a twin, too */
+    BACKUP_SILENT,  /* nobody answers there, or the host says that nobody listens */
+    BACKUP_UNASKED, /* its name cannot be looked up: nobody was asked */
+    BACKUP_OTHER,   /* somebody answers, and does not say that he is a member */
+    BACKUP_MEMBER,  /* a certificate of this cluster, by whatever CA: one restored is a twin, too */
 };
 struct backup_asked {
     const char *node;
@@ -140,8 +141,8 @@ struct backup_asked {
     enum backup_answer answer;
 };
 /*
- * B4. 'excused': addresses of which a person says that what answers there is no member; nobody is
- * excused for a member. ERR_CONFLICT slug "twin_lives", "twin_unclear"; ERR_INVALID "not_a_member":
+ * B4. 'excused': addresses of which a person says that no member is there; nobody is excused for a
+ * member. ERR_CONFLICT slug "twin_lives", "twin_unclear"; ERR_INVALID "not_a_member":
  * the backup does not know the address that is excused.
  */
 MUST_CHECK enum err_code backup_check_twins(const struct backup *backup,

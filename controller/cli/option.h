@@ -170,7 +170,8 @@ enum option_type {
     X(CHECK, "check", FLAG, NULL, NULL, "tell what the file holds, and whether it is whole")       \
     X(FORCE, "force", FLAG, NULL, NULL, "write over a file that exists")                           \
     X(NOT_A_MEMBER, "not-a-member", REPEATED, "HOST:PORT", NULL,                                   \
-      "something answers there, and a person knows that it is no member; may stand several times") \
+      "what answers there, or cannot be asked, is no member, as a person knows; may stand "        \
+      "several times")                                                                             \
     X(REQUESTS, "requests", NUMBER, "COUNT", NULL, "to each, 1 to 100 (10)")
 
 enum option_id {

@@ -196,9 +196,13 @@ run_backup(struct cli *cli, struct err *err)
 static enum backup_answer
 answer_of(enum contact_answer answer)
 {
-    return answer == CONTACT_MEMBER  ? BACKUP_MEMBER
-           : answer == CONTACT_OTHER ? BACKUP_OTHER
-                                     : BACKUP_SILENT;
+    static const enum backup_answer answers[] = {
+        [CONTACT_SILENT] = BACKUP_SILENT,
+        [CONTACT_UNASKED] = BACKUP_UNASKED,
+        [CONTACT_OTHER] = BACKUP_OTHER,
+        [CONTACT_MEMBER] = BACKUP_MEMBER,
+    };
+    return answers[answer];
 }
 
 /* S71: all members of the backup are asked. */

@@ -174,6 +174,7 @@ ask_all_of(void *data)
     char *colon = strrchr(host, ':');
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     struct addrinfo *found = NULL;
+    contact->answer = CONTACT_UNASKED;
     if (colon == NULL)
         return NULL;
     *colon = '\0';
@@ -184,6 +185,7 @@ ask_all_of(void *data)
     }
     if (getaddrinfo(bare, colon + 1, &hints, &found) != 0)
         return NULL;
+    contact->answer = CONTACT_SILENT;
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
         enum contact_answer answer = ask_one(at, asking->cluster_id);
         if (answer > contact->answer)
@@ -203,7 +205,6 @@ contact_ask(const char *cluster_id, struct contact *contacts, size_t count)
     (void)sigfillset(&all); /* also SIGPIPE, of a peer that goes in the middle */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (size_t i = 0; i < count; i++) {
-        contacts[i].answer = CONTACT_SILENT;
         askings[i].cluster_id = cluster_id;
         askings[i].contact = &contacts[i];
         askings[i].started = pthread_create(&askings[i].thread, NULL, ask_all_of, &askings[i]) == 0;

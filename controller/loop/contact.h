@@ -22,9 +22,10 @@ MUST_CHECK enum err_code contact_find_ca(const char *address, const uint8_t pin[
                                          char **ret_pem, struct err *err);
 
 enum contact_answer {
-    CONTACT_SILENT, /* nobody: refused by the host, no way there, nothing in time */
-    CONTACT_OTHER,  /* somebody takes the connection and shows no certificate of the cluster */
-    CONTACT_MEMBER, /* the certificate that is shown names the cluster */
+    CONTACT_SILENT,  /* nobody: refused by the host, no way there, nothing in time */
+    CONTACT_UNASKED, /* it is no HOST:PORT, or its name cannot be looked up */
+    CONTACT_OTHER,   /* somebody takes the connection and shows no certificate of the cluster */
+    CONTACT_MEMBER,  /* the certificate that is shown names the cluster */
 };
 
 struct contact {

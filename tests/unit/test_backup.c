@@ -365,6 +365,14 @@ test_what_answers_there_has_to_be_named(void **state)
     assert_int_equal(twins(BACKUP_OTHER, BACKUP_SILENT, "10.0.0.1:7443", &err), ERR_NONE);
     assert_int_equal(twins(BACKUP_OTHER, BACKUP_OTHER, "10.0.0.1:7443", &err), ERR_CONFLICT);
     assert_non_null(strstr(err.text, "10.0.0.2:7443"));
+    /* and so has what nobody could ask */
+    assert_int_equal(twins(BACKUP_SILENT, BACKUP_UNASKED, NULL, &err), ERR_CONFLICT);
+    assert_string_equal(err.slug, "twin_unclear");
+    assert_non_null(strstr(err.text, "10.0.0.2:7443, the address of west-1, could not be asked"));
+    assert_non_null(strstr(err.mend, "--not-a-member 10.0.0.2:7443"));
+    assert_int_equal(twins(BACKUP_SILENT, BACKUP_UNASKED, "10.0.0.2:7443", &err), ERR_NONE);
+    assert_int_equal(twins(BACKUP_MEMBER, BACKUP_UNASKED, "10.0.0.2:7443", &err), ERR_CONFLICT);
+    assert_string_equal(err.slug, "twin_lives");
     assert_int_equal(twins(BACKUP_OTHER, BACKUP_SILENT, "10.0.0.1", &err), ERR_INVALID);
     assert_string_equal(err.slug, "not_a_member");
 }
