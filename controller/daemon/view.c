@@ -320,7 +320,7 @@ count_streaming(const struct core *core, const struct quorum_set *set)
         standbys = core->driver->standbys;
     else if (peer != NULL && is_known(core, peer, clock_now_ms()))
         standbys = json_get(peer->document, "standbys");
-    if (standbys == NULL)
+    if (!json_object_is_type(standbys, json_type_array))
         return -1;
     for (size_t i = 0; i < json_object_array_length(standbys); i++) {
         struct json_object *row = json_object_array_get_idx(standbys, i);

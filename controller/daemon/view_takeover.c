@@ -83,8 +83,10 @@ primary_lease(struct core *core)
         news = json_object_get(json_get(peer->document, "lease"));
         age_ms = clock_now_ms() - peer->heard_ms;
     }
-    if (news == NULL)
+    if (!json_object_is_type(news, json_type_object)) { /* none, or of a version that we are not */
+        (void)json_object_put(news);
         return NULL;
+    }
     bool ends = json_get_u64(news, "left_ms", &left_ms);
     ASSERT(json_object_deep_copy(news, &lease, NULL) == 0);
     json_add_string(lease, "node", primary.name);

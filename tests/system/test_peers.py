@@ -171,6 +171,10 @@ def test_news_may_say_more_than_is_known(two):
     assert json.loads(said["statement"])["node"] == "west-1"
     ask(two, two.west_1, two.east_1, "POST", "/v1/peer/follow", {**own, "later": [1]})
     ask(two, two.west_1, two.east_1, "POST", "/v1/peer/follow", state, 400, "body_invalid")  # another's
+    for odd in ({}, "none", 1, [None, 1, {"name": 1}]):  # of a version that says it in another way
+        more = dict.fromkeys(("standbys", "connectors", "lease", "takeover", "reason", "version", "statement"), odd)
+        ask(two, two.west_1, two.east_1, "POST", "/v1/peer/follow", {**own, **more})
+        assert two.west_1.status()["cluster"]["name"] == "two", odd
 
 
 def test_a_word_is_given_to_who_is_followed(two):
