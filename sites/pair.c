@@ -5,6 +5,12 @@ pair_admit(bool pair, const struct pair_member *standbys, size_t count, uint64_t
            const struct pair_member **ret_lost, struct err *err)
 {
     *ret_lost = NULL;
+    if (1 + count >= NODE_MEMBERS_MAX) {
+        (void)err_set(err, ERR_CONFLICT, "cluster_full",
+                      "there are %zu members, and a cluster has at most %d", 1 + count,
+                      NODE_MEMBERS_MAX);
+        return err_mend(err, "remove one that is not needed first: baton node remove");
+    }
     if (!pair || count == 0)
         return ERR_NONE;
     const struct pair_member *member = &standbys[0];

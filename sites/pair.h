@@ -1,7 +1,8 @@
 /*
  * pair.h -- members.mode: may one more node join, and whose place does it take? Pure.
  *
- *   cluster  as many as like
+ *   cluster  as many as like, up to NODE_MEMBERS_MAX: with more nobody could be promoted, and a
+ *            primary that is started anew could not go on
  *   pair     the primary and one standby. Another may join only when that standby is lost: nothing
  *            was heard of it for three check intervals. It takes the lost one's place, so that
  * there are never two; the lost one is removed by the same write, and refused when it returns.
@@ -28,6 +29,7 @@ struct pair_member {
  * 'standbys': all members but the primary, as the primary knows them. '*ret_lost' is the one whose
  * place is taken, NULL for none; borrowed from 'standbys'.
  * ERR_CONFLICT, slug "pair_full", names who is there and for how long it must be silent.
+ * ERR_CONFLICT, slug "cluster_full": in either mode.
  */
 MUST_CHECK enum err_code pair_admit(bool pair, const struct pair_member *standbys, size_t count,
                                     uint64_t stale_ms, const struct pair_member **ret_lost,

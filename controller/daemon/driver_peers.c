@@ -145,7 +145,7 @@ driver_admit(const struct driver *driver, char ret_lost[NODE_NAME_SIZE], struct 
 {
     const struct setting_source *source = cache_settings(driver->core->cache);
     struct driver_primary primary = driver_primary(driver);
-    struct pair_member standbys[NODE_MEMBERS_MAX] = { 0 };
+    struct pair_member standbys[NODE_MEMBERS_MAX + 1] = { 0 };
     const struct pair_member *lost;
     size_t count = 0;
     if (!primary.self) /* we are one, and here */

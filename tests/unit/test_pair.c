@@ -1,5 +1,6 @@
 /*
- * Who may join a pair (S7, S42): one standby, and another only when it is lost.
+ * Who may join a pair (S7, S42): one standby, and another only when it is lost. And a cluster: as
+ * many as can be counted in a promotion.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,6 +70,22 @@ test_more_than_a_pair_takes_nobody(void **state)
     assert_string_equal(err.slug, "pair_full");
 }
 
+/* One more, and promo_set() would refuse every promotion. */
+static void
+test_a_cluster_ends_where_nobody_could_be_promoted(void **state)
+{
+    struct err err;
+    struct pair_member standbys[NODE_MEMBERS_MAX] = { 0 };
+    const struct pair_member *lost;
+    (void)state;
+    assert_int_equal(pair_admit(false, standbys, NODE_MEMBERS_MAX - 2, 0, &lost, &err), ERR_NONE);
+    assert_int_equal(pair_admit(false, standbys, NODE_MEMBERS_MAX - 1, 0, &lost, &err),
+                     ERR_CONFLICT);
+    assert_string_equal(err.slug, "cluster_full");
+    assert_string_equal(err.text, "there are 16 members, and a cluster has at most 16");
+    assert_int_equal(pair_admit(true, standbys, NODE_MEMBERS_MAX, 0, &lost, &err), ERR_CONFLICT);
+}
+
 int
 main(void)
 {
@@ -77,6 +94,7 @@ main(void)
         cmocka_unit_test(test_a_pair_takes_its_first_standby),
         cmocka_unit_test(test_a_second_is_declined_until_the_first_is_lost),
         cmocka_unit_test(test_more_than_a_pair_takes_nobody),
+        cmocka_unit_test(test_a_cluster_ends_where_nobody_could_be_promoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
