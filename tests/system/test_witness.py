@@ -305,7 +305,7 @@ def test_sql_for_a_postgresql_of_ones_own(witness):
     schema = witness.cli("witness", "sql").stdout
     witness.sql("create database own", "postgres")
     witness.sql(schema, "own")
-    answer = "select result, epoch, holder from witness.ask('%s', '" + OURS + "', 3, 'east-1', null, null, 5000, false)"
+    answer = "select result, epoch, holder from witness.ask('%s', '" + OURS + "', 3, 'east-1', null, null, 30000, false)"
     assert witness.sql(answer % "acquire", "own") == [["empty", "", ""]]
     assert witness.sql(answer % "create", "own") == [["done", "3", "east-1"]]
     assert witness.sql(answer % "acquire", "own") == [["granted", "3", "east-1"]]
