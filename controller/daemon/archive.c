@@ -138,6 +138,12 @@ archive_finish(struct archive *archive, struct json_object *document, struct buf
     buf_add_text(to, "\n");
     digest_hmac(archive->key.prove, sizeof archive->key.prove, to->data, to->size, mac);
     backup_frame_end(mac, to);
+    if (to->size > BACKUP_SIZE_MAX) {
+        (void)err_set(err, ERR_LIMIT, "backup_large",
+                      "the backup would have %zu bytes, and may have %lu", to->size,
+                      BACKUP_SIZE_MAX);
+        return err_mend(err, "keep large values elsewhere, and in the cluster where they are");
+    }
     enum err_code code = backup_frame_read(to->data, to->size, &archive->frame, err);
     if (code == ERR_NONE)
         code = prove(archive, to, err);

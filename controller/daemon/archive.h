@@ -29,7 +29,8 @@ MUST_CHECK enum err_code archive_check_password(const char *password, struct err
 MUST_CHECK enum err_code archive_begin(const char *password, struct archive *archive,
                                        struct err *err);
 /* The file of 'document', which a node has made by the archive's key; to 'to'. It is read back as
- * archive_read() does, all that is sealed in it included. */
+ * archive_read() does, all that is sealed in it included. ERR_LIMIT slug "backup_large": it has
+ * more than BACKUP_SIZE_MAX bytes. */
 MUST_CHECK enum err_code archive_finish(struct archive *archive, struct json_object *document,
                                         struct buf *to, struct err *err);
 

@@ -206,6 +206,23 @@ test_a_value_under_another_name_is_refused(void **state)
     assert_string_equal(err.slug, "seal_broken");
 }
 
+/* Whoever makes one that nobody reads is told so, and not that he named the wrong file. */
+static void
+test_a_large_one_is_refused_when_it_is_made(void **state)
+{
+    (void)state;
+    struct err err;
+    CLEANUP(buf_done) struct buf text = { 0 };
+    CLEANUP(archive_done) struct archive archive;
+    begin(&archive);
+    CLEANUP(json_putp) struct json_object *document = answer_of(&archive, "secret/pam");
+    CLEANUP(freep) char *value = mem_zero(BACKUP_SIZE_MAX + 1, 1);
+    memset(value, 'x', BACKUP_SIZE_MAX);
+    add_row(json_get(document, "config"), "app/large", value);
+    assert_int_equal(archive_finish(&archive, document, &text, &err), ERR_LIMIT);
+    assert_string_equal(err.slug, "backup_large");
+}
+
 int
 main(void)
 {
@@ -215,6 +232,7 @@ main(void)
         cmocka_unit_test(test_another_password_is_told),
         cmocka_unit_test(test_a_changed_byte_is_told),
         cmocka_unit_test(test_a_value_under_another_name_is_refused),
+        cmocka_unit_test(test_a_large_one_is_refused_when_it_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
