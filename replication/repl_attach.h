@@ -24,6 +24,9 @@
 #define REPL_ROUNDS_MAX     12 /* of narrowing down where the logs part */
 #define REPL_STREAM_POLL_MS 25
 #define REPL_STREAM_MS      10000 /* until the subscription receives */
+/* For sql_sub_attach, the one statement for which our server asks another. PostgreSQL 15 gives that
+ * no end of its own: libpqrcv_connect() polls, and connect_timeout is not for who polls. */
+#define REPL_SUBSCRIBE_MS 5000
 
 /* 'err' NULL: it streams. 'setaside' counts the rows that were set aside on the way, also when it
  * failed later. */

@@ -19,7 +19,8 @@ typedef void repl_timer_fn(void *context);
 
 struct repl_port {
     void *data;
-    /* One statement on our own database, as role baton with synchronous_commit = local. */
+    /* One statement on our own database, as role baton with synchronous_commit = local. They wait
+     * for each other, so sql_sub_attach has REPL_SUBSCRIBE_MS. */
     void (*query)(void *data, const char *sql, size_t count, const char *const *values,
                   repl_result_fn *done, void *context);
     /* One request to a member; 'body' is borrowed, NULL for a GET. */

@@ -514,7 +514,13 @@ port_query(void *data, const char *sql, size_t count, const char *const *values,
     struct driver *driver = data;
     struct pending_query *pending = mem_zero(1, sizeof *pending);
     *pending = (struct pending_query){ .done = done, .context = context };
-    (void)pq_query(driver->core->attach, sql, count, values, on_port_result, pending);
+    struct pq_request request = { .sql = sql,
+                                  .count = count,
+                                  .values = values,
+                                  .deadline_ms = sql == sql_sub_attach ? REPL_SUBSCRIBE_MS : 0,
+                                  .done = on_port_result,
+                                  .data = pending };
+    (void)pq_send(driver->core->attach, &request);
 }
 
 struct pending_timer {

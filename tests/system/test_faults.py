@@ -202,6 +202,25 @@ def test_a_primary_that_wakes_up_after_a_failover_writes_nothing(three):
     assert three.primary() is new and third.state() == "STANDBY"
 
 
+def test_who_subscribes_to_a_primary_that_falls_silent_follows_the_next(three):
+    """A stopped postmaster takes connections and answers none; PostgreSQL would wait for it without end."""
+    old = three.primary()
+    new, third = others(three, old)
+    postmaster = [old.postmaster()]
+    old.signal("postmaster", signal.SIGSTOP, postmaster)
+    try:
+        third.sql("select local.sub_detach('baton_%s')" % old.name.replace("-", "_"))
+        until("it subscribes", lambda: third.sql("select pid from pg_stat_activity where usename = 'baton' and "
+                                                 "wait_event = 'LibPQWalReceiverConnect'"))
+        with frozen(old, "both"):
+            three.promote(new.name, "--reason", "it does not answer", via=new)
+            assert new.put("app/silent", 1).status == 200
+            until("it follows", lambda: third.state() == "STANDBY" and third.get("app/silent") == 1)
+    finally:
+        old.signal("postmaster", signal.SIGCONT, postmaster)
+    three.settled()
+
+
 # ---- a full disk
 
 def fill(path):
