@@ -6,26 +6,13 @@
 
 #include "controller/base/check.h"
 #include "controller/base/str.h"
+#include "sites/address.h"
 
 /* ---- addresses ---- */
 
 static const char no_address[] =
     "must be an address as a number, with its port: 192.0.2.7:8443 or [2001:db8::7]:8443";
 static const char no_server[] = "is an address at which no server can stand";
-
-static bool
-v4_serves(const struct in_addr *address)
-{
-    uint32_t number = ntohl(address->s_addr);
-    return number >> 24 != 0 && number >> 28 < 14 && number >> 16 != 0xa9fe;
-}
-
-static bool
-v6_serves(const struct in6_addr *address)
-{
-    return !IN6_IS_ADDR_LINKLOCAL(address) && !IN6_IS_ADDR_MULTICAST(address) &&
-           !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_V4MAPPED(address);
-}
 
 const char *
 spread_address_read(const char *text, struct spread_address *ret)
@@ -44,8 +31,8 @@ spread_address_read(const char *text, struct spread_address *ret)
     *end = '\0';
     if (inet_pton(is_v6 ? AF_INET6 : AF_INET, host, is_v6 ? (void *)&six : (void *)&four) != 1)
         return no_address;
-    if (is_v6 ? !v6_serves(&six) : !v4_serves(&four))
-        return no_server;
+    if (!address_allowed(host) || (is_v6 && IN6_IS_ADDR_V4MAPPED(&six)))
+        return no_server; /* mapped: it has a usual writing, and R5 compares */
     struct spread_address address = { .port = (uint16_t)port };
     (void)inet_ntop(is_v6 ? AF_INET6 : AF_INET, is_v6 ? (void *)&six : (void *)&four, address.host,
                     sizeof address.host);

@@ -39,8 +39,8 @@ struct spread_address {
 
 /*
  * Reads "192.0.2.7:8443" or "[2001:db8::7]:8443". NULL when it is one, else what is wrong with it.
- * No server stands at an unspecified, link-local or multicast address, or one that is written as
- * IPv4 within IPv6.
+ * No server stands at an unspecified, link-local or multicast address (address.h), or one that is
+ * written as IPv4 within IPv6.
  */
 const char *spread_address_read(const char *text, struct spread_address *ret);
 /* "192.0.2.7:8443"; "" for nowhere. */

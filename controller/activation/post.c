@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/activation/probe.h"
 #include "controller/base/check.h"
 #include "controller/base/clock.h"
 #include "controller/base/json.h"
 #include "controller/base/str.h"
 #include "controller/loop/fetch.h"
+#include "sites/address.h"
 
 #define TRY_MS_MAX      10000 /* one try; all of them have the deadline of the order */
 #define PAUSE_MS_FIRST  200
@@ -227,7 +227,7 @@ begin_try(struct post *post)
     struct fetch_request request = {
         .method = "POST",
         .url = post->url,
-        .address_allowed = probe_address_allowed,
+        .address_allowed = address_allowed,
         .headers = headers,
         .header_count = post->headers.count,
         .body = post->body,
@@ -274,7 +274,7 @@ post_start(const struct post_order *order, post_done_fn *done, void *data, struc
     post->loop = ev_default_loop(EVFLAG_AUTO);
     ev_timer_init(&post->alarm, on_alarm, 0., 0.);
     enum err_code code = ERR_NONE;
-    if (!probe_address_allowed(receiver->host))
+    if (!address_allowed(receiver->host))
         code = err_set(err, ERR_DENIED, "address_denied",
                        "no request is made to link-local and multicast addresses");
     if (code == ERR_NONE)

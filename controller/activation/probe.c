@@ -1,6 +1,5 @@
 #include "controller/activation/probe.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "controller/base/log.h"
 #include "controller/base/str.h"
 #include "controller/loop/fetch.h"
+#include "sites/address.h"
 
 #define JITTER_PERCENT 10
 
@@ -72,29 +72,6 @@ probe_state_name(enum probe_state state)
 {
     static const char *const names[] = { "unknown", "ok", "failed", "stale" };
     return names[state];
-}
-
-static bool
-v4_allowed(uint32_t address)
-{
-    return address >> 24 != 0 && address >> 28 < 14 && address >> 16 != 0xa9fe;
-}
-
-bool
-probe_address_allowed(const char *address)
-{
-    struct in_addr four;
-    struct in6_addr six;
-    if (inet_pton(AF_INET, address, &four) == 1)
-        return v4_allowed(ntohl(four.s_addr));
-    if (inet_pton(AF_INET6, address, &six) != 1)
-        return true;
-    if (IN6_IS_ADDR_V4MAPPED(&six)) {
-        memcpy(&four, &six.s6_addr[12], sizeof four);
-        return v4_allowed(ntohl(four.s_addr));
-    }
-    return !IN6_IS_ADDR_LINKLOCAL(&six) && !IN6_IS_ADDR_MULTICAST(&six) &&
-           !IN6_IS_ADDR_UNSPECIFIED(&six);
 }
 
 static bool
@@ -332,7 +309,7 @@ ask(struct target *target, const char *url, fetch_done *done)
         .timeout_ms = (unsigned)timeout_of(target),
         .connect_timeout_ms = (unsigned)timeout_of(target),
         .reply_size_max = PROBE_REPLY_SIZE_MAX,
-        .address_allowed = probe_address_allowed,
+        .address_allowed = address_allowed,
         .headers = headers,
         .header_count = said.count,
     };
@@ -449,7 +426,7 @@ start(struct target *target, uint64_t now_ms)
 {
     struct err err;
     target->next_ms = now_ms + next_interval(target);
-    if (!probe_address_allowed(target->address)) {
+    if (!address_allowed(target->address)) {
         set_result(target, PROBE_STEP_REACH, "link-local and multicast addresses are not probed");
         return;
     }

@@ -108,6 +108,3 @@ void probe_view(const struct prober *prober, const char *connector, enum effecti
                 struct probe_result *ret);
 
 const char *probe_state_name(enum probe_state state);
-/* May a probe go to this address ("192.0.2.1", "2001:db8::1")? Not to link-local ones, where clouds
- * keep their metadata, nor to multicast and unspecified ones. A text that is no address: true. */
-bool probe_address_allowed(const char *address);

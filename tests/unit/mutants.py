@@ -29,6 +29,7 @@ TAKEOVER, BUDGET, BOUNDS = "sites/takeover.c", "sites/budget.c", "sites/setting_
 DEGRADE, QUORUM, NODE = "sites/degrade.c", "sites/quorum.c", "sites/node.c"
 READY, SEALING = "sites/ready.c", "sites/sealing.c"
 INSTANCE, SPREAD, BACKUP = "sites/instance.c", "sites/spread.c", "sites/backup.c"
+ADDRESS = "sites/address.c"
 NOTICE, NOTICE_QUEUE = "sites/notice.c", "sites/notice_queue.c"
 PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
                                "sites/promo_quorum.c")
@@ -448,7 +449,7 @@ NOTICE_QUEUE_MUTANTS = {
     "trouble outlives what it was about": (NOTICE_QUEUE, "    queue->trouble[0] = '\\0';\n", ""),
 }
 SPREAD_MUTANTS = {
-    "a link-local address is a server's": (SPREAD, "number >> 16 != 0xa9fe", "true"),
+    "a link-local address is a server's": (ADDRESS, "number >> 16 != 0xa9fe", "true"),
     "a sick one gets requests (A10)": (SPREAD, "goal->in_use && target->takes &&", "goal->in_use &&"),
     "who is not in use gets requests": (SPREAD, "goal->in_use && target->takes &&", "target->takes &&"),
     "the server in use gets twice its share": (SPREAD, "(goal->server == NULL || !spread_address_equal(&target->at, goal->server))", "true"),
@@ -470,7 +471,7 @@ SPREAD_MUTANTS = {
     "an instance without address gets requests (A1)": (INSTANCE, " || instance->address.port == 0)", ")"),
     "one that is gone gets requests (A4)": (INSTANCE, "(instance->connected && instance->healthy)", "instance->healthy"),
     "the last of one address decides": (INSTANCE, "list[i].takes || (instance->connected", "(instance->connected"),
-    "an address within an address is a server's": (SPREAD, " && !IN6_IS_ADDR_V4MAPPED(address)", ""),
+    "an address within an address is a server's": (SPREAD, " || (is_v6 && IN6_IS_ADDR_V4MAPPED(&six))", ""),
 }
 
 

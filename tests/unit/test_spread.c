@@ -49,6 +49,8 @@ an_address_is_a_number_with_its_port(void **state)
         { "[fe80::1]:80", NULL },
         { "[ff02::1]:80", NULL },
         { "[::ffff:169.254.169.254]:80", NULL },
+        { "[64:ff9b::169.254.169.254]:80", NULL },
+        { "[::ffff:192.0.2.7]:80", NULL },
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct spread_address address = { .port = 0 };
