@@ -199,9 +199,10 @@ check_list(const struct shape *shape, struct json_object *value, const char *poi
     }
     char inner[FAULT_POINTER_SIZE];
     for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(value, i);
         fault_pointer_index(inner, pointer, i);
-        shape_check(shape->inside, json_object_array_get_idx(value, i), inner, faults);
-        if (shape->unique)
+        shape_check(shape->inside, item, inner, faults);
+        if (shape->unique && is_type(shape->inside->type, item)) /* null is equal to null */
             check_unique(value, i, inner, faults);
     }
 }

@@ -133,6 +133,9 @@ test_p5_targets_are_one_list(void **state)
            "/target_connectors/2: 'oracle' stands twice\n"
            "/target_connectors/3: must be a name of a-z, 0-9 and '-', at most 63 bytes\n"
            "/target_connectors/4: must be a text\n");
+    /* what stands twice and is no text has nothing to quote */
+    expect("{\"target_connectors\":[null,null]}", "/target_connectors/0: must be a text\n"
+                                                  "/target_connectors/1: must be a text\n");
 }
 
 static void
