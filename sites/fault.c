@@ -6,6 +6,7 @@
 
 #include "controller/base/check.h"
 #include "controller/base/json.h"
+#include "controller/base/str.h"
 
 #define FAULT_WORD_LENGTH_MAX 64
 
@@ -22,6 +23,8 @@ fault_add(struct fault_list *faults, const char *pointer, const char *format, ..
     va_start(arguments, format);
     (void)vsnprintf(fault->text, sizeof fault->text, format, arguments);
     va_end(arguments);
+    str_keep_utf8(fault->pointer);
+    str_keep_utf8(fault->text);
 }
 
 /* Ends 'to' at most at byte 'at' with "...", between characters and never inside one. */

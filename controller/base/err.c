@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/base/str.h"
+
 static const struct {
     const char *name;
     int http;
@@ -27,6 +29,7 @@ err_set(struct err *err, enum err_code code, const char *slug, const char *forma
     va_start(arguments, format);
     (void)vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
+    str_keep_utf8(err->text);
     return code;
 }
 
@@ -46,6 +49,7 @@ err_wrap(struct err *err, const char *format, ...)
     size_t used = (size_t)snprintf(err->text, sizeof err->text, "%s: ", context);
     if (used < sizeof err->text)
         (void)snprintf(err->text + used, sizeof err->text - used, "%s", inner);
+    str_keep_utf8(err->text);
     return err->code;
 }
 
@@ -78,6 +82,7 @@ err_mend(struct err *err, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(err->mend, sizeof err->mend, format, arguments);
     va_end(arguments);
+    str_keep_utf8(err->mend);
     return err->code;
 }
 

@@ -108,36 +108,61 @@ str_is_name(const char *text)
     return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+/* Bytes of the character at 'at'; 0: it is none. */
+static size_t
+character_size(const uint8_t *at, const uint8_t *end)
+{
+    uint8_t first = *at++;
+    if (first < 0x80)
+        return 1;
+    unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || (size_t)(end - at) < more)
+        return 0;
+    uint8_t low = 0x80;
+    uint8_t high = 0xbf;
+    if (first == 0xe0)
+        low = 0xa0; /* overlong */
+    else if (first == 0xed)
+        high = 0x9f; /* surrogates */
+    else if (first == 0xf0)
+        low = 0x90; /* overlong */
+    else if (first == 0xf4)
+        high = 0x8f; /* beyond U+10FFFF */
+    if (*at < low || *at > high)
+        return 0;
+    for (unsigned i = 1; i < more; i++) {
+        if (at[i] < 0x80 || at[i] > 0xbf)
+            return 0;
+    }
+    return more + 1;
+}
+
 bool
 str_is_utf8(const char *text, size_t size)
 {
     const uint8_t *at = (const uint8_t *)text;
     const uint8_t *end = at + size;
     while (at < end) {
-        uint8_t first = *at++;
-        if (first < 0x80)
-            continue;
-        unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-        if (first < 0xc2 || first > 0xf4 || (size_t)(end - at) < more)
+        size_t step = character_size(at, end);
+        if (step == 0)
             return false;
-        uint8_t low = 0x80;
-        uint8_t high = 0xbf;
-        if (first == 0xe0)
-            low = 0xa0; /* overlong */
-        else if (first == 0xed)
-            high = 0x9f; /* surrogates */
-        else if (first == 0xf0)
-            low = 0x90; /* overlong */
-        else if (first == 0xf4)
-            high = 0x8f; /* beyond U+10FFFF */
-        if (*at < low || *at > high)
-            return false;
-        for (at++, more--; more > 0; at++, more--) {
-            if (*at < 0x80 || *at > 0xbf)
-                return false;
-        }
+        at += step;
     }
     return true;
+}
+
+void
+str_keep_utf8(char *text)
+{
+    const char *end = text + strlen(text);
+    char *to = text;
+    for (const char *at = text; at < end;) {
+        size_t size = character_size((const uint8_t *)at, (const uint8_t *)end);
+        memmove(to, at, size);
+        to += size;
+        at += size == 0 ? 1 : size;
+    }
+    *to = '\0';
 }
 
 void

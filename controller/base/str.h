@@ -21,6 +21,8 @@ MUST_CHECK bool str_to_duration_ms(const char *text, uint64_t max_ms, uint64_t *
 /* A name of a cluster, site, node, connector: [a-z0-9]([a-z0-9-]{0,61}[a-z0-9])? (RFC 1123). */
 bool str_is_name(const char *text);
 bool str_is_utf8(const char *text, size_t size);
+/* Takes out what is no UTF-8: a text that was cut to fit may hold a piece of a character. */
+void str_keep_utf8(char *text);
 
 /* Lower-case hexadecimal; 'to' holds 2 * size + 1 bytes. */
 void str_hex(char *to, const uint8_t *bytes, size_t size);

@@ -307,6 +307,35 @@ test_err_is_bounded(void **state)
     assert_memory_equal(err.text, "layer 199: layer 198: ", 22);
 }
 
+/* What is quoted may be cut inside a character, by a precision or by the end of the room. */
+static void
+test_err_is_utf8(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    char word[ERR_TEXT_SIZE];
+    for (size_t i = 0; i + 2 < sizeof word; i += 2)
+        memcpy(word + i, "\xc3\xbc", 3);
+    (void)err_set(&err, ERR_INVALID, "x", "no '%.3s'", word);
+    assert_string_equal(err.text, "no '\xc3\xbc'");
+    (void)err_mend(&err, "%.5s!", word);
+    assert_string_equal(err.mend, "\xc3\xbc\xc3\xbc!");
+    for (size_t lead = 0; lead < 2; lead++) {
+        (void)err_set(&err, ERR_INVALID, "x", "%s%s", lead == 0 ? "" : "a", word);
+        assert_true(str_is_utf8(err.text, strlen(err.text)));
+        (void)err_wrap(&err, "%s%s", lead == 0 ? "" : "a", "bcd");
+        assert_true(str_is_utf8(err.text, strlen(err.text)));
+        (void)err_mend(&err, "%s%s", lead == 0 ? "" : "a", word);
+        assert_true(str_is_utf8(err.mend, strlen(err.mend)));
+    }
+    char bad[] = "a\xc3"
+                 "b\xed\xa0\x80"
+                 "c\xf0\x9f\x98\x80"
+                 "\x80\xe2\x82";
+    str_keep_utf8(bad);
+    assert_string_equal(bad, "abc\xf0\x9f\x98\x80");
+}
+
 static void
 test_err_names(void **state)
 {
@@ -335,6 +364,7 @@ main(void)
         cmocka_unit_test(test_err),
         cmocka_unit_test(test_err_from_errno),
         cmocka_unit_test(test_err_is_bounded),
+        cmocka_unit_test(test_err_is_utf8),
         cmocka_unit_test(test_err_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,10 @@ test_faults_as_json_and_as_one_line(void **state)
     assert_int_equal(fault_err(&faults, "bad_value", "doc", &err), ERR_INVALID);
     assert_string_equal(err.text, "doc: /a: is 1; is late");
 
+    struct fault_list cut = { 0 };
+    fault_add(&cut, "/a", "'%.1s'", "\xc3\xbc");
+    assert_string_equal(cut.list[0].text, "''");
+
     for (unsigned i = 0; i < 100; i++)
         fault_add(&faults, "/some/quite/long/pointer/in/a/document", "is wrong in some way");
     assert_int_equal(faults.count, FAULT_COUNT_MAX);
