@@ -150,8 +150,8 @@ bool http_is_gone(const struct http_request *request);
 
 /*
  * Server-sent events. http_stream_start() ends the request and answers 200; NULL when the client is
- * gone or there are too many streams (then a 503 was sent). A ": ping" goes out in every silence of
- * ping_ms. Resuming after Last-Event-ID is the caller's.
+ * gone, for HEAD (the head was sent), or when there are too many streams (a 503 was). A ": ping"
+ * goes out in every silence of ping_ms. Resuming after Last-Event-ID is the caller's.
  *
  * 'gone' is called once, from the loop, when the stream ends by the client, the backlog, a stuck
  * client or the stop of the server; the handle is invalid when it returns. Not after

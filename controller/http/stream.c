@@ -20,10 +20,12 @@ http_stream_start(struct http_request *request, http_stream_gone *gone, void *da
     }
     struct http_server *server = conn->server;
     bool refused = server->stopping || server->counters.streams_now >= server->options.streams_max;
-    if (refused) {
+    bool begins = !refused && exchange->message.verb != HTTP_VERB_HEAD;
+    if (refused)
         http_compose_refusal(conn, HTTP_REFUSE_STREAMS);
-    } else {
+    else
         http_compose_stream(conn, exchange);
+    if (begins) {
         conn->streaming = true;
         conn->stream = (struct http_stream){ .gone = gone, .data = data };
         server->counters.streams++;
@@ -33,7 +35,7 @@ http_stream_start(struct http_request *request, http_stream_gone *gone, void *da
     }
     http_exchange_release(exchange);
     http_conn_answered(conn);
-    return refused ? NULL : &conn->stream;
+    return begins ? &conn->stream : NULL;
 }
 
 void

@@ -215,6 +215,14 @@ answers_of_every_kind(void **state)
     assert_true(raw_has(raw, length));
     assert_true(str_ends(raw->in.data, "\r\n\r\n"));
 
+    struct raw *head = open_plain(world);
+    raw_send(head, "HEAD /stream HTTP/1.1\r\n" H "\r\n");
+    WAIT_UNTIL(world->loop, head->ended);
+    assert_true(raw_has(head, "HTTP/1.1 200 OK\r\n") && raw_has(head, "text/event-stream\r\n"));
+    assert_true(str_ends(head->in.data, "\r\n\r\n"));
+    assert_int_equal(counters(world)->streams_now, 0);
+    raw_close(head);
+
     buf_clear(&raw->in);
     raw_send(raw, "GET /big HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
     WAIT_UNTIL(world->loop, raw->ended);
