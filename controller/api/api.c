@@ -64,6 +64,8 @@ call_body(struct call *call, const struct shape *shape, bool optional)
         return NULL;
     }
     shape_check(shape, call->body, "", &faults);
+    if (call->body == NULL && faults.count == 0) /* a shape may leave it to the handler */
+        fault_add(&faults, "", "must be an object");
     if (fault_err(&faults, "body_invalid", "body", &err) != ERR_NONE) {
         call_fail_with(call, &err, "faults", fault_json(&faults));
         return NULL;

@@ -133,6 +133,24 @@ def test_bodies_are_checked(three):
     assert {fault["pointer"] for fault in faults} == {"/changes/0", "/changes/1/key"}
 
 
+def test_a_body_of_null_is_answered(three):
+    for path in ("/v1/join", "/v1/login", "/v1/promote"):
+        connection = http.client.HTTPSConnection(three.west_1.address, PORT, timeout=20, context=three.west_1.context())
+        connection.request("POST", path, "null", {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        assert (reply.status, json.loads(reply.read())["code"]) == (400, "body_invalid"), path
+        connection.close()
+
+
+def test_problems_are_utf8_wherever_a_name_is_cut(three):
+    """What is quoted is cut to a length in bytes."""
+    for lead in ("", "a"):
+        name = urllib.parse.quote(lead + "\u00fc" * 120)
+        for method, path in (("GET", "/nowhere/" + name), ("DELETE", "/v1/users/" + name), ("GET", "/v1/why?node=" + name)):
+            reply = three.east_1.api(method, path)
+            assert reply.status == 404 and "\u00fc" in reply.json["detail"], path
+
+
 def test_all_faults_of_a_connector_are_named(three):
     value = {"main": {"url": "ftp://x"}, "probe": {"timeout_ms": -1}, "nonsense": 1}
     problem = refused(three.west_1, "PUT", "/v1/config/connector/bad", "/v1/config/{key}", 400, "bad_value",
