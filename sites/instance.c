@@ -353,9 +353,10 @@ instance_spread(const struct instance_set *set, const char *connector,
                 struct spread_target list[SPREAD_COUNT_MAX])
 {
     size_t count = 0;
-    list_each (at, &set->all) {
-        const struct instance *instance = CONTAINER_OF(at, struct instance, node);
-        if (!is_of(instance, connector) || instance->address.port == 0)
+    size_t end = place_of(set, connector, NAME_END);
+    for (size_t at = place_of(set, connector, ""); at < end; at++) {
+        const struct instance *instance = set->sorted[at];
+        if (instance->address.port == 0)
             continue;
         size_t i = 0;
         while (i < count && !spread_address_equal(&list[i].at, &instance->address))

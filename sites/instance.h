@@ -125,7 +125,7 @@ void instance_end(struct instance *instance);
 /* Ends every session that was silent for 'silence_ms'; how many. */
 size_t instance_lapse(struct instance_set *set, uint64_t silence_ms, uint64_t now_ms);
 
-/* Those with an address; an address that several have takes when one of them does. How
+/* Those with an address, by name; an address that several have takes when one of them does. How
  * many. */
 size_t instance_spread(const struct instance_set *set, const char *connector,
                        struct spread_target list[SPREAD_COUNT_MAX]);

@@ -468,7 +468,7 @@ SPREAD_MUTANTS = {
     "who has no place is not counted": (SPREAD, "            plan.sum.left_out++;", "            (void)i;"),
     "who has no place raises no alarm": (SPREAD, "room->takers > room->places ?", "false ?"),
     "one without a place raises no alarm": (SPREAD, "room->takers > room->places ?", "room->takers > room->places + 1 ?"),
-    "an instance without address gets requests (A1)": (INSTANCE, " || instance->address.port == 0)", ")"),
+    "an instance without address gets requests (A1)": (INSTANCE, "if (instance->address.port == 0)", "if (false)"),
     "one that is gone gets requests (A4)": (INSTANCE, "(instance->connected && instance->healthy)", "instance->healthy"),
     "the last of one address decides": (INSTANCE, "list[i].takes || (instance->connected", "(instance->connected"),
     "an address within an address is a server's": (SPREAD, " || (is_v6 && IN6_IS_ADDR_V4MAPPED(&six))", ""),
