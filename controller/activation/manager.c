@@ -747,15 +747,18 @@ activation_restore(struct activation_manager *manager, const char *action_id, co
     return ERR_NONE;
 }
 
-/* false when the document does not read. */
+/* False when the document does not read. It is read once; but what only an old primary wrote is set
+ * aside, and its revision then somebody else's. */
 static bool
 take_document(struct slot *slot, const struct activation_desired *desired)
 {
+    const struct connector *newest = slot->newer != NULL ? slot->newer : slot->used;
     struct connector *connector;
     struct err err;
     if (desired->document == NULL)
         return false;
-    if (slot->newest != 0 && slot->newest == desired->revision)
+    if (slot->newest != 0 && slot->newest == desired->revision &&
+        json_object_equal(newest->document, desired->document) != 0)
         return true;
     if (connector_read(desired->connector, desired->document, &connector, &err) != ERR_NONE) {
         log_warn("activation.bad_document", "connector=%s reason=\"%s\"", slot->name, err.text);

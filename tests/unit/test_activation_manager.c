@@ -595,6 +595,24 @@ an_edit_does_not_hide_what_has_to_be_undone(void **state)
     assert_true(world_has(node->world, "new", "BATON_SERVER=\"main\""));
 }
 
+/* What only an old primary wrote is set aside; its successor gives the revision to something else.
+ */
+static void
+a_revision_that_is_another_document_now_is_read(void **state)
+{
+    struct node *node = *state;
+    node_configure(node, "{\"driver\":\"exec\",\"command\":[\"/bin/true\"]}");
+    activation_gate(node->manager, ACTIVATION_GATE_OPEN);
+    node_want(node, EFFECTIVE_MAIN, 2, 40);
+    wait_ends(node, 1);
+    assert_int_equal(last(node)->state, ACTIVATION_OK);
+    node_configure(node, "{\"driver\":\"exec\",\"command\":[\"/bin/false\"]}");
+    node_want(node, EFFECTIVE_MAIN, 3, 40);
+    wait_ends(node, 2);
+    assert_int_equal(last(node)->state, ACTIVATION_FAILED);
+    assert_non_null(strstr(last(node)->text, "exit code 1"));
+}
+
 static void
 what_cannot_work_is_said_and_not_hidden(void **state)
 {
@@ -792,6 +810,7 @@ main(void)
         TEST(a_restarted_primary_proves_its_activation),
         TEST(a_connector_that_is_deleted_is_deactivated),
         TEST(an_edit_does_not_hide_what_has_to_be_undone),
+        TEST(a_revision_that_is_another_document_now_is_read),
         TEST(what_cannot_work_is_said_and_not_hidden),
         TEST(it_tells_what_is_fenced),
         TEST(many_connectors_go_side_by_side_within_a_bound),
