@@ -125,6 +125,33 @@ def test_an_activation_is_recorded_once_and_may_be_repeated(make):
     assert node.value("activation_finish", "a-2", "done", "") is False
 
 
+ADD = "select local.activation_add(%s, %s, 3, 'east-1', 'main', 'activate', 'file')"
+
+
+def test_what_was_last_done_for_a_connector_is_kept(make):
+    """However often another was tried since: who forgets an activation deactivates nothing."""
+    node = make("east-1")
+    node.value("activation_add", "quiet", "q-1", 3, "east-1", "main", "activate", "file")
+    node.value("activation_add", "quiet", "q-2", 3, "east-1", "alternate", "activate", "file")
+    node.own(ADD % ("'pam'", "'p-1'") + " from generate_series(1, 1200)")  # one action, tried again and again
+    node.value("activation_add", "pam", "p-2", 3, "east-1", "main", "activate", "file")
+    assert [row["action_id"] for row in node.run("activation_list", "", 5)] == ["p-2", "p-1", "q-2", "q-1"]
+    node.own(ADD % ("'pam'", "'r-' || i") + " from generate_series(1, 1200) i")
+    assert [row["action_id"] for row in node.run("activation_list", "quiet", 5)] == ["q-2"]
+    ((count,),) = node.own("select count(*) from local.activation")
+    assert 1001 <= count < 1001 + 16
+
+
+def test_activations_are_bounded(make):
+    """As many connectors as a node can have, and twice as many rows."""
+    node = make("east-1")
+    node.own("insert into local.activation (connector, action_id, epoch, holder, server, kind, driver) "
+             "select 'c' || i, 'c-' || i, 3, 'east-1', 'main', 'activate', 'file' from generate_series(1, 1500) i")
+    node.own(ADD % ("'pam'", "'p-' || i") + " from generate_series(1, 20) i")
+    ((count, connectors),) = node.own("select count(*), count(distinct connector) from local.activation")
+    assert count < 1019 + 16 and 1000 <= connectors < 1000 + 16
+
+
 def test_settings_are_told_by_name(make):
     node = make("east-1")
     rows = {r["name"]: r["setting"] for r in node.run("settings_check")}
