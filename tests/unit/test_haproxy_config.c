@@ -41,7 +41,7 @@ static char *
 config_of(const char *document_text)
 {
     struct json_object *document = NULL;
-    struct connector *connector;
+    struct connector *connector = NULL;
     struct buf text = { 0 };
     struct err err;
     if (json_read(document_text, strlen(document_text), &document, &err) != ERR_NONE ||
