@@ -333,7 +333,13 @@ json_add(struct json_object *object, const char *name, struct json_object *value
 void
 json_add_string(struct json_object *object, const char *name, const char *text)
 {
-    json_add(object, name, text == NULL ? NULL : json_object_new_string(text));
+    if (text == NULL || str_is_utf8(text, strlen(text))) {
+        json_add(object, name, text == NULL ? NULL : json_object_new_string(text));
+        return;
+    }
+    CLEANUP(freep) char *mended = str_dup(text);
+    str_keep_utf8(mended);
+    json_add(object, name, json_object_new_string(mended));
 }
 
 void

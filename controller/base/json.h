@@ -30,7 +30,8 @@ MUST_CHECK bool json_get_bool(struct json_object *object, const char *name, bool
 /* Borrowed; NULL when the member is missing. */
 struct json_object *json_get(struct json_object *object, const char *name);
 
-/* Adders for building answers; a NULL text becomes null. */
+/* Adders for building answers; a NULL text becomes null. What is no UTF-8 (a word that somebody
+ * typed, a text that was cut to fit) is left out, for JSON knows nothing else. */
 void json_add_string(struct json_object *object, const char *name, const char *text);
 void json_add_u64(struct json_object *object, const char *name, uint64_t number);
 void json_add_i64(struct json_object *object, const char *name, int64_t number);

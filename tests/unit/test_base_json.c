@@ -256,13 +256,15 @@ test_adders(void **state)
     CLEANUP(json_putp) struct json_object *object = json_object_new_object();
     json_add_string(object, "s", "a/\"b\"\n");
     json_add_string(object, "null", NULL);
+    json_add_string(object, "cut", "\xc3\xa9\xc3");
     json_add_u64(object, "u", UINT64_MAX);
     json_add_i64(object, "i", INT64_MIN);
     json_add_bool(object, "b", false);
     json_add(object, "o", json_object_new_array());
-    assert_string_equal(json_text(object),
-                        "{\"s\":\"a/\\\"b\\\"\\n\",\"null\":null,\"u\":18446744073709551615,"
-                        "\"i\":-9223372036854775808,\"b\":false,\"o\":[]}");
+    assert_string_equal(
+        json_text(object),
+        "{\"s\":\"a/\\\"b\\\"\\n\",\"null\":null,\"cut\":\"\xc3\xa9\","
+        "\"u\":18446744073709551615,\"i\":-9223372036854775808,\"b\":false,\"o\":[]}");
 }
 
 int
