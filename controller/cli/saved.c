@@ -40,7 +40,9 @@ enum err_code
 saved_load(const char *path, struct json_object **ret, struct err *err)
 {
     struct stat about;
-    if (stat(path, &about) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    if (stat(path, &about) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return err_errno(err, errno, "saved logins '%s'", path);
         *ret = empty();
         return ERR_NONE;
     }

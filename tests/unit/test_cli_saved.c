@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -97,6 +98,14 @@ test_store(void **state)
     assert_int_equal(
         file_write_atomic(path, "{\"version\":2}", 13, 0600, (uid_t)-1, (gid_t)-1, &err), ERR_NONE);
     assert_int_equal(saved_load(path, &refused, &err), ERR_INVALID);
+    assert_null(refused);
+
+    /* Nor is a file that cannot be looked at taken for one that others may read. */
+    CLEANUP(freep) char *loop = str_printf("%s/loop", folder);
+    CLEANUP(freep) char *beyond = str_printf("%s/credentials.json", loop);
+    assert_int_equal(symlink(loop, loop), 0);
+    assert_int_equal(saved_load(beyond, &refused, &err), ERR_IO);
+    assert_non_null(strstr(err.text, beyond));
     assert_null(refused);
 }
 
