@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -179,17 +180,26 @@ run_editor(const char *path, struct err *err)
         editor = getenv("EDITOR");
     if (editor == NULL || editor[0] == '\0')
         editor = "vi";
-    CLEANUP(freep) char *command = str_printf("%s \"$1\"", editor);
+    /* Ctrl-C is the editor's: the terminal sends it to all three. */
+    CLEANUP(freep) char *command = str_printf("trap : INT QUIT; %s \"$1\"", editor);
+    void (*interrupt)(int) = signal(SIGINT, SIG_IGN);
+    void (*quit)(int) = signal(SIGQUIT, SIG_IGN);
     pid_t child = fork();
-    if (child < 0)
-        return err_errno(err, errno, "start the editor");
     if (child == 0) {
+        (void)signal(SIGINT, interrupt);
+        (void)signal(SIGQUIT, quit);
+        (void)signal(SIGPIPE, SIG_DFL); /* what we ignore a program does not expect to */
         (void)execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
         _exit(127);
     }
+    int number = errno;
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
+    (void)signal(SIGINT, interrupt);
+    (void)signal(SIGQUIT, quit);
+    if (child < 0)
+        return err_errno(err, number, "start the editor");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return ERR_NONE;
     (void)err_set(err, ERR_CANCELLED, "editor", "editor '%s' failed: nothing was changed", editor);

@@ -569,6 +569,13 @@ def test_local_edit_writes_nothing_that_is_wrong(node, baton, tmp_path):
     assert len([r for r in node.seen if r.method != "GET"]) == before
 
 
+def test_an_interrupt_while_editing_is_the_editors(node, baton, tmp_path):
+    node.answers[("GET", "/v1/local")] = golden("local")
+    patient = editor(tmp_path, "trap '' INT; echo editing; read line")
+    shown = baton.on_terminal("local edit", typed=[("editing", "\x03\n")], EDITOR=patient)
+    assert "0 settings changed" in shown
+
+
 def event(number, key):
     row = golden("history")["rows"][2] | {"revision": number, "key": key}
     return f"event: config\nid: {number}\ndata: {json.dumps(row)}\n\n"
