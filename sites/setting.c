@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/base/buf.h"
@@ -383,6 +384,30 @@ setting_faults(const char *key, struct json_object *value, struct fault_list *fa
     }
 }
 
+/* A number whose exponent alone makes it too long, NULL when there is none. The database writes
+ * such a number out before it judges it: nine bytes here are 131 000 there. */
+static const char *
+find_vast_number(struct json_object *value)
+{
+    const char *found = NULL;
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach (value, name, member) {
+            (void)name;
+            found = found == NULL ? find_vast_number(member) : found;
+        }
+    } else if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; found == NULL && i < json_object_array_length(value); i++)
+            found = find_vast_number(json_object_array_get_idx(value, i));
+    } else if (json_object_is_type(value, json_type_double)) {
+        const char *text = json_object_get_string(value);
+        const char *exponent = strpbrk(text, "eE");
+        long number = exponent == NULL ? 0 : strtol(exponent + 1, NULL, 10);
+        return number < -SETTING_NUMBER_LENGTH_MAX || number > SETTING_NUMBER_LENGTH_MAX ? text
+                                                                                         : NULL;
+    }
+    return found;
+}
+
 enum err_code
 setting_check_value(const char *key, struct json_object *value, struct err *err)
 {
@@ -391,6 +416,13 @@ setting_check_value(const char *key, struct json_object *value, struct err *err)
     if (size > SETTING_VALUE_SIZE_MAX)
         return err_set(err, ERR_LIMIT, "value_too_large", "value of '%s' has %zu bytes, at most %d",
                        fault_clip(clip, key), size, SETTING_VALUE_SIZE_MAX);
+    const char *number = find_vast_number(value);
+    if (number != NULL) {
+        (void)err_set(err, ERR_LIMIT, "number_too_long",
+                      "value of '%s' has the number %s, which has more than 64 bits or %d digits",
+                      fault_clip(clip, key), number, SETTING_NUMBER_LENGTH_MAX);
+        return err_mend(err, "store it as a string");
+    }
     struct fault_list faults = { 0 };
     setting_faults(key, value, &faults);
     return fault_err(&faults, "bad_value", fault_clip(clip, key), err);

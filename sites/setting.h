@@ -21,10 +21,11 @@
 #include "controller/base/err.h"
 #include "sites/fault.h"
 
-/* The database enforces the same three. */
-#define SETTING_KEY_SIZE_MAX     255
-#define SETTING_VALUE_SIZE_MAX   262144
-#define SETTING_CHANGE_COUNT_MAX 1000
+/* The database enforces the same. */
+#define SETTING_KEY_SIZE_MAX      255
+#define SETTING_VALUE_SIZE_MAX    262144
+#define SETTING_NUMBER_LENGTH_MAX 64 /* characters of a number within a value, written out */
+#define SETTING_CHANGE_COUNT_MAX  1000
 
 /*
  * In a name, "*" is one RFC 1123 name and a last "**" is anything. The unit of a CHOICE is its list
@@ -288,7 +289,7 @@ MUST_CHECK enum err_code setting_check_place(const char *key, enum setting_layer
                                              const char *site, struct err *err);
 /* Every fault of a value; JSON null is NULL. Adds nothing when all is well. */
 void setting_faults(const char *key, struct json_object *value, struct fault_list *faults);
-/* The same in one error: "bad_value", or "value_too_large". */
+/* The same in one error: "bad_value", or ERR_LIMIT "value_too_large", "number_too_long". */
 MUST_CHECK enum err_code setting_check_value(const char *key, struct json_object *value,
                                              struct err *err);
 /* Key, place and value together, as every write needs it. A deletion checks key and place only. */

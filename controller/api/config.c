@@ -122,7 +122,9 @@ check_change(struct fault_list *faults, struct err *ret_first, const char *point
     if (!is_delete && strcmp(err.slug, "bad_value") == 0)
         setting_faults(key, value, &inner);
     if (inner.count == 0) {
-        fault_pointer(at, pointer, strcmp(err.slug, "value_too_large") == 0 ? "value" : "key");
+        bool of_value =
+            strcmp(err.slug, "value_too_large") == 0 || strcmp(err.slug, "number_too_long") == 0;
+        fault_pointer(at, pointer, of_value ? "value" : "key");
         fault_add(faults, at, "%s", err.text);
     }
     for (size_t i = 0; i < inner.count; i++) {

@@ -327,6 +327,19 @@ test_value_size(void **state)
     struct err err = { 0 };
     assert_int_equal(setting_check_value("app/x", value, &err), ERR_LIMIT);
     assert_string_equal(err.slug, "value_too_large");
+
+    static const char *const vast[] = { "1e131000", "[0, 1E+65]", "{\"a\": [-2.5e-65]}",
+                                        "1e99999999999999999999" };
+    for (size_t i = 0; i < ARRAY_COUNT(vast); i++) {
+        CLEANUP(json_putp) struct json_object *number = NULL;
+        assert_int_equal(json_read(vast[i], strlen(vast[i]), &number, &err), ERR_NONE);
+        assert_int_equal(setting_check_value("app/x", number, &err), ERR_LIMIT);
+        assert_string_equal(err.slug, "number_too_long");
+        assert_non_null(strstr(err.text, "'app/x'"));
+    }
+    CLEANUP(json_putp) struct json_object *small = NULL;
+    assert_int_equal(json_read("[1.5e3, 2e-60]", 14, &small, &err), ERR_NONE);
+    assert_int_equal(setting_check_value("app/x", small, &err), ERR_NONE);
     buf_done(&text);
 }
 
