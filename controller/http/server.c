@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -288,6 +289,16 @@ start_listening(struct http_server *server, const char *listen_on, struct err *e
     return ERR_NONE;
 }
 
+/* Half of the descriptors are left for what the node itself opens: its database, its peers, the
+ * arbiter. Who only holds connections open must not cost it the lease. */
+static void
+keep_descriptors(struct http_options *options)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < options->connections_max)
+        options->connections_max = (unsigned)(files.rlim_cur / 2);
+}
+
 static void
 fill_options(struct http_server *server, const struct http_options *options)
 {
@@ -298,6 +309,7 @@ fill_options(struct http_server *server, const struct http_options *options)
 #define DEFAULT(name, value) ours->name = ours->name != 0 ? ours->name : (value)
     DEFAULT(body_size_max, HTTP_BODY_SIZE_MAX);
     DEFAULT(connections_max, HTTP_CONNECTIONS_MAX);
+    keep_descriptors(ours);
     DEFAULT(pending_max, HTTP_PENDING_MAX);
     DEFAULT(streams_max, HTTP_STREAMS_MAX);
     DEFAULT(handshake_ms, 10000);

@@ -180,7 +180,8 @@ struct http_options {
     http_handler *handler;          /* required */
     void *data;                     /* borrowed, for the handler */
     size_t body_size_max;           /* bytes */
-    unsigned connections_max;       /* beyond it the oldest idle one is closed, or the new one */
+    unsigned connections_max;       /* beyond it the oldest idle one is closed, or the new one; at
+                                     * most half of RLIMIT_NOFILE */
     unsigned pending_max;           /* requests at their handlers */
     unsigned streams_max;
     unsigned handshake_ms; /* 10 s */

@@ -482,6 +482,30 @@ running_out_of_file_descriptors_is_survived(void **state)
     raw_close(second);
 }
 
+/* Connections that say nothing take at most half of the descriptors. */
+static void
+descriptors_are_left_for_the_node(void **state)
+{
+    enum { FILES = 40 };
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit tight = before;
+    tight.rlim_cur = FILES;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    struct world *world = begin(state, false, (struct http_options){ 0 });
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    struct raw *silent[FILES / 2];
+    for (unsigned i = 0; i < ARRAY_COUNT(silent); i++)
+        silent[i] = open_to(world);
+    struct raw *late = open_to(world);
+    WAIT_UNTIL(world->loop, late->ended);
+    assert_int_equal(counters(world)->refused[HTTP_REFUSE_CONNECTIONS], 1);
+    assert_int_equal(counters(world)->connections_now, FILES / 2);
+    raw_close(late);
+    for (unsigned i = 0; i < ARRAY_COUNT(silent); i++)
+        raw_close(silent[i]);
+}
+
 /* xorshift: the seed in the failure line repeats the run. */
 static uint32_t
 next_random(uint32_t *seed)
@@ -546,6 +570,7 @@ main(void)
         TEST(an_offered_upgrade_changes_nothing),
         TEST(plain_http_on_the_tls_port_is_told),
         TEST(connections_are_bounded),
+        TEST(descriptors_are_left_for_the_node),
         TEST(held_bytes_are_bounded),
         TEST(running_out_of_file_descriptors_is_survived),
         TEST(garbage_is_survived),
