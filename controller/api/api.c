@@ -604,6 +604,7 @@ api_free(struct api *api)
     if (api == NULL)
         return;
     api_stop(api);
+    worker_close(api->slow);
     fetch_client_close(api->peers); /* answers what is under way */
     pq_close(api->pq);
     ASSERT(list_empty(&api->calls));

@@ -20,6 +20,7 @@
 #include "controller/daemon/core.h"
 #include "controller/daemon/writer.h"
 #include "controller/http/server.h"
+#include "controller/loop/worker.h"
 #include "sites/epoch.h"
 #include "sites/fault.h"
 #include "sites/shape.h"
@@ -39,6 +40,7 @@ struct api {
     struct fresh *fresh;        /* owned */
     struct events *events;      /* owned */
     struct status_page *page;   /* owned */
+    struct worker *slow;        /* owned; for what takes longer than a hash; NULL: not yet needed */
     struct list calls;
     bool stopping;
     uint64_t calls_served[ROUTE_COUNT];
