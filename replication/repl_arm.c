@@ -9,8 +9,12 @@
 #include "controller/base/str.h"
 #include "sql.h"
 
-#define ARM_READ_BACK_MAX 40 /* tries, REPL_ARM_POLL_MS apart: a reload is not instant */
+/* A reload is not instant: 40 looks for 0.2 s, then seldom, for 5 s in all. A promotion's step
+ * lasts longer. */
 #define ARM_POLL_MS       5
+#define ARM_POLL_LONG_MS  50
+#define ARM_SHORT_MAX     40
+#define ARM_READ_BACK_MAX 140
 #define ARM_TIME_SIZE     64
 #define ARM_REPEAT_MAX    5 /* of one slot, for an error inside of PostgreSQL */
 
@@ -107,7 +111,8 @@ look_again(struct repl_arm *arm, repl_timer_fn *look)
 {
     if (++arm->tries >= ARM_READ_BACK_MAX)
         return false;
-    arm->port->after(arm->port->data, ARM_POLL_MS, look, arm);
+    arm->port->after(arm->port->data, arm->tries < ARM_SHORT_MAX ? ARM_POLL_MS : ARM_POLL_LONG_MS,
+                     look, arm);
     return true;
 }
 

@@ -270,6 +270,29 @@ names_in_force_need_no_reload(void **state)
 }
 
 static void
+go_on(void *context)
+{
+    assert_int_equal(kill(*(pid_t *)context, SIGCONT), 0);
+}
+
+/* On a busy machine it is not given up because the postmaster comes to it late. */
+static void
+a_reload_may_take_its_time(void **state)
+{
+    struct arming arming;
+    pid_t postmaster = (pid_t)strtol(
+        world_sql(&world, "select split_part(pg_read_file('postmaster.pid'), E'\n', 1)"), NULL, 10);
+    (void)state;
+    assert_int_equal(kill(postmaster, SIGSTOP), 0);
+    arm(&arming, "west-1");
+    port_after(NULL, 1500, go_on, &postmaster);
+    assert_true(world_until(&world, is_done, &arming));
+    assert_int_equal(arming.err.code, ERR_NONE);
+    assert_shown("ANY 1 (\"west-1\")");
+    arm_and_wait("east-2");
+}
+
+static void
 no_names_settle_nothing(void **state)
 {
     (void)state;
@@ -382,6 +405,7 @@ main(void)
         cmocka_unit_test(first_names_are_in_force_when_the_checkpointer_has_seen_them),
         cmocka_unit_test(other_names_need_no_checkpoint),
         cmocka_unit_test(names_in_force_need_no_reload),
+        cmocka_unit_test(a_reload_may_take_its_time),
         cmocka_unit_test(no_names_settle_nothing),
         cmocka_unit_test(a_slot_is_made_though_a_catalog_changes_meanwhile),
     };
