@@ -67,7 +67,7 @@ conclude_capture(struct promo *promo, struct promo_step_context *context)
         if (position_compare(&member->captured_at, &best->captured_at) > 0)
             best = member;
     }
-    if (old != NULL && old->captured)
+    if (old != NULL && old->captured && promo_old_is_last(promo))
         promo->proof = PROMO_FENCED_PROVED;
     else
         promo->proof = promo_has_quorum(promo) ? PROMO_UNREACHABLE : PROMO_ASSERTED;

@@ -40,7 +40,8 @@ void promo_lower_if_told(struct promo *promo);
 /* Returns how many; borrowed. */
 size_t promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_MAX]);
 bool promo_has_quorum(const struct promo *promo);
-/* False: the arbiter has heard of a primary after the one that the members show. */
+/* False: the arbiter, or a member that was captured, knows of a primary after the one that the
+ * members showed when they were asked. */
 bool promo_old_is_last(const struct promo *promo);
 
 /* What the arbiter was told counts. Not while it changes, once every voter is there (has answered,

@@ -15,11 +15,17 @@ promo_captured_names(const struct promo *promo, const char *names[PROMO_MEMBERS_
 }
 
 /* Whose note of a later epoch the arbiter has was promoted without him, and has needed nobody's
- * acknowledgement since: then the old primary that we know of is not the last one. */
+ * acknowledgement since: then the old primary that we know of is not the last one. Nor when
+ * somebody has rows of a later epoch, who had none yet when he was asked. */
 bool
 promo_old_is_last(const struct promo *promo)
 {
     const struct promo_arbiter *arbiter = &promo->arbiter;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (member->captured && epoch_compare(&member->captured_at.epoch, &promo->old_epoch) > 0)
+            return false;
+    }
     return !arbiter->told || !arbiter->note.given_up ||
            epoch_compare(&arbiter->note.epoch, &promo->old_epoch) <= 0;
 }

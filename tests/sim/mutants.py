@@ -105,6 +105,8 @@ MUTANTS = {
         (CAPTURED, "strcmp(member->name, promo->old_primary) == 0 &&\n"
                 "            epoch_equal(&member->promised_before, &promo->old_epoch))",
          "strcmp(member->name, promo->old_primary) == 0)")],
+    "with k = 0 who knew of no primary after him is a proof (I5)": [
+        (CAPTURED, "epoch_compare(&member->captured_at.epoch, &promo->old_epoch) > 0", "false")],
     "rows of the primary's epoch are a fork": [
         (JOBS, "head.epoch == attach->epoch ? head.revision : answer->revision", "answer->revision"),
         (DATABASE, "op->message.revision < db->log.count && db_head(db).epoch >= op->message.epoch", "false")],

@@ -219,6 +219,10 @@ ASKING_MUTANTS = {
     "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),
     "an old primary of before the note stands for all (I5)": (WHO, "    if (!promo_old_is_last(promo))\n        return NULL;\n", ""),
     "the same, for the check 'quorum'": (CHECKS, " && promo_old_is_last(promo))", ")"),
+    "an old primary of before a row stands for all (I5)": (
+        WHO, "epoch_compare(&member->captured_at.epoch, &promo->old_epoch) > 0", "false"),
+    "an old primary of before a row proves that the last one is out": (
+        CAPTURE, "old->captured && promo_old_is_last(promo))", "old->captured)"),
     "what was pulled names another arbiter": (
         PROMO, "    else if (!promo_is_sure(promo))\n        promo_blame_arbiter(promo);\n", ""),
     "who does not count is promoted": (CHECKS, "    if (noted && !quorum_is_voter(&later, promo->self))", "    if (false)"),
