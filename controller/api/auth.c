@@ -333,7 +333,9 @@ login_done(void *job, bool ran)
         login_good(login, role);
     } else {
         auth->counters.failures++;
-        log_warn("login.failed", "user=%s address=%s", login->user, login->address);
+        /* what cannot be a name may be a password, or a line of its own */
+        log_warn("login.failed", "user=%s address=%s", str_is_name(login->user) ? login->user : "?",
+                 login->address);
         (void)err_set(&err, ERR_LOGIN, "login_failed", "user or password is wrong");
         login->done(login->data, NULL, 0, &err);
     }

@@ -63,6 +63,19 @@ log_level_from_name(const char *name, enum log_level *ret)
     return false;
 }
 
+/* One event is one line, whatever it quotes, and no terminal takes a part of it for an order: C0,
+ * DEL, and C1 as UTF-8 writes it. */
+static void
+clean(char *text)
+{
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
+        if (*at < ' ' || *at == 0x7f)
+            *at = ' ';
+        else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+            at[0] = at[1] = ' ';
+    }
+}
+
 void
 log_line(enum log_level level, const char *event, const char *format, ...)
 {
@@ -73,10 +86,7 @@ log_line(enum log_level level, const char *event, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    for (char *at = text; *at != '\0'; at++) { /* one event is one line, whatever it quotes */
-        if (*at == '\n' || *at == '\r')
-            *at = ' ';
-    }
+    clean(text);
     if (log_state.journal) {
         (void)sd_journal_send("PRIORITY=%d", log_priorities[level], "MESSAGE=%s %s", event, text,
                               "BATON_EVENT=%s", event, "BATON_NODE=%s", log_state.node, NULL);
