@@ -275,8 +275,8 @@ def test_nothing_is_given_up_that_nobody_was_told_of(three, etcd):
 def test_strict_waits(three, etcd):
     primary = whole(three, etcd)
     assert primary.put("durability", "strict").status == 200
+    until("it is strict", lambda: durability(primary)["mode"] == "strict")
     until("nobody is told any more", lambda: "arbiter" not in sync_set(primary))
-    assert durability(primary)["mode"] == "strict"
     away = others(three)
     for node in away:
         node.kill()
