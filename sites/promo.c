@@ -137,6 +137,7 @@ decide(struct promo *promo, struct promo_step_context *context)
 static enum promo_state
 on_order(struct promo *promo, struct promo_step_context *context)
 {
+    promo->number++;
     promo->order = *context->event->order;
     promo->mode = promo->order.mode;
     promo->armed = false;

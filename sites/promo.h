@@ -196,6 +196,7 @@ struct promo {
     char self[NODE_NAME_SIZE];
     struct promo_limits limits;
     enum promo_state state;
+    uint64_t number; /* of the orders that it took */
     struct promo_order order;
     enum promo_mode mode;
     struct epoch epoch;               /* the one being taken */
@@ -311,6 +312,13 @@ MUST_CHECK enum err_code promo_step(struct promo *promo, const struct promo_even
 /* True from the first promise on until DONE or FAILED: only forward. */
 bool promo_is_beyond_return(const struct promo *promo);
 bool promo_is_running(const struct promo *promo);
+/*
+ * Whether an answer is for the promotion that runs, and not for an earlier one: it was asked under
+ * this number and for this epoch. The epoch alone does not tell: until a promotion has chosen its
+ * own it has that of the one before, and two resumptions have the same. Who takes the OPENED of an
+ * earlier one is primary of another epoch than its database (I1).
+ */
+bool promo_awaits(const struct promo *promo, uint64_t number, const struct epoch *epoch);
 /* The latest epoch, promises included, that the members showed before they promised ours (I9). */
 struct epoch promo_known_before(const struct promo *promo);
 

@@ -87,6 +87,12 @@ promo_is_running(const struct promo *promo)
 }
 
 bool
+promo_awaits(const struct promo *promo, uint64_t number, const struct epoch *epoch)
+{
+    return promo_is_running(promo) && number == promo->number && epoch_equal(epoch, &promo->epoch);
+}
+
+bool
 promo_is_beyond_return(const struct promo *promo)
 {
     switch (promo->state) {

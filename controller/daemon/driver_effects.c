@@ -19,6 +19,7 @@
 struct call {
     struct driver *driver; /* borrowed */
     char node[NODE_NAME_SIZE];
+    uint64_t number;
     struct epoch epoch;
     struct position position;
 };
@@ -28,6 +29,7 @@ call_new(struct driver *driver, const char *node)
 {
     struct call *call = mem_zero(1, sizeof *call);
     call->driver = driver;
+    call->number = driver->promo.number;
     call->epoch = driver->promo.epoch;
     ASSERT(str_copy(call->node, sizeof call->node, node));
     return call;
@@ -38,8 +40,7 @@ static bool
 call_end(struct call *call, struct driver **ret_driver, char node[NODE_NAME_SIZE])
 {
     struct driver *driver = call->driver;
-    bool current = driver->running && promo_is_running(&driver->promo) &&
-                   epoch_equal(&call->epoch, &driver->promo.epoch);
+    bool current = driver->running && promo_awaits(&driver->promo, call->number, &call->epoch);
     *ret_driver = driver;
     memcpy(node, call->node, NODE_NAME_SIZE);
     free(call);

@@ -63,7 +63,8 @@ driver_note_tell(struct driver *driver, const struct quorum_note *note, arbiter_
 struct driver_inquiry {
     struct driver *driver; /* borrowed */
     struct arbiter_call *call;
-    struct epoch epoch; /* of the promotion that asks */
+    uint64_t number; /* of the promotion that asks */
+    struct epoch epoch;
     uint64_t row;
 };
 
@@ -104,8 +105,7 @@ on_answer(void *data, const struct arbiter_reply *reply)
     driver_note_heard(driver, reply);
     log_info("promo.arbiter", "op=%s result=%s text=\"%s\"", arbiter_op_name(reply->op),
              arbiter_result_name(reply->result), reply->err.text);
-    if (!driver->running || !promo_is_running(&driver->promo) ||
-        !epoch_equal(&inquiry.epoch, &driver->promo.epoch))
+    if (!driver->running || !promo_awaits(&driver->promo, inquiry.number, &inquiry.epoch))
         return;
     if (reply->result == ARBITER_STALE || (reply->op == ARBITER_OP_READ && reply->has_record))
         promised = *epoch_max(&reply->epoch, &reply->promised);
@@ -136,8 +136,9 @@ driver_note_inquire(struct driver *driver, const struct promo_effect *effect)
         return;
     }
     struct driver_inquiry *inquiry = mem_zero(1, sizeof *inquiry);
-    *inquiry =
-        (struct driver_inquiry){ .driver = driver, .epoch = driver->promo.epoch, .row = row };
+    *inquiry = (struct driver_inquiry){
+        .driver = driver, .number = driver->promo.number, .epoch = driver->promo.epoch, .row = row
+    };
     driver->inquiry = inquiry;
     inquiry->call = arbiter_start(driver->arbiter, &ask, on_answer, inquiry);
 }

@@ -30,7 +30,7 @@ NODE, PROMO, CAPTURE, QUORUM = "sites/node.c", "sites/promo.c", "sites/promo_cap
 EPOCH = "sites/epoch.c"
 CHECKS, LEASE, KNOWN, ASK, TAKEOVER = ("sites/promo_checks.c", "sites/lease.c", "sites/lease_known.c", "sites/lease_ask.c",
                                        "sites/takeover.c")
-DEGRADE = "sites/degrade.c"
+DEGRADE, WORDS = "sites/degrade.c", "sites/promo_words.c"
 PLAN, CAPTURED = "controller/activation/plan.c", "sites/promo_quorum.c"
 DATABASE, JOBS, UPKEEP, DAEMON, EFFECTS = [f"tests/world/{name}.c" for name in
                                            ("database", "jobs", "upkeep", "daemon", "effects")]
@@ -140,6 +140,8 @@ MUTANTS = {
         (QUORUM, "return record->arbiter == row ? note : NULL;", "return note;")],
     "what was carried to an arbiter was told (I5)": [
         (DEGRADE, "is_told(view) && is_agreed(view) &&", "is_told(view) &&")],
+    "an answer to an earlier promotion counts (I1)": [
+        (WORDS, " && number == promo->number &&", " &&")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

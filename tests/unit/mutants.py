@@ -31,6 +31,7 @@ READY, SEALING = "sites/ready.c", "sites/sealing.c"
 INSTANCE, SPREAD, BACKUP = "sites/instance.c", "sites/spread.c", "sites/backup.c"
 ADDRESS = "sites/address.c"
 NOTICE, NOTICE_QUEUE = "sites/notice.c", "sites/notice_queue.c"
+WORDS = "sites/promo_words.c"
 PROMO, CAPTURE, CHECKS, WHO = ("sites/promo.c", "sites/promo_capture.c", "sites/promo_checks.c",
                                "sites/promo_quorum.c")
 
@@ -187,6 +188,13 @@ NOTE_MUTANTS = {
         QUORUM, ".given_up = true,\n                                 .epoch = { .number = UINT64_MAX }", ".given_up = false"),
     "what another arbiter was told counts for who is started": (QUORUM, "record->arbiter == row ? note : NULL", "note"),
     "any old primary stands for all": (QUORUM, " && quorum_has(set, old_primary)", ""),
+}
+ANSWER_MUTANTS = {
+    "what an earlier promotion asked is answered to this one": (WORDS, " && number == promo->number &&", " &&"),
+    "all promotions have one number": (PROMO, "    promo->number++;\n", ""),
+    "what it asked before it chose its epoch is waited for": (
+        WORDS, "number == promo->number && epoch_equal(epoch, &promo->epoch)", "number == promo->number && epoch != NULL"),
+    "an answer counts after the end": (WORDS, "    return promo_is_running(promo) && number", "    return number"),
 }
 ASKING_MUTANTS = {
     "what the arbiter has promised is no epoch": (CHECKS, "newest = promo->arbiter.newest;", "newest = { 0 };"),
@@ -532,7 +540,7 @@ def main():
               (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
-              (ASKING_MUTANTS, ["test_promo_arbiter"]), (NODE_MUTANTS, ["test_node"]),
+              (ASKING_MUTANTS, ["test_promo_arbiter"]), (ANSWER_MUTANTS, ["test_promo_answers"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
               (INSTANCE_MUTANTS, ["test_instance"]), (NOTICE_MUTANTS, ["test_notice"]),

@@ -304,6 +304,18 @@ began_while_it_changed(const struct world *world, unsigned node)
                : check_arbiter_changes(world, node);
 }
 
+/* The epoch's first row is about to be written: what the node says that it is primary of. */
+void
+check_goes_on(struct world *world, unsigned node)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    char text[2][EPOCH_TEXT_SIZE];
+    if (!epoch_equal(&daemon->node.own.epoch, &daemon->promo.epoch))
+        check_fail(world, "I1: %s has opened epoch %s, and goes on under %s", name_of(world, node),
+                   epoch_text(&daemon->promo.epoch, text[0]),
+                   epoch_text(&daemon->node.own.epoch, text[1]));
+}
+
 bool
 check_opening(struct world *world, unsigned node)
 {

@@ -141,7 +141,7 @@ own_row_done(struct world *world, unsigned node, const struct write *write, enum
             lease_choice_written(world, node);
         return;
     }
-    if (effect_is_current(world, node, write->epoch))
+    if (effect_is_current(world, node, write->promo, write->epoch))
         daemon_post_promo(
             world, node,
             &(struct promo_event){ .kind = PROMO_EV_ACKNOWLEDGED,

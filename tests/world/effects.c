@@ -125,6 +125,7 @@ do_capture(struct world *world, unsigned node, const struct promo_effect *effect
     const struct promo *promo = &world->nodes[node].daemon.promo;
     struct op op = { .kind = OP_CAPTURE,
                      .job = JOB_PROMO,
+                     .promo = promo->number,
                      .message = { .epoch = code_from(world, &effect->epoch) } };
     if (world_node(world, effect->node) == node)
         db_submit(world, node, true, &op);
@@ -157,6 +158,7 @@ do_first_row(struct world *world, unsigned node)
     const struct daemon *daemon = &world->nodes[node].daemon;
     struct write write = { .source = WRITE_FIRST,
                            .life = daemon->life,
+                           .promo = daemon->promo.number,
                            .epoch = code_from(world, &daemon->promo.epoch) };
     struct note note = { .kind = NOTE_EPOCH,
                          .epoch = write.epoch,
@@ -167,6 +169,7 @@ do_first_row(struct world *world, unsigned node)
         write.note = note_of_epoch(world, node, write.epoch); /* says again what it said */
     else if (world->config.records && took_over(&daemon->promo))
         write.note = note_add(world, &note);
+    check_goes_on(world, node);
     client_set_writer(world, node, WRITER_IS_HELD);
     db_write(world, node, &write);
 }
@@ -225,6 +228,7 @@ do_open(struct world *world, unsigned node, const struct promo_effect *effect)
     db_submit(world, node, true,
               &(struct op){ .kind = effect->resume ? OP_RESUME : OP_OPEN,
                             .job = JOB_PROMO,
+                            .promo = world->nodes[node].daemon.promo.number,
                             .loss = !effect->resume && check_opening(world, node),
                             .message = { .epoch = code_from(world, &effect->epoch) } });
 }
@@ -297,10 +301,10 @@ effect_promo(struct world *world, unsigned node, const struct promo_effect *effe
 /* ------------------------------------------------------------------ answers of our own database */
 
 bool
-effect_is_current(const struct world *world, unsigned node, uint64_t epoch)
+effect_is_current(const struct world *world, unsigned node, uint64_t number, uint64_t epoch)
 {
-    const struct promo *promo = &world->nodes[node].daemon.promo;
-    return promo_is_running(promo) && code_from(world, &promo->epoch) == epoch;
+    struct epoch asked = code_epoch(world, epoch);
+    return promo_awaits(&world->nodes[node].daemon.promo, number, &asked);
 }
 
 static void
@@ -327,7 +331,7 @@ promo_op_done(struct world *world, unsigned node, const struct op *op)
         struct epoch promised = code_epoch(world, ok ? op->message.epoch : op->message.promised);
         node_note(&daemon->node, NULL, &promised);
     }
-    if (!effect_is_current(world, node, op->message.epoch))
+    if (!effect_is_current(world, node, op->promo, op->message.epoch))
         return;
     if (op->kind == OP_CAPTURE) {
         post_captured(world, node, node, &op->message);
@@ -464,7 +468,7 @@ void
 effect_call_done(struct world *world, unsigned node, const struct call *call,
                  struct message *answer)
 {
-    bool current = effect_is_current(world, node, call->epoch);
+    bool current = effect_is_current(world, node, call->promo, call->epoch);
     switch (call->kind) {
     case CALL_STATE:
         world->nodes[node].daemon.watch.peers[call->to].polling = false;

@@ -137,6 +137,7 @@ struct write {
     uint32_t note;
     bool changes_arbiter;
     bool fenced;          /* refused by the gate, which takes no writes */
+    uint64_t promo;       /* WRITE_FIRST: its promotion's number */
     uint64_t epoch;       /* WRITE_FIRST: of its promotion */
     struct ticket ticket; /* passed on by another daemon */
     uint64_t deadline_ms; /* while held */
@@ -263,6 +264,7 @@ struct op {
     enum job job;
     unsigned peer;
     uint32_t life;
+    uint64_t promo;         /* JOB_PROMO: the number of the promotion */
     uint64_t wait_until_ms; /* for a lock */
     bool ended;             /* executed: its answer is on the way */
     struct ticket ticket;
@@ -363,6 +365,7 @@ struct call {
     uint32_t id; /* 0: free */
     enum call_kind kind;
     unsigned to;
+    uint64_t promo;    /* the number of the promotion that asks */
     uint64_t epoch;    /* of the promotion that asks; CALL_CONFIRM: that is asked about */
     uint64_t asked_ms; /* by the clock of its host */
     uint32_t serial;
@@ -518,7 +521,8 @@ struct daemon {
     uint64_t note_ms;
     uint64_t arbiter_promised;
     bool telling;           /* it is being told */
-    uint64_t inquiry_epoch; /* of the promotion that asks */
+    uint64_t inquiry_promo; /* the number of the promotion that asks */
+    uint64_t inquiry_epoch;
     uint64_t inquiry_row;
     uint32_t question_last;
     unsigned change_to; /* the arbiter that is being chosen */
@@ -907,9 +911,9 @@ bool daemon_begin(struct world *world, unsigned node, const struct promo_order *
 
 /* ---- effects.c ---- */
 
-/* Whether the promotion for 'epoch' still runs: an answer of an earlier one must not be taken for
+/* Whether the promotion still runs that asked: an answer of an earlier one must not be taken for
  * it. */
-bool effect_is_current(const struct world *world, unsigned node, uint64_t epoch);
+bool effect_is_current(const struct world *world, unsigned node, uint64_t number, uint64_t epoch);
 void effect_node(struct world *world, unsigned node, const struct node_effect *effect);
 void effect_promo(struct world *world, unsigned node, const struct promo_effect *effect);
 /* An operation for the daemon has its answer. */
@@ -967,6 +971,7 @@ void check_row(struct world *world, unsigned node, const struct row *row, bool l
 void check_opened(struct world *world, unsigned node, const struct op *op);
 /* Before the database is asked to open. True: without a quorum, and somebody took that on. */
 bool check_opening(struct world *world, unsigned node);
+void check_goes_on(struct world *world, unsigned node);
 /* Its log has chosen another arbiter than its record names. */
 bool check_arbiter_changes(const struct world *world, unsigned node);
 void check_resuming(struct world *world, unsigned node);

@@ -101,6 +101,7 @@ net_call(struct world *world, unsigned from, unsigned to, uint64_t timeout_ms,
     *call = (struct call){ .id = call->id,
                            .kind = message->call,
                            .to = to,
+                           .promo = daemon->promo.number,
                            .epoch = message->call == CALL_CONFIRM
                                         ? message->epoch
                                         : code_from(world, &daemon->promo.epoch),

@@ -104,8 +104,7 @@ inquiry_answered(struct world *world, unsigned node, const struct wire *wire)
     const struct daemon *daemon = daemon_of(world, node);
     struct quorum_note note = told_read(world, wire->number, wire->told);
     uint64_t promised = 0;
-    if (!promo_is_running(&daemon->promo) ||
-        daemon->inquiry_epoch != code_from(world, &daemon->promo.epoch))
+    if (!effect_is_current(world, node, daemon->inquiry_promo, daemon->inquiry_epoch))
         return;
     if (wire->result == LEASE_RESULT_STALE || (wire->op == WIRE_READ && wire->has_record))
         promised = wire->record_epoch > wire->promised ? wire->record_epoch : wire->promised;
@@ -118,6 +117,7 @@ note_inquire(struct world *world, unsigned node, const struct promo_effect *effe
 {
     struct daemon *daemon = daemon_of(world, node);
     bool promise = effect->kind == PROMO_DO_PROMISE;
+    daemon->inquiry_promo = daemon->promo.number;
     daemon->inquiry_epoch = code_from(world, &daemon->promo.epoch);
     daemon->inquiry_row = daemon->arbiter_revision;
     if (daemon->arbiter == WORLD_NONE) {
