@@ -82,6 +82,27 @@ takeover_settings_from(const struct setting_source *source)
     };
 }
 
+/* ------------------------------------------------------------------ what is seen */
+
+void
+takeover_see(struct takeover_path *path, enum takeover_path_kind kind, uint64_t asked_ms,
+             uint64_t now_ms, uint64_t fresh_ms)
+{
+    bool unbroken = path->kind == kind && path->asked_ms + fresh_ms >= asked_ms;
+    if (!unbroken)
+        path->since_ms = now_ms;
+    path->kind = kind;
+    if (path->asked_ms < asked_ms)
+        path->asked_ms = asked_ms;
+}
+
+bool
+takeover_path_is_fresh(const struct takeover_path *path, uint64_t now_ms, uint64_t fresh_ms)
+{
+    uint64_t for_ms = path->kind == TAKEOVER_PATH_REFUSED ? fresh_ms : 2 * fresh_ms;
+    return path->asked_ms + for_ms >= now_ms;
+}
+
 /* ------------------------------------------------------------------ small tools */
 
 struct judge {
@@ -165,6 +186,12 @@ static bool
 is_fresh(const struct takeover_view *view, const struct takeover_peer *peer)
 {
     return peer->heard && ago(view, peer->heard_ms) <= view->settings.fresh_ms;
+}
+
+static bool
+is_path_fresh(const struct takeover_view *view, const struct takeover_path *path)
+{
+    return takeover_path_is_fresh(path, view->now_ms, view->settings.fresh_ms);
 }
 
 static bool
@@ -457,7 +484,7 @@ enum eyes { EYES_NONE, EYES_ACT, EYES_OPEN, EYES_SILENT, EYES_GONE };
 
 /* What one member's sight comes to, and since when. */
 static enum eyes
-look(const struct takeover_sight *sight, uint64_t *ret_since_ms)
+look(const struct takeover_view *view, const struct takeover_sight *sight, uint64_t *ret_since_ms)
 {
     *ret_since_ms = sight->https.since_ms;
     switch (sight->https.kind) {
@@ -473,6 +500,8 @@ look(const struct takeover_sight *sight, uint64_t *ret_since_ms)
     case TAKEOVER_PATH_REFUSED:
         break;
     }
+    if (!is_path_fresh(view, &sight->https) || !is_path_fresh(view, &sight->postgres))
+        return EYES_NONE;
     *ret_since_ms = later(sight->https.since_ms, sight->postgres.since_ms);
     return sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT;
 }
@@ -488,10 +517,11 @@ struct observed {
 };
 
 static void
-add_eyes(struct observed *observed, const char *name, const struct takeover_sight *sight)
+add_eyes(const struct takeover_view *view, struct observed *observed, const char *name,
+         const struct takeover_sight *sight)
 {
     uint64_t since_ms;
-    enum eyes eyes = look(sight, &since_ms);
+    enum eyes eyes = look(view, sight, &since_ms);
     observed->since_ms = later(observed->since_ms, since_ms);
     if (eyes == EYES_ACT && observed->acts == NULL)
         observed->acts = name;
@@ -505,7 +535,7 @@ static struct observed
 observe(const struct takeover_view *view)
 {
     struct observed observed = { 0 };
-    add_eyes(&observed, view->own.name, &view->sight);
+    add_eyes(view, &observed, view->own.name, &view->sight);
     for (size_t i = 0; i < view->peer_count; i++) {
         const struct takeover_peer *peer = &view->peers[i];
         if (is_primary(view, peer))
@@ -514,7 +544,7 @@ observe(const struct takeover_view *view)
         if (!is_fresh(view, peer))
             continue;
         observed.answering++;
-        add_eyes(&observed, peer->facts.name, &peer->sight);
+        add_eyes(view, &observed, peer->facts.name, &peer->sight);
     }
     return observed;
 }
@@ -570,6 +600,9 @@ judge_evidence(struct judge *judge)
         fail(judge, "%s meets %s as primary", seen.acts, view->primary);
     else if (view->sight.https.kind == TAKEOVER_PATH_UNTRIED)
         fail(judge, "%s was not yet asked", view->primary);
+    else if (!is_path_fresh(view, &view->sight.https))
+        fail(judge, "%s was not asked for %s", view->primary,
+             span(ago(view, view->sight.https.asked_ms), text));
     else if (seen.unlike == NULL && seen_by_others)
         hold_for(judge, seen.since_ms, delay_ms,
                  "every path to it is refused, for all that answer,");

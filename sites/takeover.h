@@ -14,10 +14,11 @@
  *            answers still meets it as primary
  *   silence  (unguarded only: without an arbiter) nobody has an answer of it
  *
- * Silence alone is no proof: who hears nothing may be the one that is cut off.
+ * Silence alone is no proof: who hears nothing may be the one that is cut off. Nor is what was seen
+ * before we stood still: a sight is good for as long as any other fact, from its question on.
  *
  *   I13 Only a voter of the record in force, that received until the primary was lost, and whose
- *       history was compared not long before, takes over by itself.
+ *       history was compared not long before, takes over by itself, and by what it saw lately.
  * The members decide each for itself. Who is not the best candidate waits a step longer for each
  * better one that can; two that start all the same do no harm: the later epoch wins.
  */
@@ -59,7 +60,18 @@ MUST_CHECK bool takeover_path_parse(const char *name, enum takeover_path_kind *r
 struct takeover_path {
     enum takeover_path_kind kind;
     uint64_t since_ms; /* when it was first so without a break, on our clock */
+    uint64_t asked_ms; /* when the last question began that this answers; not when it was heard */
 };
+/*
+ * What came of a question that began at 'asked_ms'. Who did not look for longer than 'fresh_ms'
+ * (its process stood still, its machine slept) does not know what was meanwhile: it counts anew.
+ */
+void takeover_see(struct takeover_path *path, enum takeover_path_kind kind, uint64_t asked_ms,
+                  uint64_t now_ms, uint64_t fresh_ms);
+/* Whether it says something of now (I13): asked for lately; an answer that lay here while we stood
+ * still was not. Silence takes a timeout, and the next question waits for it. */
+MUST_CHECK bool takeover_path_is_fresh(const struct takeover_path *path, uint64_t now_ms,
+                                       uint64_t fresh_ms);
 
 /* What one member sees of the primary; UNTRIED when it looks at another one. */
 struct takeover_sight {

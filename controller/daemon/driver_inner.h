@@ -158,6 +158,7 @@ struct driver {
     uint64_t claims_ms;            /* since when we are primary; 0: not */
     struct takeover_path postgres; /* of the primary's database, as we see it */
     struct knock *knocks[2];       /* at its HTTPS and at its database; NULL: none under way */
+    uint64_t knock_ms[2];          /* when each began */
     bool rehearses;                /* the sessions that a switchover will ask are to be warmed up */
     bool stood_by;        /* was a standby, with no primacy and no loss of the database since */
     bool suspects;        /* the primary does not answer: everybody is asked often */
@@ -381,7 +382,8 @@ void driver_alarms_look(struct driver *driver);
 void driver_takeover_start(struct driver *driver);
 void driver_takeover_stop(struct driver *driver);
 /* A question to the peer was answered, or not ('err'). */
-void driver_takeover_heard(struct driver *driver, struct driver_peer *peer, const struct err *err);
+void driver_takeover_heard(struct driver *driver, struct driver_peer *peer, uint64_t asked_ms,
+                           const struct err *err);
 /* Another member has no answer of the primary 'name': look for ourselves, at once. */
 void driver_takeover_suspect(struct driver *driver, const char *name);
 /* Decides anew, and begins when the decision is to begin. */

@@ -373,14 +373,14 @@ on_polled(void *data, const struct fetch_reply *reply, const struct err *err)
     if (err == NULL && fetch_reply_err(reply, &fault) == ERR_NONE &&
         json_read(buf_text(&reply->body), reply->body.size, &document, &fault) == ERR_NONE) {
         take_answer(peer, document);
-        driver_takeover_heard(peer->driver, peer, NULL);
+        driver_takeover_heard(peer->driver, peer, peer->asked_ms, NULL);
         look_at_candidate(peer, NULL);
         return;
     }
     (void)snprintf(peer->error, sizeof peer->error, "%.*s", DRIVER_TEXT_SIZE - 1,
                    err == NULL ? fault.text : err->text);
     driver_touch(peer->driver);
-    driver_takeover_heard(peer->driver, peer, err == NULL ? &fault : err);
+    driver_takeover_heard(peer->driver, peer, peer->asked_ms, err == NULL ? &fault : err);
     if (err != NULL)
         look_at_candidate(peer, err);
 }

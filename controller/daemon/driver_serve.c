@@ -89,7 +89,7 @@ serve_follow(struct serve *serve)
     serve_json(serve, json_object_new_object());
     driver_post_node(driver, &(struct node_event){ .kind = NODE_EV_HEARD, .facts = &facts });
     if (peer != NULL)
-        driver_takeover_heard(driver, peer, NULL);
+        driver_takeover_heard(driver, peer, clock_now_ms(), NULL);
 }
 
 /* ------------------------------------------------------------------ capture */

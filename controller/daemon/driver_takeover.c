@@ -27,13 +27,23 @@ enum door { DOOR_HTTPS, DOOR_POSTGRES };
 
 /* ------------------------------------------------------------------ what we see of the primary */
 
-static void
-see(struct takeover_path *path, enum takeover_path_kind kind)
+static uint64_t
+fresh_ms(const struct driver *driver)
 {
-    if (path->kind == kind)
-        return;
-    path->kind = kind;
-    path->since_ms = clock_now_ms();
+    return setting_u64(SETTING_PEER_STALE_MS, cache_settings(driver->core->cache));
+}
+
+static void
+see(const struct driver *driver, struct takeover_path *path, enum takeover_path_kind kind,
+    uint64_t asked_ms)
+{
+    takeover_see(path, kind, asked_ms, clock_now_ms(), fresh_ms(driver));
+}
+
+static bool
+is_fresh(const struct driver *driver, const struct takeover_path *path)
+{
+    return takeover_path_is_fresh(path, clock_now_ms(), fresh_ms(driver));
 }
 
 static bool
@@ -105,7 +115,7 @@ on_https_knock(void *data, enum knock_result result)
     struct driver_peer *peer = driver_peer(driver, driver->primary);
     driver->knocks[DOOR_HTTPS] = NULL;
     if (peer != NULL && result == KNOCK_REFUSED)
-        see(&peer->https, TAKEOVER_PATH_REFUSED);
+        see(driver, &peer->https, TAKEOVER_PATH_REFUSED, driver->knock_ms[DOOR_HTTPS]);
     driver_takeover_look(driver);
 }
 
@@ -114,9 +124,11 @@ on_postgres_knock(void *data, enum knock_result result)
 {
     struct driver *driver = data;
     driver->knocks[DOOR_POSTGRES] = NULL;
-    see(&driver->postgres, result == KNOCK_OPEN      ? TAKEOVER_PATH_ANSWERS
-                           : result == KNOCK_REFUSED ? TAKEOVER_PATH_REFUSED
-                                                     : TAKEOVER_PATH_SILENT);
+    see(driver, &driver->postgres,
+        result == KNOCK_OPEN      ? TAKEOVER_PATH_ANSWERS
+        : result == KNOCK_REFUSED ? TAKEOVER_PATH_REFUSED
+                                  : TAKEOVER_PATH_SILENT,
+        driver->knock_ms[DOOR_POSTGRES]);
     driver_takeover_look(driver);
 }
 
@@ -131,10 +143,12 @@ knock_at_https(struct driver *driver, const struct driver_peer *peer)
 {
     uint16_t port;
     CLEANUP(freep) char *host = NULL;
-    if (driver->knocks[DOOR_HTTPS] == NULL &&
-        home_split_address(peer->address, TAKEOVER_HTTPS_PORT, &host, &port, NULL) == ERR_NONE)
-        driver->knocks[DOOR_HTTPS] = knock_start(driver->core->loop, host, port,
-                                                 knock_timeout_ms(driver), on_https_knock, driver);
+    if (driver->knocks[DOOR_HTTPS] != NULL ||
+        home_split_address(peer->address, TAKEOVER_HTTPS_PORT, &host, &port, NULL) != ERR_NONE)
+        return;
+    driver->knock_ms[DOOR_HTTPS] = clock_now_ms();
+    driver->knocks[DOOR_HTTPS] = knock_start(driver->core->loop, host, port,
+                                             knock_timeout_ms(driver), on_https_knock, driver);
 }
 
 static void
@@ -149,23 +163,27 @@ knock_at_postgres(struct driver *driver)
     if (driver->knocks[DOOR_POSTGRES] != NULL || !json_get_string(pg, "host", &host) ||
         !json_get_u64(pg, "port", &port) || port > UINT16_MAX)
         return;
+    driver->knock_ms[DOOR_POSTGRES] = clock_now_ms();
     driver->knocks[DOOR_POSTGRES] =
         knock_start(driver->core->loop, host, (uint16_t)port, knock_timeout_ms(driver),
                     on_postgres_knock, driver);
 }
 
 void
-driver_takeover_heard(struct driver *driver, struct driver_peer *peer, const struct err *err)
+driver_takeover_heard(struct driver *driver, struct driver_peer *peer, uint64_t asked_ms,
+                      const struct err *err)
 {
     if (!driver->running || !cache_loaded(driver->core->cache))
         return;
     if (err == NULL)
-        see(&peer->https,
-            is_primary_state(peer->facts.state) ? TAKEOVER_PATH_ACTS : TAKEOVER_PATH_ANSWERS);
+        see(driver, &peer->https,
+            is_primary_state(peer->facts.state) ? TAKEOVER_PATH_ACTS : TAKEOVER_PATH_ANSWERS,
+            asked_ms);
     else if (err->code != ERR_TIMEOUT && err->code != ERR_UNAVAILABLE)
-        see(&peer->https, TAKEOVER_PATH_ANSWERS); /* somebody is there, and says no */
-    else if (peer->https.kind != TAKEOVER_PATH_REFUSED)
-        see(&peer->https, TAKEOVER_PATH_SILENT);
+        /* somebody is there, and says no */
+        see(driver, &peer->https, TAKEOVER_PATH_ANSWERS, asked_ms);
+    else if (peer->https.kind != TAKEOVER_PATH_REFUSED || !is_fresh(driver, &peer->https))
+        see(driver, &peer->https, TAKEOVER_PATH_SILENT, asked_ms);
     note_primary(driver);
     if (strcmp(peer->name, driver->primary) == 0 && !is_primary_state(driver->node.state)) {
         set_pace(driver, peer->https.kind != TAKEOVER_PATH_ACTS);
@@ -226,9 +244,12 @@ on_suspicion(struct ev_loop *loop, ev_timer *timer, int revents)
  */
 
 static struct json_object *
-path_json(const struct takeover_path *path)
+path_json(const struct driver *driver, const struct takeover_path *path)
 {
+    static const struct takeover_path untried = { .kind = TAKEOVER_PATH_UNTRIED };
     struct json_object *object = json_object_new_object();
+    if (path == NULL || !is_fresh(driver, path))
+        path = &untried; /* of now we know nothing */
     json_add_string(object, "path", takeover_path_name(path->kind));
     json_add_u64(object, "for_ms",
                  path->kind == TAKEOVER_PATH_UNTRIED ? 0 : clock_now_ms() - path->since_ms);
@@ -239,7 +260,6 @@ struct json_object *
 driver_takeover_json(struct driver *driver)
 {
     struct json_object *object = json_object_new_object();
-    struct takeover_path untried = { .kind = TAKEOVER_PATH_UNTRIED };
     const struct driver_peer *peer = driver_peer(driver, driver->primary);
     json_add_bool(object, "able", driver->takeover.able);
     json_add_u64(object, "priority",
@@ -251,18 +271,18 @@ driver_takeover_json(struct driver *driver)
     json_add_u64(object, "takeover_delay_ms",
                  takeover_delay_ms(cache_settings(driver->core->cache)));
     json_add_string(object, "primary", driver->primary);
-    json_add(object, "https", path_json(peer == NULL ? &untried : &peer->https));
-    json_add(object, "postgres", path_json(&driver->postgres));
+    json_add(object, "https", path_json(driver, peer == NULL ? NULL : &peer->https));
+    json_add(object, "postgres", path_json(driver, &driver->postgres));
     return object;
 }
 
 static void
-read_path(struct takeover_path *path, struct json_object *document)
+read_path(struct takeover_path *path, struct json_object *document, uint64_t asked_ms)
 {
     const char *name;
     uint64_t for_ms;
     uint64_t now_ms = clock_now_ms();
-    *path = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };
+    *path = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED, .asked_ms = asked_ms };
     if (json_get_string(document, "path", &name) && json_get_u64(document, "for_ms", &for_ms) &&
         takeover_path_parse(name, &path->kind))
         path->since_ms = for_ms < now_ms ? now_ms - for_ms : 0;
@@ -284,8 +304,8 @@ driver_takeover_read(struct driver_peer *peer, struct json_object *document)
     (void)!json_get_string(document, "primary", &primary);
     peer->priority = (unsigned)priority;
     (void)snprintf(peer->primary, sizeof peer->primary, "%s", primary);
-    read_path(&peer->sight.https, json_get(document, "https"));
-    read_path(&peer->sight.postgres, json_get(document, "postgres"));
+    read_path(&peer->sight.https, json_get(document, "https"), peer->asked_ms);
+    read_path(&peer->sight.postgres, json_get(document, "postgres"), peer->asked_ms);
 }
 
 /* ------------------------------------------------------------------ the decision */

@@ -239,6 +239,8 @@ MUTANTS = {
         (TAKEOVER, "    if (view->paused_until_ms <= view->now_ms)\n        pass(judge, \"not paused\");", "    if (true)\n        pass(judge, \"not paused\");")],
     "what was once seen of a database counts for ever": [
         (WATCH, "        watch->alarm++;\n        watch->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };\n", "        watch->alarm++;\n")],
+    "what was seen before it stood still counts as of now (I13)": [
+        (TAKEOVER, "    return path->asked_ms + for_ms >= now_ms;", "    return true;")],
     "a takeover that was not recorded does not count": [
         (WATCH, "(note->kind == NOTE_EPOCH && !epoch_seen &&", "(false && !epoch_seen &&")],
     "the order of candidates is ignored": [

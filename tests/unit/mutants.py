@@ -107,6 +107,15 @@ LEASE_MUTANTS = {
 TAKEOVER_MUTANTS = {
     "silence is a proof": (TAKEOVER, "        return EYES_SILENT;\n    case TAKEOVER_PATH_REFUSED:", "        return EYES_GONE;\n    case TAKEOVER_PATH_REFUSED:"),
     "its database is not looked at": (TAKEOVER, "sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT", "EYES_GONE"),
+    "a sight counts for ever (I13)": (TAKEOVER, "    return path->asked_ms + for_ms >= now_ms;", "    return true;"),
+    "what was asked long ago is of now when it is heard now": (TAKEOVER, "        path->asked_ms = asked_ms;", "        path->asked_ms = now_ms;"),
+    "who did not look counts on": (TAKEOVER, "path->kind == kind && path->asked_ms + fresh_ms >= asked_ms", "path->kind == kind"),
+    "a database that was not asked lately is gone": (
+        TAKEOVER, "!is_path_fresh(view, &sight->https) || !is_path_fresh(view, &sight->postgres)", "!is_path_fresh(view, &sight->https)"),
+    "another that did not look says that it is gone": (
+        TAKEOVER, "!is_path_fresh(view, &sight->https) || !is_path_fresh(view, &sight->postgres)", "!is_path_fresh(view, &sight->postgres)"),
+    "who did not look judges by the lease and by silence": (TAKEOVER, "    else if (!is_path_fresh(view, &view->sight.https))\n", "    else if (false)\n"),
+    "silence is old before its timeout": (TAKEOVER, "path->kind == TAKEOVER_PATH_REFUSED ? fresh_ms : 2 * fresh_ms", "fresh_ms"),
     "the others are not asked": (TAKEOVER, "seen.others == 0 || seen.answering > 0", "true"),
     "who meets the primary is overheard": (TAKEOVER, "    if (seen.acts != NULL)\n", "    if (false)\n"),
     "the first sign is enough": (TAKEOVER, "if (view->now_ms >= since_ms + hold_ms)", "if (true)"),

@@ -37,8 +37,8 @@ typedef void arrange_fn(struct bench *bench);
 static struct takeover_sight
 sight(enum takeover_path_kind https, enum takeover_path_kind postgres)
 {
-    return (struct takeover_sight){ .https = { https, LONG_AGO },
-                                    .postgres = { postgres, LONG_AGO } };
+    return (struct takeover_sight){ .https = { https, LONG_AGO, NOW - 100 },
+                                    .postgres = { postgres, LONG_AGO, NOW - 100 } };
 }
 
 static struct node_facts
@@ -165,6 +165,10 @@ ARRANGE(its_database_lives, bench->view.sight.postgres.kind = TAKEOVER_PATH_ANSW
 ARRANGE(its_database_is_not_tried, bench->view.sight.postgres = (struct takeover_path){ 0 })
 ARRANGE(nobody_else_answers, bench->record.now.k = 3; bench->peers[1].heard_ms = NOW - STALE_MS - 1;
         bench->peers[2].heard = false)
+ARRANGE(not_asked_lately, bench->view.sight.https.asked_ms = NOW - STALE_MS - 1)
+ARRANGE(asked_just_lately_enough, bench->view.sight.https.asked_ms = NOW - STALE_MS)
+ARRANGE(its_database_not_asked_lately, bench->view.sight.postgres.asked_ms = NOW - STALE_MS - 1)
+ARRANGE(another_has_not_asked_lately, bench->peers[1].sight.https.asked_ms = NOW - STALE_MS - 1)
 ARRANGE(not_yet_asked, bench->view.sight = (struct takeover_sight){ 0 })
 ARRANGE(silent, bench->view.sight = sight(TAKEOVER_PATH_SILENT, TAKEOVER_PATH_SILENT))
 ARRANGE(better_can, bench->peers[1].priority = 60)
@@ -266,6 +270,28 @@ unguarded_and_silent_for_long(struct bench *bench)
     unguarded(bench);
     silent(bench);
     bench->view.sight.https.since_ms = NOW - STALE_MS;
+}
+
+static void
+unguarded_and_silent_for_a_timeout(struct bench *bench)
+{
+    unguarded_and_silent_for_long(bench);
+    bench->view.sight.https.asked_ms = NOW - 2 * STALE_MS;
+}
+
+/* It stood still: nobody looked. */
+static void
+unguarded_and_silent_long_ago(struct bench *bench)
+{
+    unguarded_and_silent_for_long(bench);
+    bench->view.sight.https.asked_ms = NOW - 2 * STALE_MS - 1;
+}
+
+static void
+silent_long_ago_with_the_lease_over(struct bench *bench)
+{
+    silent_with_the_lease_over(bench);
+    bench->view.sight.https.asked_ms = NOW - 2 * STALE_MS - 1;
 }
 
 static void
@@ -418,6 +444,20 @@ static const struct takeover_case cases[] = {
       "no other member answers that could confirm it; its lease runs out in 1.8 s at most",
       TAKEOVER_WAIT, 1800 },
     { not_yet_asked, TAKEOVER_RULE_EVIDENCE, FAIL, "a-1 was not yet asked", TAKEOVER_NEVER, 0 },
+    { not_asked_lately, TAKEOVER_RULE_EVIDENCE, FAIL, "a-1 was not asked for 5.0 s", TAKEOVER_NEVER,
+      0 },
+    { asked_just_lately_enough, TAKEOVER_RULE_EVIDENCE, PASS,
+      "every path to it is refused, for all that answer, for 2.0 s", TAKEOVER_START, 0 },
+    { its_database_not_asked_lately, TAKEOVER_RULE_EVIDENCE, WAITS,
+      "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
+    { another_has_not_asked_lately, TAKEOVER_RULE_EVIDENCE, WAITS,
+      "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
+    { silent_long_ago_with_the_lease_over, TAKEOVER_RULE_EVIDENCE, FAIL,
+      "a-1 was not asked for 10 s", TAKEOVER_NEVER, 0 },
+    { unguarded_and_silent_for_a_timeout, TAKEOVER_RULE_EVIDENCE, PASS,
+      "unguarded: nobody has an answer of it, for 5.0 s", TAKEOVER_START, 0 },
+    { unguarded_and_silent_long_ago, TAKEOVER_RULE_EVIDENCE, FAIL, "a-1 was not asked for 10 s",
+      TAKEOVER_NEVER, 0 },
     { silent, TAKEOVER_RULE_EVIDENCE, WAITS,
       "silence is no proof; its lease runs out in 1.8 s at most", TAKEOVER_WAIT, 1800 },
     { silent_and_the_arbiter_too, TAKEOVER_RULE_EVIDENCE, FAIL,
@@ -583,7 +623,8 @@ some_path(struct rng *rng)
                                                      TAKEOVER_PATH_UNTRIED, TAKEOVER_PATH_ANSWERS,
                                                      TAKEOVER_PATH_ACTS };
     return (struct takeover_path){ .kind = kinds[rng_below(rng, ARRAY_COUNT(kinds))],
-                                   .since_ms = NOW - rng_below(rng, 3000) };
+                                   .since_ms = NOW - rng_below(rng, 3000),
+                                   .asked_ms = NOW - rng_below(rng, STALE_MS + 500) };
 }
 
 static void
@@ -627,6 +668,14 @@ shuffle(struct bench *bench, struct rng *rng)
         no_voter(bench);
 }
 
+static bool
+is_refused_now(const struct takeover_sight *sight)
+{
+    return sight->https.kind == TAKEOVER_PATH_REFUSED &&
+           sight->postgres.kind == TAKEOVER_PATH_REFUSED &&
+           NOW - sight->https.asked_ms <= STALE_MS && NOW - sight->postgres.asked_ms <= STALE_MS;
+}
+
 /* What must be so when a node starts, said once more and in another way than the code does. */
 static void
 check_start(const struct bench *bench, const struct takeover *takeover)
@@ -643,8 +692,8 @@ check_start(const struct bench *bench, const struct takeover *takeover)
     assert_int_not_equal(view->sight.https.kind, TAKEOVER_PATH_ACTS);
     assert_int_not_equal(view->sight.https.kind, TAKEOVER_PATH_UNTRIED);
     assert_true(NOW - view->sight.https.since_ms >= view->settings.delay_ms);
-    bool refused = view->sight.https.kind == TAKEOVER_PATH_REFUSED &&
-                   view->sight.postgres.kind == TAKEOVER_PATH_REFUSED;
+    assert_true(NOW - view->sight.https.asked_ms <= 2 * STALE_MS);
+    bool refused = is_refused_now(&view->sight);
     bool over = arbiter && (bench->lease.record.released || bench->lease.record.remaining_ms == 0);
     unsigned heard = 0;
     for (size_t i = 1; i < view->peer_count; i++) {
@@ -653,10 +702,17 @@ check_start(const struct bench *bench, const struct takeover *takeover)
             continue;
         heard++;
         assert_int_not_equal(peer->sight.https.kind, TAKEOVER_PATH_ACTS);
-        refused &= peer->sight.https.kind == TAKEOVER_PATH_REFUSED;
+        refused &= is_refused_now(&peer->sight);
     }
     assert_true((refused && (heard > 0 || view->peer_count == 1)) || over ||
                 how == TAKEOVER_UNGUARDED);
+}
+
+static void
+look_on(struct takeover_sight *sight, uint64_t for_ms)
+{
+    sight->https.asked_ms += for_ms;
+    sight->postgres.asked_ms += for_ms;
 }
 
 static void
@@ -692,8 +748,11 @@ test_views_by_chance(void **state)
         /* it waits for nothing but time: then it starts, or something else stands in the way */
         if (expected == TAKEOVER_WAIT && takeover.because == TAKEOVER_RULE_ORDER &&
             takeover.findings[TAKEOVER_RULE_EVIDENCE].verdict == PASS) {
-            for (size_t i = 0; i < bench.view.peer_count; i++)
+            look_on(&bench.view.sight, takeover.until_ms - NOW);
+            for (size_t i = 0; i < bench.view.peer_count; i++) {
                 bench.peers[i].heard_ms += takeover.until_ms - NOW;
+                look_on(&bench.peers[i].sight, takeover.until_ms - NOW);
+            }
             bench.lease.record_ms += takeover.until_ms - NOW;
             for (size_t i = 0; i < bench.view.recent_count; i++)
                 bench.view.recent_ago_ms[i] += takeover.until_ms - NOW;
@@ -703,6 +762,36 @@ test_views_by_chance(void **state)
         }
     }
     assert_true(started > SEEDS / 50);
+}
+
+/* The clock of 'since' goes on while somebody looks, and begins anew when nobody did. */
+static void
+test_what_is_seen_counts_while_somebody_looks(void **state)
+{
+    (void)state;
+    struct takeover_path path = { 0 };
+    takeover_see(&path, TAKEOVER_PATH_REFUSED, 1000, 1010, 500);
+    assert_int_equal(path.since_ms, 1010);
+    takeover_see(&path, TAKEOVER_PATH_REFUSED, 1500, 1510, 500);
+    assert_int_equal(path.since_ms, 1010);
+    assert_int_equal(path.asked_ms, 1500);
+    assert_true(takeover_path_is_fresh(&path, 2000, 500));
+    assert_false(takeover_path_is_fresh(&path, 2001, 500));
+    /* asked before it stood still, heard afterwards: it says nothing of now */
+    takeover_see(&path, TAKEOVER_PATH_REFUSED, 1600, 9000, 500);
+    assert_int_equal(path.since_ms, 1010);
+    assert_false(takeover_path_is_fresh(&path, 9000, 500));
+    /* asked since: refused now, and who knows what was in between */
+    takeover_see(&path, TAKEOVER_PATH_REFUSED, 9001, 9010, 500);
+    assert_int_equal(path.since_ms, 9010);
+    assert_true(takeover_path_is_fresh(&path, 9010, 500));
+    takeover_see(&path, TAKEOVER_PATH_SILENT, 9020, 9520, 500);
+    assert_int_equal(path.since_ms, 9520);
+    assert_true(takeover_path_is_fresh(&path, 10020, 500));
+    assert_false(takeover_path_is_fresh(&path, 10021, 500));
+    /* an answer that was long on its way takes nothing back */
+    takeover_see(&path, TAKEOVER_PATH_SILENT, 9000, 9530, 500);
+    assert_int_equal(path.asked_ms, 9020);
 }
 
 static void
@@ -725,6 +814,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_seen_counts_while_somebody_looks),
         cmocka_unit_test(test_nothing_starts_unjudged),
         cmocka_unit_test(test_every_rule),
         cmocka_unit_test(test_every_rule_has_its_cases),

@@ -474,7 +474,7 @@ effect_call_done(struct world *world, unsigned node, const struct call *call,
         world->nodes[node].daemon.watch.peers[call->to].polling = false;
         if (answer->reply == REPLY_OK)
             heard(world, node, call->to, &answer->facts);
-        takeover_heard(world, node, call->to, answer);
+        takeover_heard(world, node, call->to, answer, call->asked_ms);
         look_at_candidate(world, node, call, answer);
         break;
     case CALL_CONFIRM:

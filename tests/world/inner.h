@@ -460,7 +460,8 @@ struct watch {
     unsigned primary; /* the last one heard of; WORLD_NONE: none */
     uint64_t primary_ms;
     struct takeover_path postgres;
-    uint32_t knock[2]; /* at its HTTPS, at its database; 0: none under way */
+    uint32_t knock[2];    /* at its HTTPS, at its database; 0: none under way */
+    uint64_t knock_ms[2]; /* when each began */
     uint32_t knock_last;
     bool suspects;
     uint64_t suspects_ms;
@@ -845,8 +846,8 @@ bool acting_says(const struct world *world, unsigned node);
 /* ---- takeover.c ---- */
 
 void takeover_start(struct world *world, unsigned node);
-void takeover_heard(struct world *world, unsigned node, unsigned from,
-                    const struct message *answer);
+void takeover_heard(struct world *world, unsigned node, unsigned from, const struct message *answer,
+                    uint64_t asked_ms);
 void takeover_told(struct world *world, unsigned node, unsigned from, enum node_state state);
 void takeover_suspected(struct world *world, unsigned node, unsigned primary);
 void takeover_tell(const struct world *world, unsigned node, struct facts *facts);

@@ -22,12 +22,16 @@ watch_of(struct world *world, unsigned node)
 /* ------------------------------------------------------------------ what we see of the primary */
 
 static void
-see(struct world *world, unsigned node, struct takeover_path *path, enum takeover_path_kind kind)
+see(struct world *world, unsigned node, struct takeover_path *path, enum takeover_path_kind kind,
+    uint64_t asked_ms)
 {
-    if (path->kind == kind)
-        return;
-    path->kind = kind;
-    path->since_ms = host_now_ms(world, node);
+    takeover_see(path, kind, asked_ms, host_now_ms(world, node), world->config.takeover.fresh_ms);
+}
+
+static bool
+is_fresh(const struct world *world, unsigned node, const struct takeover_path *path)
+{
+    return takeover_path_is_fresh(path, host_now_ms(world, node), world->config.takeover.fresh_ms);
 }
 
 static bool
@@ -117,9 +121,9 @@ on_knocked(struct world *world, struct event *event)
         return;
     watch->knock[door] = 0;
     if (door == DOOR_POSTGRES)
-        see(world, event->node, &watch->postgres, result);
+        see(world, event->node, &watch->postgres, result, watch->knock_ms[door]);
     else if (result == TAKEOVER_PATH_REFUSED)
-        see(world, event->node, &watch->peers[watch->primary].https, result);
+        see(world, event->node, &watch->peers[watch->primary].https, result, watch->knock_ms[door]);
     takeover_look(world, event->node);
 }
 
@@ -136,6 +140,7 @@ knock(struct world *world, unsigned node, enum door door)
             : queue_daemon(world, some_ms(world, 2 * world->config.delay_ms), on_knocked, node);
     event->life = world->nodes[node].daemon.life;
     event->id = watch->knock[door] = ++watch->knock_last;
+    watch->knock_ms[door] = host_now_ms(world, node);
     event->message.revision = (uint64_t)door;
     event->message.record = (uint32_t)result;
 }
@@ -143,7 +148,8 @@ knock(struct world *world, unsigned node, enum door door)
 /* ------------------------------------------------------------------ answers */
 
 static void
-read_peer(struct world *world, unsigned node, unsigned from, const struct facts *facts)
+read_peer(struct world *world, unsigned node, unsigned from, const struct facts *facts,
+          uint64_t asked_ms)
 {
     struct acquaintance *peer = &watch_of(world, node)->peers[from];
     const struct sight *sights[] = { &facts->https, &facts->postgres };
@@ -157,21 +163,23 @@ read_peer(struct world *world, unsigned node, unsigned from, const struct facts 
     peer->primary = facts->primary;
     for (size_t i = 0; i < ARRAY_COUNT(sights); i++)
         *paths[i] = (struct takeover_path){ .kind = sights[i]->kind,
+                                            .asked_ms = asked_ms,
                                             .since_ms = sights[i]->for_ms < now_ms
                                                             ? now_ms - sights[i]->for_ms
                                                             : 0 };
 }
 
 static void
-noticed(struct world *world, unsigned node, unsigned from, bool answers, enum node_state state)
+noticed(struct world *world, unsigned node, unsigned from, bool answers, enum node_state state,
+        uint64_t asked_ms)
 {
     struct watch *watch = watch_of(world, node);
     struct acquaintance *peer = &watch->peers[from];
     if (answers)
         see(world, node, &peer->https,
-            is_primary_state(state) ? TAKEOVER_PATH_ACTS : TAKEOVER_PATH_ANSWERS);
-    else if (peer->https.kind != TAKEOVER_PATH_REFUSED)
-        see(world, node, &peer->https, TAKEOVER_PATH_SILENT);
+            is_primary_state(state) ? TAKEOVER_PATH_ACTS : TAKEOVER_PATH_ANSWERS, asked_ms);
+    else if (peer->https.kind != TAKEOVER_PATH_REFUSED || !is_fresh(world, node, &peer->https))
+        see(world, node, &peer->https, TAKEOVER_PATH_SILENT, asked_ms);
     note_primary(world, node);
     if (from == watch->primary && !acts(world, node)) {
         set_pace(world, node, peer->https.kind != TAKEOVER_PATH_ACTS);
@@ -186,14 +194,15 @@ noticed(struct world *world, unsigned node, unsigned from, bool answers, enum no
 
 /* A look at a peer was answered, or not. */
 void
-takeover_heard(struct world *world, unsigned node, unsigned from, const struct message *answer)
+takeover_heard(struct world *world, unsigned node, unsigned from, const struct message *answer,
+               uint64_t asked_ms)
 {
     bool answers = answer->reply == REPLY_OK;
     if (!world->config.records)
         return;
     if (answers)
-        read_peer(world, node, from, &answer->facts);
-    noticed(world, node, from, answers, answer->facts.state);
+        read_peer(world, node, from, &answer->facts, asked_ms);
+    noticed(world, node, from, answers, answer->facts.state, asked_ms);
 }
 
 /* A peer says by itself what it is. */
@@ -201,7 +210,7 @@ void
 takeover_told(struct world *world, unsigned node, unsigned from, enum node_state state)
 {
     if (world->config.records)
-        noticed(world, node, from, true, state);
+        noticed(world, node, from, true, state, host_now_ms(world, node));
 }
 
 /* Another member has no answer of the primary: look for ourselves, at once. */
@@ -234,8 +243,11 @@ on_suspicion(struct world *world, struct event *event)
  */
 
 static struct sight
-sight_of(const struct takeover_path *path, uint64_t now_ms)
+sight_of(const struct world *world, unsigned node, const struct takeover_path *path)
 {
+    uint64_t now_ms = host_now_ms(world, node);
+    if (!is_fresh(world, node, path))
+        return (struct sight){ .kind = TAKEOVER_PATH_UNTRIED };
     return (struct sight){ .kind = path->kind,
                            .for_ms =
                                path->kind == TAKEOVER_PATH_UNTRIED ? 0 : now_ms - path->since_ms };
@@ -245,13 +257,12 @@ void
 takeover_tell(const struct world *world, unsigned node, struct facts *facts)
 {
     const struct watch *watch = &world->nodes[node].daemon.watch;
-    uint64_t now_ms = host_now_ms(world, node);
     facts->able = watch->able;
     facts->priority = world->config.priorities[node];
     facts->primary = watch->primary;
-    facts->postgres = sight_of(&watch->postgres, now_ms);
+    facts->postgres = sight_of(world, node, &watch->postgres);
     if (watch->primary != WORLD_NONE)
-        facts->https = sight_of(&watch->peers[watch->primary].https, now_ms);
+        facts->https = sight_of(world, node, &watch->peers[watch->primary].https);
 }
 
 /* ------------------------------------------------------------------ the decision */
