@@ -116,16 +116,19 @@ class Node:
     def cli(self, *words, check=True, stdin=None, env=None, timeout=120):
         """Runs `baton` for this node; its answer, or Failed with what it said. Told to try again in a moment, it does."""
         command = [*self.program("baton"), *map(str, words), "--data-dir", str(self.folder)]
-        end = time.monotonic() + 60
-        while True:
-            done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout,
+
+        def run():
+            return subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout,
                                   env={**self.cluster.env, **(env or {})},
                                   stdin=subprocess.DEVNULL if stdin is None else None)
-            if not check or done.returncode == 0:
-                return done
-            if "try again in a moment" not in done.stderr or time.monotonic() > end:
-                raise Failed("%s: exit %d\n%s%s" % (" ".join(command), done.returncode, done.stdout, done.stderr))
-            time.sleep(0.2)
+
+        def taken():
+            done = run()
+            return "try again in a moment" not in done.stderr and done
+        done = until("'baton %s' is taken" % " ".join(map(str, words)), taken) if check else run()
+        if check and done.returncode != 0:
+            raise Failed("%s: exit %d\n%s%s" % (" ".join(command), done.returncode, done.stdout, done.stderr))
+        return done
 
     def start(self):
         with open(self.log, "ab") as log:
