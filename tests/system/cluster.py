@@ -28,8 +28,9 @@ PORT = int(os.environ.get("BATON_PORT", "7443"))
 PG_PORT = int(os.environ.get("BATON_PG_PORT", "7444"))
 FIRST_ADDRESS = int(os.environ.get("BATON_FIRST_ADDRESS", "11"))
 PASSWORD = "correct-horse-battery"
-# Head of a node, and whether it receives: what its daemon says of that is what it saw when it last looked.
-AT_REST = """select applied, applied_hash, exists (select from local.subs() where running and received is not null)
+# Head of a node; whether it receives: what its daemon says of that is what it saw when it last looked; whether the sync set changes.
+AT_REST = """select applied, applied_hash, exists (select from local.subs() where running and received is not null),
+                    exists (select from shared.config where key = 'sync/set' and value::jsonb #> '{old,k}' is not null)
              from local.position()"""
 
 
@@ -449,14 +450,18 @@ class Cluster:
             for name, document in documents.items():
                 if document["durability"]["k"] != wanted or document["durability"]["satisfied"] is not True:
                     raise Failed("%s: %s" % (name, document["durability"]))
+                if wanted > 0 and not set(states) <= set(document["durability"]["members"]):
+                    raise Failed("%s: not everybody counts: %s" % (name, document["durability"]))
                 seen = {one["name"]: (one["state"], one["reason"]) for one in document["nodes"] if one["name"] in states}
                 if seen != {other: (state, "") for other, state in states.items()}:
                     raise Failed("%s sees %s" % (name, seen))
             rows = {node.name: node.sql(AT_REST)[0] for node in self.alive()}
-            deaf = [name for name, (*_, receives) in rows.items() if receives != "t" and states[name] == "STANDBY"]
+            deaf = [name for name, (_, _, receives, _) in rows.items() if receives != "t" and states[name] == "STANDBY"]
             if deaf:
                 raise Failed("%s: no subscription receives" % deaf)
-            if not writing and (len({(applied, told) for applied, told, _ in rows.values()}) != 1 or
+            if any(changes == "t" for *_, changes in rows.values()):
+                raise Failed("the sync set changes")
+            if not writing and (len({(applied, told) for applied, told, *_ in rows.values()}) != 1 or
                                 any(documents[name]["revision"] != int(applied) for name, (applied, *_) in rows.items())):
                 raise Failed("heads differ")
             return True
