@@ -200,7 +200,7 @@ MUTANTS = {
         (DAEMON, "    if (event->kind == NODE_EV_CAPTURED || (node->state != before && node->state == NODE_REJOINING))", "    if (event->kind == NODE_EV_CAPTURED)")],
     "a promise is forgotten with its promotion": [
         (EFFECTS, "    if (op->kind == OP_CAPTURE) { /* whatever has become of the promotion */",
-         "    if (op->kind == OP_CAPTURE && effect_is_current(world, node, op->message.epoch)) {")],
+         "    if (op->kind == OP_CAPTURE && effect_is_current(world, node, op->promo, op->message.epoch)) {")],
     "a switchover that is given up takes the permission": [
         (DAEMON, "    if (!may_act_again(node))", "    if (node->state != NODE_PRIMARY)")],
     "who was overtaken has the lease given up": [
@@ -222,7 +222,9 @@ MUTANTS = {
         (TAKEOVER, "    case TAKEOVER_PATH_SILENT:\n        return EYES_SILENT;", "    case TAKEOVER_PATH_SILENT:\n        return EYES_GONE;")],
     "a path that was not tried is proof": [
         (TAKEOVER, "    return sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT;",
-         "    return sight->postgres.kind == TAKEOVER_PATH_REFUSED || sight->postgres.kind == TAKEOVER_PATH_UNTRIED ? EYES_GONE : EYES_SILENT;")],
+         "    return sight->postgres.kind == TAKEOVER_PATH_REFUSED || sight->postgres.kind == TAKEOVER_PATH_UNTRIED ? EYES_GONE : EYES_SILENT;"),
+        (TAKEOVER, "|| !is_path_fresh(view, &sight->postgres))",
+         "|| (sight->postgres.kind != TAKEOVER_PATH_UNTRIED && !is_path_fresh(view, &sight->postgres)))")],
     "a database that lives is no sign of life": [
         (TAKEOVER, "    return sight->postgres.kind == TAKEOVER_PATH_REFUSED ? EYES_GONE : EYES_SILENT;", "    return EYES_GONE;")],
     "a lease that runs is over": [
@@ -238,7 +240,8 @@ MUTANTS = {
     "takes over while that is paused": [
         (TAKEOVER, "    if (view->paused_until_ms <= view->now_ms)\n        pass(judge, \"not paused\");", "    if (true)\n        pass(judge, \"not paused\");")],
     "what was once seen of a database counts for ever": [
-        (WATCH, "        watch->alarm++;\n        watch->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };\n", "        watch->alarm++;\n")],
+        (WATCH, "        watch->alarm++;\n        watch->postgres = (struct takeover_path){ .kind = TAKEOVER_PATH_UNTRIED };\n", "        watch->alarm++;\n"),
+        (TAKEOVER, "    return path->asked_ms + for_ms >= now_ms;", "    return true;")],
     "what was seen before it stood still counts as of now (I13)": [
         (TAKEOVER, "    return path->asked_ms + for_ms >= now_ms;", "    return true;")],
     "a takeover that was not recorded does not count": [
