@@ -106,8 +106,7 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
     const struct promo_member *self = promo_member_self(promo);
     if (promo->arbiter.asked)
         promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
-    if (promo_arbiter_changes(promo))
-        promo_find_record(promo); /* every voter may have promised by now */
+    promo_find_record(promo); /* the arbiter is not waited for any longer */
     if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
         if (promo_is_sure(promo))
             return conclude_capture(promo, context);
@@ -126,8 +125,7 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
 static enum promo_state
 go_on_capturing(struct promo *promo, struct promo_step_context *context)
 {
-    if (promo_arbiter_changes(promo))
-        promo_find_record(promo); /* every voter may have promised by now */
+    promo_find_record(promo); /* by what the arbiter and the members have promised by now */
     if (capture_is_complete(promo))
         return conclude_capture(promo, context);
     return promo_asking_is_over(promo) ? promo_judge_captured(promo, context)
@@ -148,10 +146,8 @@ promo_on_captured(struct promo *promo, struct promo_step_context *context)
     member->lost = !event->ok;
     member->captured_at = event->position;
     member->promised_before = event->promised;
-    if (event->record != NULL) {
+    if (event->record != NULL)
         promo->log = *event->record;
-        promo_find_record(promo);
-    }
     return go_on_capturing(promo, context);
 }
 
@@ -163,7 +159,6 @@ promo_on_promised(struct promo *promo, struct promo_step_context *context)
         return promo_fail_refused(promo, context, &event->promised);
     promo_note_arbiter(promo, event);
     promo->arbiter.promised = event->ok;
-    promo_find_record(promo);
     return go_on_capturing(promo, context);
 }
 

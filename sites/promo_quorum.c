@@ -108,6 +108,21 @@ promo_lower_if_told(struct promo *promo)
 
 /* ------------------------------------------------------------------ the arbiter */
 
+/* The arbiter that our record names has promised. */
+static bool
+is_promised(const struct promo *promo)
+{
+    return promo->arbiter.promised && promo->arbiter.row == promo->log.arbiter;
+}
+
+/* The promises of all voters count for the arbiter's. */
+static bool
+goes_without_arbiter(const struct promo *promo)
+{
+    return promo_arbiter_changes(promo) ||
+           (promo->mode != PROMO_SWITCHOVER && !promo->arbiter.asked && !is_promised(promo));
+}
+
 bool
 promo_goes_by_the_note(const struct promo *promo)
 {
@@ -119,8 +134,8 @@ promo_goes_by_the_note(const struct promo *promo)
         if (asks ? member->answered : member->captured)
             names[count++] = member->name;
     }
-    return promo->arbiter.told &&
-           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));
+    bool without = asks ? promo_arbiter_changes(promo) : goes_without_arbiter(promo);
+    return promo->arbiter.told && !(without && quorum_is_all(&promo->log, names, count));
 }
 
 void
@@ -151,14 +166,12 @@ promo_arbiter_changes(const struct promo *promo)
 bool
 promo_is_sure(const struct promo *promo)
 {
-    const struct promo_arbiter *arbiter = &promo->arbiter;
     const char *names[PROMO_MEMBERS_MAX];
     size_t count = promo_captured_names(promo, names);
-    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))
+    if (goes_without_arbiter(promo) && quorum_is_all(&promo->log, names, count))
         return true;
     return !promo_needs_arbiter(promo) || promo->order.accept_data_loss ||
-           (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 ||
-           (arbiter->promised && arbiter->row == promo->log.arbiter);
+           (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 || is_promised(promo);
 }
 
 void

@@ -180,8 +180,9 @@ start_change(struct change *change, struct json_object *value, bool adopt, struc
         return err_set(err, ERR_CONFLICT, "arbiter_changes", "the arbiter is being changed");
     if (driver_set_is_telling(driver)) {
         (void)err_set(err, ERR_CONFLICT, "arbiter_changes",
-                      "the arbiter is just being told that fewer acknowledgements count");
-        return err_mend(err, "try again in a moment");
+                      "who acknowledges is just being changed, or the arbiter is being told of it");
+        return err_mend(err, "try again in a moment; if it stays so, baton status shows who does "
+                             "not acknowledge");
     }
     enum err_code code = arbiter_config_read(value, &config, err);
     if (code != ERR_NONE)

@@ -132,10 +132,13 @@ MUTANTS = {
     "a promise that the arbiter was left with is not outdone": [
         (NODE, "((node->leased && node->released) || cannot_tell)", "node->leased && node->released")],
     "who changes the arbiter is stuck until a person comes": [
-        (CAPTURED, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))\n        return true;\n", ""),
+        (CAPTURED, "    return promo_arbiter_changes(promo) ||\n           (", "    return ("),
         (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "false")],
+    "who has an arbiter that has forgotten is stuck until a person comes": [
+        (CAPTURED, "(promo->mode != PROMO_SWITCHOVER &&", "(promo->mode == PROMO_SWITCHOVER &&"),
+        (CHECKS, "!arbiter->told && promo->mode != PROMO_SWITCHOVER && every_voter_answers(promo)", "false")],
     "who changes the arbiter goes by what the new one was told (I5)": [
-        (CAPTURED, "           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "           count < 99;")],
+        (CAPTURED, "!(without && quorum_is_all(&promo->log, names, count));", "(count < 99 || without);")],
     "who is started goes by what another arbiter was told (I11)": [
         (QUORUM, "return record->arbiter == row ? note : NULL;", "return note;")],
     "what was carried to an arbiter was told (I5)": [

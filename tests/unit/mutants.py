@@ -207,12 +207,17 @@ ANSWER_MUTANTS = {
 }
 ASKING_MUTANTS = {
     "what the arbiter has promised is no epoch": (CHECKS, "newest = promo->arbiter.newest;", "newest = { 0 };"),
-    "to read the note is enough": (WHO, "(arbiter->promised && arbiter->row", "(arbiter->told && arbiter->row"),
-    "any arbiter will do": (WHO, "(arbiter->promised && arbiter->row == promo->log.arbiter)", "arbiter->promised"),
-    "an arbiter that was chosen since will do": (WHO, "arbiter->row == promo->log.arbiter", "arbiter->row >= promo->log.arbiter"),
+    "to read the note is enough": (WHO, "return promo->arbiter.promised && promo->arbiter.row", "return promo->arbiter.told && promo->arbiter.row"),
+    "any arbiter will do": (WHO, "promo->arbiter.promised && promo->arbiter.row == promo->log.arbiter", "promo->arbiter.promised"),
+    "an arbiter that was chosen since will do": (WHO, "promo->arbiter.row == promo->log.arbiter", "promo->arbiter.row >= promo->log.arbiter"),
     "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
     "while it changes a quorum is enough": (
-        WHO, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))", "    if (promo_arbiter_changes(promo))"),
+        WHO, "    if (goes_without_arbiter(promo) && quorum_is_all(&promo->log, names, count))", "    if (goes_without_arbiter(promo))"),
+    "without an arbiter a switchover goes on": (WHO, "(promo->mode != PROMO_SWITCHOVER &&", "(promo->mode != PROMO_RESUMPTION &&"),
+    "the same, for the check 'arbiter' of a switchover": (CHECKS, "!arbiter->told && promo->mode != PROMO_SWITCHOVER &&", "!arbiter->told &&"),
+    "an arbiter that is asked is not waited for": (WHO, "!promo->arbiter.asked && !is_promised", "!is_promised"),
+    "what it told counts though it has not promised": (WHO, "asks ? promo_arbiter_changes(promo) : goes_without_arbiter(promo)", "promo_arbiter_changes(promo)"),
+    "what it told and promised does not count": (WHO, "!promo->arbiter.asked && !is_promised(promo))", "!promo->arbiter.asked)"),
     "what changed when it captured is asked of what was pulled": (WHO, "promo->concluded ? promo->arbiter.changes : ", ""),
     "the number of a row that was set aside will do": (
         CAPTURE, "    promo->arbiter.promised &= !promo->arbiter.changes; /* it is of a row that may be set aside */\n", ""),
@@ -220,17 +225,19 @@ ASKING_MUTANTS = {
     "the old set is not asked while it changes": (
         QUORUM, "    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)\n        return false;\n", ""),
     "what one was told that our record does not name counts": (
-        WHO, "    return promo->arbiter.told &&\n           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));",
-        "    return promo->arbiter.told && count < 99;"),
+        WHO, "    return promo->arbiter.told && !(without && quorum_is_all(&promo->log, names, count));",
+        "    return promo->arbiter.told && (count < 99 || without);"),
     "it counts no more though not every voter promises": (
-        WHO, "!(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "!(promo_arbiter_changes(promo) && count > 0);"),
+        WHO, "!(without && quorum_is_all(&promo->log, names, count));", "!(without && count > 0);"),
     "the same, for the check 'sync' while it changes": (
         CHECKS, "bool told = promo_goes_by_the_note(promo);", "bool told = promo->arbiter.told;"),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
     "a renewal asks nobody": (
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),
     "the note of the promise is not heeded": (
-        CAPTURE, "    promo->arbiter.promised = event->ok;\n    promo_find_record(promo);\n", "    promo->arbiter.promised = event->ok;\n"),
+        CAPTURE, "    promo_find_record(promo); /* by what the arbiter and the members have promised by now */\n", ""),
+    "an arbiter that is waited for no longer is gone by": (
+        CAPTURE, "    promo_find_record(promo); /* the arbiter is not waited for any longer */\n", ""),
     "an epoch that nobody heard of ends a note": (
         WHO, "note, &promo->own.applied.epoch)", "note, &promo->old_epoch)"),
     "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),
@@ -549,7 +556,7 @@ def main():
               (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
-              (ASKING_MUTANTS, ["test_promo_arbiter"]), (ANSWER_MUTANTS, ["test_promo_answers"]), (NODE_MUTANTS, ["test_node"]),
+              (ASKING_MUTANTS, ["test_promo_arbiter", "test_promo_voters"]), (ANSWER_MUTANTS, ["test_promo_answers"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
               (INSTANCE_MUTANTS, ["test_instance"]), (NOTICE_MUTANTS, ["test_notice"]),

@@ -344,7 +344,11 @@ check_opening(struct world *world, unsigned node)
     bool knows = has_promised(world, node, log);
     if (!would_promise(world, node, log, &note) && knows && log->arbiter != 0)
         note = promo->arbiter.note; /* it has lost its record since */
-    knows |= began_while_it_changed(world, node) && quorum_is_all(log, names, count);
+    if (quorum_is_all(log, names, count)) {
+        knows |= promo->mode != PROMO_SWITCHOVER || began_while_it_changed(world, node);
+        if (!promo->arbiter.promised)
+            note = (struct quorum_note){ .number = 0 }; /* their logs say what counts */
+    }
     if (knows && note.given_up && epoch_compare(&note.epoch, &promo->old_epoch) > 0)
         old = NULL;
     struct quorum_record record = *log;
