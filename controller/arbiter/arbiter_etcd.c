@@ -373,14 +373,14 @@ go_on(struct etcd_call *call, const struct err *err, bool sent)
     arbiter_fail(&call->base, err);
 }
 
-/* What an answer that is not 200 says of itself. */
+/* Why it was not done, in an answer that is not 200, or that is one and says so all the same: once
+ * a stream has begun its status is 200, whatever comes. */
 static void
-say_refusal(const struct fetch_reply *reply, struct err *err)
+say_refusal(const struct fetch_reply *reply, struct json_object *answer, struct err *err)
 {
-    CLEANUP(json_putp) struct json_object *object = NULL;
     const char *text = NULL;
-    if (json_read(buf_text(&reply->body), reply->body.size, &object, NULL) != ERR_NONE ||
-        (!json_get_string(object, "error", &text) && !json_get_string(object, "message", &text)))
+    if (!json_get_string(answer, "error", &text) && !json_get_string(answer, "message", &text) &&
+        !json_get_string(json_get(answer, "error"), "message", &text))
         text = "no reason given";
     (void)err_set(err, ERR_UNKNOWN_OUTCOME, "arbiter_refused", "etcd: status %d: %.*s",
                   reply->status, ERROR_TEXT_MAX, str_is_utf8(text, strlen(text)) ? text : "?");
@@ -399,16 +399,17 @@ on_reply(void *data, const struct fetch_reply *reply, const struct err *failure)
         go_on(call, &err, err.code == ERR_UNKNOWN_OUTCOME || err.code == ERR_LIMIT);
         return;
     }
-    if (reply->status != 200) {
-        say_refusal(reply, &err);
-        go_on(call, &err, true);
-        return;
-    }
     size_t size = reply->body.size;
     while (size > 0 && reply->body.data[size - 1] == '\n') /* a stream of one */
         size--;
-    if (json_read(buf_text(&reply->body), size, &answer, &err) != ERR_NONE ||
-        !json_object_is_type(answer, json_type_object)) {
+    bool is_object = json_read(buf_text(&reply->body), size, &answer, &err) == ERR_NONE &&
+                     json_object_is_type(answer, json_type_object);
+    if (reply->status != 200 || (is_object && json_get(answer, "error") != NULL)) {
+        say_refusal(reply, is_object ? answer : NULL, &err);
+        go_on(call, &err, true);
+        return;
+    }
+    if (!is_object) {
         (void)err_set(&err, ERR_PROTOCOL, "arbiter_answer", "etcd: the answer is no JSON object");
         go_on(call, &err, true);
         return;
@@ -583,8 +584,11 @@ grant(struct etcd_call *call, enum arbiter_result result)
 static void
 on_kept(struct etcd_call *call, struct json_object *answer)
 {
-    uint64_t ttl_ms = read_ttl_ms(json_get(answer, "result"));
-    if (ttl_ms == 0) { /* it died since we looked */
+    struct json_object *result = json_get(answer, "result");
+    uint64_t ttl_ms = read_ttl_ms(result);
+    if (!json_object_is_type(result, json_type_object)) {
+        fail(call, ERR_PROTOCOL, "arbiter_answer", "the answer says nothing of the lease");
+    } else if (ttl_ms == 0) { /* it died since we looked */
         tell(call, &call->record, 0);
         finish(call, ARBITER_EXPIRED);
     } else if (ttl_ms < call->base.ask.lease_ms) {
