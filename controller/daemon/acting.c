@@ -431,7 +431,7 @@ acting_free(struct acting *acting)
         return;
     cache_unwatch(&acting->watcher);
     ev_timer_stop(acting->core->loop, &acting->soon);
-    answer_release(acting, false, "this node is stopping");
+    acting_unwait(acting);
     activation_close(take_ptr(&acting->manager));
     probe_close(acting->prober);
     forget_list(acting);
@@ -489,6 +489,12 @@ acting_release(struct acting *acting, acting_done *done, void *data)
         acting->role = EFFECTIVE_ROLE_FENCED;
     end_now(acting);
     look_soon(acting);
+}
+
+void
+acting_unwait(struct acting *acting)
+{
+    answer_release(acting, false, "this node is stopping");
 }
 
 /* ------------------------------------------------------------------ for people */

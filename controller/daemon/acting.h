@@ -47,6 +47,8 @@ void acting_look(struct acting *acting);
  * still waits is called with false. */
 typedef void acting_done(void *data, bool ok, const char *text);
 void acting_release(struct acting *acting, acting_done *done, void *data);
+/* Who waits for that is called with false, and nobody waits any more. */
+void acting_unwait(struct acting *acting);
 
 /* Whether the server that each connector would use here answers: for the check before a
  * promotion. 'text' says which does not, and why, or that all do; nothing known is not ready. */

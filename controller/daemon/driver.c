@@ -660,6 +660,8 @@ driver_free(struct driver *driver)
     if (driver == NULL)
         return;
     driver_stop(driver);
+    acting_unwait(driver->core->acting); /* may be for us, and would come too late */
+    ev_timer_stop(driver->core->loop, &driver->give_up);
     driver_peers_done(driver);
     (void)json_object_put(driver->standbys);
     (void)json_object_put(driver->alarms);
