@@ -108,13 +108,15 @@ MUTANTS = {
     "with k = 0 who knew of no primary after him is a proof (I5)": [
         (CAPTURED, "epoch_compare(&member->captured_at.epoch, &promo->old_epoch) > 0", "false")],
     "rows of the primary's epoch are a fork": [
-        (JOBS, "head.epoch == attach->epoch ? head.revision : answer->revision", "answer->revision"),
+        (JOBS, "head->epoch == attach->epoch ? head->revision : answer->revision", "answer->revision"),
         (DATABASE, "op->message.revision < db->log.count && db_head(db).epoch >= op->message.epoch", "false")],
+    "what was not compared is set aside (I5)": [
+        (JOBS, "*head = &attach->compared;", "now = db_head(&world->nodes[node].db), *head = &now;")],
     "a plan outlives a promise to another": [
         (PROMO, "PREPARING, PROMO_EV_SUPERSEDED, on_superseded_early", "PREPARING, PROMO_EV_SUPERSEDED, on_superseded")],
     "a pull keeps the old subscription (I4)": [
         (JOBS, "    do_op(world, node, JOB_PULL, OP_DETACH, daemon->pull.serial, WORLD_NONE);",
-         "    ask(world, node, member, CALL_MATCH, daemon->pull.serial, epoch, 0);")],
+         "    ask_match(world, node, member, daemon->pull.serial, epoch, &daemon->pull.compared);")],
     "who gave rows up promises nothing": [
         (DATABASE, "        if (db->promised < op->message.epoch)\n            db->promised = op->message.epoch;\n", "")],
     "a standby goes back to an earlier primary (I3)": [

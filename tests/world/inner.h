@@ -377,6 +377,7 @@ struct attach {
     uint32_t serial;
     unsigned primary;
     uint64_t epoch;
+    struct point compared; /* the head of our log when it was asked where the two part */
     uint64_t low;
     uint64_t head;
     unsigned waited_ms;
@@ -396,7 +397,8 @@ struct pull {
     unsigned member;
     uint64_t until;
     uint64_t epoch;
-    bool arbiter_changes; /* check.c: in our log as it was before */
+    struct point compared; /* as of an attach */
+    bool arbiter_changes;  /* check.c: in our log as it was before */
 };
 
 struct arm {

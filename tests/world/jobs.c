@@ -46,6 +46,16 @@ set_aside(struct world *world, unsigned node, enum job job, uint32_t serial, uin
     db_submit(world, node, false, &op);
 }
 
+/* Where our log and that of 'to' part, by the points of ours that it has now (local.points()): the
+ * answer says nothing of what becomes visible before it comes. */
+static void
+ask_match(struct world *world, unsigned node, unsigned to, uint32_t serial, uint64_t epoch,
+          struct point *ret_compared)
+{
+    *ret_compared = db_head(&world->nodes[node].db);
+    ask(world, node, to, CALL_MATCH, serial, epoch, ret_compared->revision);
+}
+
 /* ------------------------------------------------------------------ arm: slots, then names */
 
 static void
@@ -116,6 +126,8 @@ attach_end(struct world *world, unsigned node, const char *fault)
                                            .text = fault });
 }
 
+/* batond waits until no fence of its own is under way, which may have failed then: here an attach
+ * does not wait at all, so that nothing rests on that order. */
 void
 job_attach(struct world *world, unsigned node, unsigned primary, uint64_t epoch)
 {
@@ -173,7 +185,7 @@ attach_op_done(struct world *world, unsigned node, struct op *op)
         return;
     }
     if (op->kind == OP_DETACH) {
-        ask(world, node, attach->primary, CALL_MATCH, attach->serial, attach->epoch, 0);
+        ask_match(world, node, attach->primary, attach->serial, attach->epoch, &attach->compared);
     } else if (op->kind == OP_DETACH_OWN) {
         set_aside(world, node, JOB_ATTACH, attach->serial, attach->epoch, attach->low);
     } else if (op->kind == OP_SETASIDE) {
@@ -214,9 +226,9 @@ attach_call_done(struct world *world, unsigned node, const struct call *call,
     if (call->kind == CALL_MATCH) {
         /* Rows of its own epoch came from the primary, even those that it does not see yet itself
          * because their COMMIT still waits: they are no fork (I2). */
-        struct point head = db_head(&world->nodes[node].db);
-        attach->low = head.epoch == attach->epoch ? head.revision : answer->revision;
-        if (attach->low < head.revision)
+        const struct point *head = &attach->compared;
+        attach->low = head->epoch == attach->epoch ? head->revision : answer->revision;
+        if (attach->low < head->revision)
             do_op(world, node, JOB_ATTACH, OP_DETACH_OWN, attach->serial, attach->primary);
         else
             ask(world, node, attach->primary, CALL_SLOT, attach->serial, attach->epoch, 0);
@@ -347,7 +359,7 @@ pull_op_done(struct world *world, unsigned node, const struct op *op)
     if (op->message.reply != REPLY_OK)
         pull_end(world, node, op->message.text);
     else if (op->kind == OP_DETACH)
-        ask(world, node, pull->member, CALL_MATCH, pull->serial, pull->epoch, 0);
+        ask_match(world, node, pull->member, pull->serial, pull->epoch, &pull->compared);
     else if (op->kind == OP_SETASIDE)
         do_op(world, node, JOB_PULL, OP_DROP_SLOTS, pull->serial, 0);
     else
@@ -364,7 +376,7 @@ pull_call_done(struct world *world, unsigned node, const struct call *call, stru
         pull_end(world, node, "the member has no more rows");
     else if (call->kind == CALL_ROWS)
         take_rows(world, node, JOB_PULL, pull->serial, pull->epoch, answer);
-    else if (answer->revision < db_head(&world->nodes[node].db).revision)
+    else if (answer->revision < pull->compared.revision)
         set_aside(world, node, JOB_PULL, pull->serial, pull->epoch, answer->revision);
     else
         pull_next(world, node);

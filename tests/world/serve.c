@@ -92,11 +92,13 @@ serve_thaw(struct world *world, unsigned node, const struct ticket *ticket,
 }
 
 static void
-serve_match(struct world *world, unsigned node, unsigned from, const struct ticket *ticket)
+serve_match(struct world *world, unsigned node, unsigned from, const struct ticket *ticket,
+            const struct message *message)
 {
     const struct database *ours = &world->nodes[node].db;
     const struct database *theirs = &world->nodes[from].db;
-    size_t common = db_visible(ours) < db_visible(theirs) ? db_visible(ours) : db_visible(theirs);
+    size_t asked = message->revision < theirs->log.count ? message->revision : theirs->log.count;
+    size_t common = db_visible(ours) < asked ? db_visible(ours) : asked;
     if (!ours->up) {
         refuse(world, node, ticket, "the database does not answer");
         return;
@@ -260,7 +262,7 @@ serve(struct world *world, unsigned node, unsigned from, const struct ticket *ti
         serve_release(world, node, ticket, message);
         break;
     case CALL_MATCH:
-        serve_match(world, node, from, ticket);
+        serve_match(world, node, from, ticket, message);
         break;
     case CALL_SLOT:
         serve_slot(world, node, from, ticket, message);
