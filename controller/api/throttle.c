@@ -8,7 +8,8 @@
 struct suspect {
     char key[THROTTLE_KEY_SIZE];
     uint64_t failures;
-    uint64_t next_ms; /* no try before it */
+    uint64_t next_ms;   /* no try before it */
+    uint64_t before_ms; /* what that was before the last try */
 };
 
 struct throttle {
@@ -97,6 +98,7 @@ throttle_try(struct throttle *throttle, const char *key, uint64_t now_ms,
     if (suspect == NULL)
         suspect = add(throttle, key, now_ms);
     suspect->failures++;
+    suspect->before_ms = suspect->next_ms;
     suspect->next_ms = now_ms;
     if (suspect->failures >= limits->failures_max) {
         uint64_t doublings = suspect->failures - limits->failures_max;
@@ -114,6 +116,7 @@ throttle_forgive(struct throttle *throttle, const char *key)
     struct suspect *suspect = find(throttle, key);
     if (suspect == NULL)
         return;
+    suspect->next_ms = suspect->before_ms;
     if (--suspect->failures == 0)
         forget(throttle, suspect);
 }

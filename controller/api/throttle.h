@@ -30,7 +30,7 @@ void throttle_free(struct throttle *throttle);
 /* 0: try, and it counts as failed; else the milliseconds to wait, and nothing is counted. */
 MUST_CHECK uint64_t throttle_try(struct throttle *throttle, const char *key, uint64_t now_ms,
                                  const struct throttle_limits *limits);
-/* The try was none: it was right, or it could not be judged. */
+/* The last try was none, it was right or could not be judged: count and delay are as before it. */
 void throttle_forgive(struct throttle *throttle, const char *key);
 /* The account has proved itself: all its failures are forgotten. */
 void throttle_clear(struct throttle *throttle, const char *key);

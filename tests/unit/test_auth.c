@@ -76,6 +76,31 @@ throttle_forgives_forgets_and_clears(void **state)
     throttle_free(throttle);
 }
 
+/* Who is right leaves no delay behind: not even after wrong tries of another at the same address.
+ */
+static void
+throttle_delays_nobody_for_who_was_right(void **state)
+{
+    (void)state;
+    struct throttle *throttle = throttle_new();
+    uint64_t now_ms = 1000;
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        now_ms += throttle_try(throttle, "address ::1", now_ms, &limits);
+        assert_int_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 0);
+    }
+    now_ms += throttle_try(throttle, "address ::1", now_ms, &limits);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 0);
+        assert_int_not_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 0);
+        throttle_forgive(throttle, "address ::1");
+    }
+    assert_int_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 0);
+    assert_int_equal(throttle_try(throttle, "address ::1", now_ms, &limits), 8000);
+    throttle_free(throttle);
+}
+
 static void
 throttle_is_bounded_and_keeps_the_worst(void **state)
 {
@@ -203,6 +228,7 @@ main(void)
         cmocka_unit_test(throttle_slows_down_after_the_limit),
         cmocka_unit_test(throttle_lets_few_of_many_guesses_through),
         cmocka_unit_test(throttle_forgives_forgets_and_clears),
+        cmocka_unit_test(throttle_delays_nobody_for_who_was_right),
         cmocka_unit_test(throttle_is_bounded_and_keeps_the_worst),
         cmocka_unit_test(sessions_end_when_idle_and_when_old),
         cmocka_unit_test(sessions_looked_at_are_not_used),
