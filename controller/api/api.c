@@ -265,6 +265,19 @@ call_refuse(struct call *call, enum err_code code, const char *slug, const char 
     call_fail(call, &err);
 }
 
+bool
+call_unloaded(struct call *call)
+{
+    if (cache_loaded(call_cache(call)))
+        return false;
+    struct err err;
+    (void)err_set(&err, ERR_UNAVAILABLE, "database_unavailable",
+                  "this node has not yet read its configuration");
+    (void)err_mend(&err, "try again in a moment, or see why: baton doctor");
+    call_fail(call, &err);
+    return true;
+}
+
 /* ---- working ---- */
 
 static void

@@ -21,23 +21,13 @@
 
 /* ---- reading ---- */
 
-static bool
-refuse_unloaded(struct call *call)
-{
-    if (cache_loaded(call_cache(call)))
-        return false;
-    call_refuse(call, ERR_UNAVAILABLE, "database_unavailable",
-                "this node has not yet read its configuration");
-    return true;
-}
-
 void
 serve_config_list(struct call *call)
 {
     const char *site;
     const char *prefix = "";
     (void)!http_query(call->request, "prefix", &prefix);
-    if (!call_query_site(call, &site) || refuse_unloaded(call))
+    if (!call_query_site(call, &site) || call_unloaded(call))
         return;
     struct cache *cache = call_cache(call);
     struct json_object *document = json_object_new_object();
@@ -68,7 +58,7 @@ find_entry(struct call *call, const char **ret_site)
     struct err err;
     const struct setting_row *row;
     const char *key = call_param(call);
-    if (!call_query_site(call, ret_site) || refuse_unloaded(call))
+    if (!call_query_site(call, ret_site) || call_unloaded(call))
         return NULL;
     if (*ret_site == NULL)
         *ret_site = "";

@@ -290,7 +290,7 @@ check_agent(struct call *call, const struct shape *shape, struct instance_hello 
     const char *secret = "";
     const char *hash = "";
     *hello = (struct instance_hello){ .connector = "", .name = "", .session = "", .token = "" };
-    if (call_body(call, shape, false) == NULL)
+    if (call_unloaded(call) || call_body(call, shape, false) == NULL)
         return false;
     (void)!json_get_string(call->body, "token_id", &hello->token);
     (void)!json_get_string(call->body, "secret", &secret);

@@ -373,6 +373,8 @@ serve_join(struct call *call)
     struct setup_request request = { 0 };
     char key[SETTING_KEY_SIZE_MAX + 1];
     const char *site = NULL;
+    if (call_unloaded(call))
+        return;
     uint64_t wait_ms = auth_try(call->api->auth, "join", call->request->address);
     if (wait_ms > 0) {
         char seconds[24];

@@ -67,7 +67,7 @@ serve_login(struct call *call)
 {
     const char *user = "";
     const char *password = "";
-    if (call_body(call, &login_shape, false) == NULL)
+    if (call_unloaded(call) || call_body(call, &login_shape, false) == NULL)
         return;
     (void)!json_get_string(call->body, "user", &user);
     (void)!json_get_string(call->body, "password", &password);

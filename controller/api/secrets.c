@@ -22,16 +22,6 @@ serve_secret_list(struct call *call)
     call_reply_read(call, secrets_view(call->api->core->secrets));
 }
 
-static bool
-refuse_unloaded(struct call *call)
-{
-    if (cache_loaded(call_cache(call)))
-        return false;
-    call_refuse(call, ERR_UNAVAILABLE, "database_unavailable",
-                "this node has not yet read its configuration");
-    return true;
-}
-
 /* ---- set ---- */
 
 static const struct shape secret_members[] = {
@@ -92,7 +82,7 @@ serve_secret_set(struct call *call)
     CLEANUP(freep) char *reason = NULL;
     CLEANUP(seal_wipe) struct buf value = { 0 };
     struct secrets *secrets = call->api->core->secrets;
-    if (refuse_unloaded(call) || call_body(call, &secret_shape, false) == NULL ||
+    if (call_unloaded(call) || call_body(call, &secret_shape, false) == NULL ||
         !call_reason(call, &reason) || !call_if_match(call, &if_match) || !take_value(call, &value))
         return;
     wipe_request(call);
@@ -113,7 +103,7 @@ serve_secret_delete(struct call *call)
     uint64_t if_match;
     char key[ROUTE_PARAM_SIZE + 16];
     CLEANUP(freep) char *reason = NULL;
-    if (refuse_unloaded(call) || !call_reason(call, &reason) || !call_if_match(call, &if_match))
+    if (call_unloaded(call) || !call_reason(call, &reason) || !call_if_match(call, &if_match))
         return;
     (void)snprintf(key, sizeof key, "%s%s", SEALING_PREFIX, call_param(call));
     const struct cache_entry *entry = cache_get(call_cache(call), key, "");
@@ -168,7 +158,7 @@ serve_secret_rotate(struct call *call)
 {
     struct err err;
     CLEANUP(freep) char *reason = NULL;
-    if (refuse_unloaded(call) || call_body(call, &rotate_shape, true) == NULL ||
+    if (call_unloaded(call) || call_body(call, &rotate_shape, true) == NULL ||
         !call_reason(call, &reason))
         return;
     struct rotation *rotation = mem_zero(1, sizeof *rotation);

@@ -115,6 +115,9 @@ void call_fail(struct call *call, const struct err *err);
 /* Adds the faults, or another member, to the problem document; takes 'extra'. */
 void call_fail_with(struct call *call, const struct err *err, const char *name,
                     struct json_object *extra);
+/* True: it was refused, for this node has read nothing yet: what is not in the cache may well be
+ * there. Nothing that somebody shows is judged before, nor counted against him. */
+MUST_CHECK bool call_unloaded(struct call *call);
 void call_refuse(struct call *call, enum err_code code, const char *slug, const char *format, ...)
     PRINTF_LIKE(4, 5);
 /* Ends the call without an answer: the request was handed to somebody else. */

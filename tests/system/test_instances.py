@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from agents import Agent
-from cluster import BUILD, Failed, until
+from cluster import BUILD, PASSWORD, Failed, until
 from servers import Authority, Server
 
 
@@ -236,6 +236,21 @@ def test_a_token_is_for_its_connector_and_until_it_is_revoked(three, token, serv
     assert east.api("POST", "/v1/agent/beat", beat).json["code"] == "token_invalid"
     with Agent(folder, token["token"], "a", "1.8.0", server) as a:
         connected(three, "a")
+        other = next(node for node in three.nodes.values() if node is not east)
+        before = session(other, "a")
+        other.stop()
+        needed = other.folder / "pg/data/global/pg_control"  # without it the server does not start
+        away = needed.rename(needed.with_name("away"))
+        other.start()  # its batond answers, and knows of no token and no person yet
+        until("the agent hears that", lambda: a.said("has not yet read its configuration"))
+        for _ in range(8):  # more than wrong ones are let through
+            refused = other.api("POST", "/v1/login", {"user": "admin", "password": PASSWORD}, context=nobody)
+            assert refused.status == 503, refused.body
+        away.rename(needed)
+        until("it is heard there again", lambda: session(other, "a") == before)
+        until("who knows the password comes in", lambda: other.api(
+            "POST", "/v1/login", {"user": "admin", "password": PASSWORD}, context=nobody).status == 200)
+        assert not a.said("agent.refused")
         east.cli("connector", "token", "revoke", token["id"])
         for node in three.nodes.values():
             until("%s has ended the session" % node.name, lambda n=node: instance(n, "a")["status"] == "DISCONNECTED")
