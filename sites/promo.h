@@ -164,7 +164,7 @@ struct promo_arbiter {
 
 /* Milliseconds; every wait of a promotion has one of these bounds. */
 struct promo_limits {
-    uint64_t call_ms;    /* one question to a peer */
+    uint64_t call_ms; /* one question to a peer; a promise that is needed has step_ms beyond it */
     uint64_t prepare_ms; /* slots and standing subscriptions, writes open */
     uint64_t freeze_ms;  /* until the old primary says that its last writer has ended */
     uint64_t drain_ms;
@@ -209,7 +209,8 @@ struct promo {
     struct promo_member members[PROMO_MEMBERS_MAX];
     size_t member_count;
     bool armed;
-    bool concluded;              /* enough promises were given: no way back */
+    bool patient;   /* CAPTURING: call_ms are over, and without who is missing it is not enough */
+    bool concluded; /* enough promises were given: no way back */
     struct quorum_set armed_for; /* armed: whose acknowledgements our names ask for */
     bool degraded;          /* 'record' is not that of the log, and is to be written: fewer count */
     struct position target; /* DRAINING, CATCHING_UP: what we must hold */

@@ -23,6 +23,7 @@ promo_asking_is_over(const struct promo *promo)
 enum promo_state
 promo_enter_capturing(struct promo *promo, struct promo_step_context *context)
 {
+    promo->patient = false;
     promo->arbiter.promised = false;
     promo->arbiter.asked = promo_needs_arbiter(promo);
     if (promo->arbiter.asked)
@@ -89,31 +90,37 @@ conclude_capture(struct promo *promo, struct promo_step_context *context)
     return PROMO_STATE_CATCHING_UP;
 }
 
-/* Whether to go on now: the quorum, ourselves, what only the arbiter knows, and everybody who
- * answered a moment ago. The last is for the proof, and costs nothing while they live. */
+/* The quorum, ourselves, and what only the arbiter knows. */
+static bool
+is_enough(struct promo *promo)
+{
+    return promo_member_self(promo)->captured &&
+           (promo_has_quorum(promo) || promo->order.accept_data_loss) && promo_is_sure(promo);
+}
+
+/* Whether to go on now: it is enough, and everybody has promised who answered a moment ago and
+ * matters. The last is for the proof, and costs nothing while they live. */
 static bool
 capture_is_complete(struct promo *promo)
 {
     const struct promo_member *old = promo_member_find(promo, promo->old_primary);
-    if (!promo_member_self(promo)->captured || !promo_has_quorum(promo) || !promo_is_sure(promo))
+    if (!is_enough(promo) || !promo_has_quorum(promo))
         return false;
-    return old == NULL || !old->answered || !old->asked;
+    return promo->patient || old == NULL || !old->answered || !old->asked;
 }
 
-enum promo_state
-promo_judge_captured(struct promo *promo, struct promo_step_context *context)
+/* What has come is all that will. */
+static enum promo_state
+judge_captured(struct promo *promo, struct promo_step_context *context)
 {
-    const struct promo_member *self = promo_member_self(promo);
-    if (promo->arbiter.asked)
-        promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
-    promo_find_record(promo); /* the arbiter is not waited for any longer */
-    if (self->captured && (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
-        if (promo_is_sure(promo))
-            return conclude_capture(promo, context);
+    const char *names[PROMO_MEMBERS_MAX];
+    if (is_enough(promo))
+        return conclude_capture(promo, context);
+    if (promo_member_self(promo)->captured &&
+        (promo_has_quorum(promo) || promo->order.accept_data_loss)) {
         promo_blame_arbiter(promo);
         return promo_finish_failed(promo, context);
     }
-    const char *names[PROMO_MEMBERS_MAX];
     (void)err_set(&promo->failure, ERR_CONFLICT, "quorum_lost",
                   "promises given: %zu, needed to hold every acknowledged write: %zu",
                   promo_captured_names(promo, names), quorum_needed(&promo->record.now));
@@ -122,14 +129,38 @@ promo_judge_captured(struct promo *promo, struct promo_step_context *context)
     return promo_finish_failed(promo, context);
 }
 
+static bool
+somebody_is_late(const struct promo *promo)
+{
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        if (member->asked && member->answered)
+            return true;
+    }
+    return false;
+}
+
+enum promo_state
+promo_on_capture_timeout(struct promo *promo, struct promo_step_context *context)
+{
+    bool again = !promo->patient && somebody_is_late(promo);
+    if (promo->arbiter.asked)
+        promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
+    promo_find_record(promo); /* the arbiter is not waited for any longer */
+    if (!again || is_enough(promo))
+        return judge_captured(promo, context);
+    promo->patient = true;
+    promo_arm_alarm(promo, context, promo->limits.step_ms);
+    return PROMO_STATE_CAPTURING;
+}
+
 static enum promo_state
 go_on_capturing(struct promo *promo, struct promo_step_context *context)
 {
     promo_find_record(promo); /* by what the arbiter and the members have promised by now */
     if (capture_is_complete(promo))
         return conclude_capture(promo, context);
-    return promo_asking_is_over(promo) ? promo_judge_captured(promo, context)
-                                       : PROMO_STATE_CAPTURING;
+    return promo_asking_is_over(promo) ? judge_captured(promo, context) : PROMO_STATE_CAPTURING;
 }
 
 enum promo_state

@@ -99,8 +99,9 @@ enum promo_state promo_on_captured(struct promo *promo, struct promo_step_contex
 enum promo_state promo_on_captured_late(struct promo *promo, struct promo_step_context *context);
 enum promo_state promo_on_promised(struct promo *promo, struct promo_step_context *context);
 enum promo_state promo_on_pulled(struct promo *promo, struct promo_step_context *context);
-/* Time is up: goes on with who has promised, or fails. */
-enum promo_state promo_judge_captured(struct promo *promo, struct promo_step_context *context);
+/* Time is up: goes on with who has promised, waits once more for those who were there when they
+ * were asked, or fails: then nobody is primary. */
+enum promo_state promo_on_capture_timeout(struct promo *promo, struct promo_step_context *context);
 /* Somebody has promised the epoch of this promotion, or a later one, to another. */
 enum promo_state promo_fail_refused(struct promo *promo, struct promo_step_context *context,
                                     const struct epoch *later);

@@ -533,7 +533,8 @@ do_capture(struct driver *driver, const struct promo_effect *effect)
     CLEANUP(json_putp) struct json_object *body = json_object_new_object();
     json_add_string(body, "epoch", epoch_text(&effect->epoch, text));
     driver_ask(driver, effect->node, "/v1/peer/capture", body,
-               (unsigned)driver->promo.limits.call_ms, on_captured_there, call);
+               (unsigned)(driver->promo.limits.call_ms + driver->promo.limits.step_ms),
+               on_captured_there, call);
 }
 
 struct pulled {

@@ -61,9 +61,10 @@ state_deadline(const struct promo *promo, enum promo_state state)
     const struct promo_limits *limits = &promo->limits;
     switch (state) {
     case PROMO_STATE_ASKING:
-    case PROMO_STATE_CAPTURING:
     case PROMO_STATE_THAWING:
         return limits->call_ms;
+    case PROMO_STATE_CAPTURING:
+        return limits->call_ms + (promo->patient ? limits->step_ms : 0);
     case PROMO_STATE_PREPARING:
         return limits->prepare_ms;
     case PROMO_STATE_FREEZING:

@@ -26,7 +26,7 @@ rest
       CAPTURE east-2 epoch 2/east-2
       CAPTURE west-1 epoch 2/east-2
  1203 west-1 CAPTURED: STANDBY -> FENCED
- 2200 east-2 promo CAPTURED east-1 not ok: CAPTURING -> ARMING
+ 2200 east-2 promo TIMEOUT: CAPTURING -> ARMING
       DETACH
       ARM remake
  2209 east-2 promo ARMED: ARMING -> OPENING

@@ -44,7 +44,7 @@ rest
       CAPTURE east-2 epoch 2/west-1
       CAPTURE west-1 epoch 2/west-1
   908 east-2 CAPTURED: STANDBY -> FENCED
- 1905 west-1 promo CAPTURED east-1 not ok: CAPTURING -> CATCHING_UP
+ 1905 west-1 promo TIMEOUT: CAPTURING -> CATCHING_UP
       PULL east-2
  1919 west-1 promo PULLED: CATCHING_UP -> ARMING
       ARM

@@ -8,7 +8,7 @@ at 503 cut east-2 > east-1 https
 at 503 cut east-2 > west-1 https
 on east-2 CAPTURING stop east-2 database
 promote east-2 override freeze
-run 3000
+run 6000
 continue east-2 database
 heal
 run 15000
@@ -24,52 +24,49 @@ rest
       CAPTURE east-2 epoch 2/east-2
       CAPTURE west-1 epoch 2/east-2
   504 east-2 stands still: database
- 1504 east-2 promo TIMEOUT: CAPTURING -> FAILED
+ 1504 east-2 promo TIMEOUT: CAPTURING -> CAPTURING
+ 4504 east-2 promo TIMEOUT: CAPTURING -> FAILED
       FINISHED
       because: promises given: 0, needed to hold every acknowledged write: 2
- 1504 east-2 FAILED: CANDIDATE -> FENCED
+ 4504 east-2 FAILED: CANDIDATE -> FENCED
       FENCE_DATABASE
- 2004 east-2 TICK: FENCED -> REJOINING
-      ATTACH east-1 epoch 1/east-1
- 3500 east-2 goes on: database
- 3512 east-2 ATTACHED: REJOINING -> STANDBY
-10943 east-1 TICK: PRIMARY -> PRIMARY
+ 6500 east-2 goes on: database
+13943 east-1 TICK: PRIMARY -> PRIMARY
       RENEW
-10943 east-1 BEGIN: PRIMARY -> CANDIDATE
+13943 east-1 BEGIN: PRIMARY -> CANDIDATE
       WRITES_HOLD
-10943 east-1 promo ORDER: DONE -> ASKING
+13943 east-1 promo ORDER: DONE -> ASKING
       ASK east-2
       ASK west-1
-10947 east-1 promo ANSWER west-1: ASKING -> CAPTURING
+13947 east-1 promo ANSWER west-1: ASKING -> CAPTURING
       CAPTURE east-1 epoch 3/east-1
       CAPTURE east-2 epoch 3/east-1
       CAPTURE west-1 epoch 3/east-1
-10950 east-2 CAPTURED: STANDBY -> FENCED
-10950 west-1 CAPTURED: STANDBY -> FENCED
-10952 east-1 promo CAPTURED east-2: CAPTURING -> ARMING
+13950 west-1 CAPTURED: STANDBY -> FENCED
+13952 east-1 promo CAPTURED east-2: CAPTURING -> ARMING
       DETACH
       ARM
-10961 east-1 promo ARMED: ARMING -> OPENING
+13961 east-1 promo ARMED: ARMING -> OPENING
       OPEN epoch 3/east-1
-10962 east-1 OPENED: CANDIDATE -> CLOSED
-10962 east-1 promo OPENED: OPENING -> ACKNOWLEDGING
+13962 east-1 OPENED: CANDIDATE -> CLOSED
+13962 east-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 3/east-1
       FOLLOW east-2 epoch 3/east-1
       FOLLOW west-1 epoch 3/east-1
-10964 east-2 HEARD: FENCED -> REJOINING
+13964 east-2 HEARD: FENCED -> REJOINING
       ATTACH east-1 epoch 3/east-1
-10964 west-1 HEARD: FENCED -> REJOINING
+13964 west-1 HEARD: FENCED -> REJOINING
       ATTACH east-1 epoch 3/east-1
-10967 east-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
+13967 east-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
       WRITES_OPEN
       ACTIVATE
       FINISHED
-10967 east-1 ACKED: CLOSED -> PRIMARY
+13967 east-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
-10979 east-2 ATTACHED: REJOINING -> STANDBY
-10979 west-1 ATTACHED: REJOINING -> STANDBY
-18500
+13979 east-2 ATTACHED: REJOINING -> STANDBY
+13979 west-1 ATTACHED: REJOINING -> STANDBY
+21500
       east-1 PRIMARY epoch 3/east-1 promised 3/east-1 log 3/east-1:4 acts
       east-2 STANDBY epoch - promised 3/east-1 log 3/east-1:4 follows east-1
       west-1 STANDBY epoch - promised 3/east-1 log 3/east-1:4 follows east-1
-18500 at rest
+21500 at rest

@@ -198,6 +198,14 @@ NOTE_MUTANTS = {
     "what another arbiter was told counts for who is started": (QUORUM, "record->arbiter == row ? note : NULL", "note"),
     "any old primary stands for all": (QUORUM, " && quorum_has(set, old_primary)", ""),
 }
+LATE_MUTANTS = {
+    "a promise that is late is waited for by nobody": (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;"),
+    "a promise is waited for without end": (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = somebody_is_late(promo);"),
+    "who was not there is waited for": (CAPTURE, "if (member->asked && member->answered)", "if (member->asked)"),
+    "who is late is waited for though it is enough": (CAPTURE, "    if (!again || is_enough(promo))\n", "    if (!again)\n"),
+    "the old primary is waited for though it is late": (CAPTURE, "return promo->patient || old == NULL", "return old == NULL"),
+    "who was patient once does not wait for the proof": (CAPTURE, "    promo->patient = false;\n", ""),
+}
 ANSWER_MUTANTS = {
     "what an earlier promotion asked is answered to this one": (WORDS, " && number == promo->number &&", " &&"),
     "all promotions have one number": (PROMO, "    promo->number++;\n", ""),
@@ -556,7 +564,8 @@ def main():
               (LEASE_MUTANTS, ["test_lease", BY_CHANCE]), (TAKEOVER_MUTANTS, ["test_takeover"]),
               (BUDGET_MUTANTS, ["test_budget"]), (SETTING_MUTANTS, ["test_setting"]),
               (DEGRADE_MUTANTS, ["test_degrade"]), (NOTE_MUTANTS, ["test_quorum"]),
-              (ASKING_MUTANTS, ["test_promo_arbiter", "test_promo_voters"]), (ANSWER_MUTANTS, ["test_promo_answers"]), (NODE_MUTANTS, ["test_node"]),
+              (ASKING_MUTANTS, ["test_promo_arbiter", "test_promo_voters"]), (ANSWER_MUTANTS, ["test_promo_answers"]),
+              (LATE_MUTANTS, ["test_promo_late"]), (NODE_MUTANTS, ["test_node"]),
               (READY_MUTANTS, ["test_ready"]), (SEALING_MUTANTS, ["test_sealing"]), (BACKUP_MUTANTS, ["test_backup"]),
               (GATE_MUTANTS, ["test_gate_state"]), (FENCING_MUTANTS, ["test_fencing"]), (SIGN_MUTANTS, ["test_sign"]),
               (INSTANCE_MUTANTS, ["test_instance"]), (NOTICE_MUTANTS, ["test_notice"]),

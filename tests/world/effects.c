@@ -130,7 +130,8 @@ do_capture(struct world *world, unsigned node, const struct promo_effect *effect
     if (world_node(world, effect->node) == node)
         db_submit(world, node, true, &op);
     else
-        ask_member(world, node, effect->node, CALL_CAPTURE, promo->limits.call_ms);
+        ask_member(world, node, effect->node, CALL_CAPTURE,
+                   promo->limits.call_ms + promo->limits.step_ms);
 }
 
 static bool
