@@ -51,6 +51,10 @@ bool promo_goes_by_the_note(const struct promo *promo);
 /* Takes the later of log and note for the record; what a person has accepted to lose does not
  * count. */
 void promo_find_record(struct promo *promo);
+/* After the captures: opens with the set of the log all the same when somebody has promised an
+ * epoch after that of the note. For who was promoted by every voter's promise has not gone by the
+ * note, and who has his first row goes by it no more: he has to meet us by that log. */
+void promo_leave_old_note(struct promo *promo);
 /* The arbiter has to be asked, or this promotion cannot know what counts. */
 bool promo_needs_arbiter(const struct promo *promo);
 /* Our log has chosen another than its record names: nobody else may have heard of that choice. Once

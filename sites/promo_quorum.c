@@ -151,6 +151,21 @@ promo_find_record(struct promo *promo)
     promo->record = later;
 }
 
+void
+promo_leave_old_note(struct promo *promo)
+{
+    bool overtaken = false;
+    for (size_t i = 0; i < promo->member_count; i++) {
+        const struct promo_member *member = &promo->members[i];
+        overtaken |= member->captured &&
+                     epoch_compare(&member->promised_before, &promo->arbiter.note.epoch) > 0;
+    }
+    if (!promo->degraded || !overtaken)
+        return;
+    promo->record = promo->log;
+    promo->degraded = false;
+}
+
 bool
 promo_needs_arbiter(const struct promo *promo)
 {

@@ -147,6 +147,8 @@ MUTANTS = {
         (DEGRADE, "is_told(view) && is_agreed(view) &&", "is_told(view) &&")],
     "an answer to an earlier promotion counts (I1)": [
         (WORDS, " && number == promo->number &&", " &&")],
+    "a note is opened with though another was promoted without it (I5)": [
+        (CAPTURED, "    if (!promo->degraded || !overtaken)\n        return;\n", "    if (overtaken || !overtaken)\n        return;\n")],
     "a promotion gives up on promises that come late": [
         (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;")],
     "a failed freeze stays frozen": [

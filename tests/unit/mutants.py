@@ -225,6 +225,9 @@ ASKING_MUTANTS = {
     "the same, for the check 'arbiter' of a switchover": (CHECKS, "!arbiter->told && promo->mode != PROMO_SWITCHOVER &&", "!arbiter->told &&"),
     "an arbiter that is asked is not waited for": (WHO, "!promo->arbiter.asked && !is_promised", "!is_promised"),
     "what it told counts though it has not promised": (WHO, "asks ? promo_arbiter_changes(promo) : goes_without_arbiter(promo)", "promo_arbiter_changes(promo)"),
+    "a note of before a promise to another is opened with (I5)": (
+        WHO, "    if (!promo->degraded || !overtaken)\n        return;\n", "    if (overtaken || !overtaken)\n        return;\n"),
+    "no note is opened with": (WHO, "    if (!promo->degraded || !overtaken)\n", "    if (!promo->degraded)\n"),
     "what it told and promised does not count": (WHO, "!promo->arbiter.asked && !is_promised(promo))", "!promo->arbiter.asked)"),
     "what changed when it captured is asked of what was pulled": (WHO, "promo->concluded ? promo->arbiter.changes : ", ""),
     "the number of a row that was set aside will do": (

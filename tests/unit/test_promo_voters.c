@@ -298,6 +298,36 @@ test_without_its_promise_the_log_says_who_counts(void **state)
     }
 }
 
+/* Whoever was promoted so since it made the note goes by it no more, nor does who has his rows:
+ * they have to meet those who acknowledge to us by the log. */
+static void
+test_a_note_of_before_a_promise_to_another_is_not_opened_with(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct quorum_record record = available();
+    struct quorum_note note = note_of(1, "ab");
+    for (unsigned i = 0; i < 3; i++) {
+        begin_with_all(&bench, PROMO_FAILOVER, &note);
+        captured(&bench, "b", &record);
+        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
+                                           .node = "a",
+                                           .ok = i != 2,
+                                           .position = at(117),
+                                           .promised = epoch_make(3, i == 1 ? "c" : "a") });
+        arbiter_says(&bench, PROMO_EV_PROMISED, &note);
+        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
+                                           .node = "c",
+                                           .ok = i == 2,
+                                           .position = at(117),
+                                           .promised = epoch_make(3, "a") });
+        assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
+        bool by_log = i == 1;
+        assert_true(quorum_equal(&bench.promo.record.now, by_log ? &record.now : &note.set));
+        assert_int_equal(bench.promo.degraded, !by_log);
+    }
+}
+
 /* Nothing is down that it could not wait for. */
 static void
 test_a_switchover_waits_for_the_arbiter(void **state)
@@ -332,6 +362,7 @@ main(void)
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),
         cmocka_unit_test(test_every_voters_promise_will_do),
         cmocka_unit_test(test_without_its_promise_the_log_says_who_counts),
+        cmocka_unit_test(test_a_note_of_before_a_promise_to_another_is_not_opened_with),
         cmocka_unit_test(test_a_switchover_waits_for_the_arbiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
