@@ -257,6 +257,10 @@ on_start(struct node *node, struct step_context *context)
 {
     if (may_hold_writes(node)) /* its loss was not noticed */
         (void)emit(context, NODE_DO_WRITES_CLOSE);
+    /* Our database was asked twice, and the promotion that the first answer began has sent an OPEN
+     * after the fence whose answer this is. */
+    if (node->state == NODE_CANDIDATE)
+        (void)emit(context, NODE_DO_FENCE_DATABASE);
     node->own = *context->event->facts;
     node->database = true;
     node->following[0] = '\0';

@@ -151,6 +151,8 @@ MUTANTS = {
         (CAPTURED, "    if (!promo->degraded || !overtaken)\n        return;\n", "    if (overtaken || !overtaken)\n        return;\n")],
     "a promotion gives up on promises that come late": [
         (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;")],
+    "an OPEN behind the fence of a start is left (I11)": [
+        (NODE, "    if (node->state == NODE_CANDIDATE)\n        (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease
