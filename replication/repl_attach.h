@@ -28,6 +28,9 @@
  * no end of its own: libpqrcv_connect() polls, and connect_timeout is not for who polls. */
 #define REPL_SUBSCRIBE_MS 5000
 
+/* Slug of an error: our own database takes itself for primary (BT009). Fence it, then again. */
+#define REPL_ATTACH_PRIMARY "primary"
+
 /* 'err' NULL: it streams. 'setaside' counts the rows that were set aside on the way, also when it
  * failed later. */
 typedef void repl_attach_fn(void *data, const struct position *position, uint64_t setaside,

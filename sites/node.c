@@ -345,6 +345,10 @@ on_attached(struct node *node, struct step_context *context)
         set_reason(node, "attaching to %s failed: %s", node->following,
                    context->event->text == NULL ? "no cause given" : context->event->text);
         node->following[0] = '\0';
+        /* A fence that failed, or what a connection that broke had left in the server: it would
+         * refuse the next attempt, too. */
+        if (context->event->is_primary)
+            (void)emit(context, NODE_DO_FENCE_DATABASE);
         arm_alarm(node, context, node->limits.retry_ms);
         return NODE_FENCED;
     }

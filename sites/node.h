@@ -80,7 +80,7 @@ struct node_facts {
     X(OPENED)   /* our database holds the new 'epoch' */                                           \
     X(ACKED)    /* its first row is acknowledged */                                                \
     X(FAILED)   /* the promotion ended; 'beyond': after its first promise */                       \
-    X(ATTACHED) /* REJOINING is done, or not ok */                                                 \
+    X(ATTACHED) /* REJOINING is done, or not ok; 'is_primary': our own database refused it */      \
     X(LAPSED)   /* the lease is lost: 'text' says how */                                           \
     X(STREAM)   /* our subscription receives (ok) or does not */
 
@@ -169,7 +169,8 @@ struct node_event {
     struct position position;           /* ATTACHED, OPENED: our own now */
     const char *text; /* LOST, FAILED, LAPSED, ATTACHED not ok: the cause; may be NULL */
     bool ok;
-    bool beyond; /* FAILED */
+    bool beyond;     /* FAILED */
+    bool is_primary; /* ATTACHED not ok: our database takes itself for primary */
 };
 
 struct node_effect {

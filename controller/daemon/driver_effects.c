@@ -165,6 +165,7 @@ on_attached(void *data, const struct position *position, uint64_t setaside, cons
     if (err != NULL) {
         log_warn("node.attach", "to=%s reason=\"%s\"", driver->node.following, err->text);
         event.text = err->text;
+        event.is_primary = strcmp(err->slug, REPL_ATTACH_PRIMARY) == 0;
     } else {
         event.position = *position;
         driver->streaming = true;

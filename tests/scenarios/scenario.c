@@ -31,6 +31,7 @@
  *     cut A B | A > B [https|replication]            heal
  *     hold|release PUBLISHER SUBSCRIBER              rows wait on the way
  *     write NODE [COUNT] [direct]                    want K NAME...     the sync set to come to
+ *     reopen NODE              an OPEN that a broken connection left in its server comes late
  *     forget NODE ROWS         its last rows, while it is crashed: an old copy is put back
  *     upgrade NODE             its schema, while it is crashed
  *     clock NODE MS            its wall clock is set forward
@@ -324,6 +325,16 @@ do_forget(struct story *story, char **words, size_t count)
     if (world_is_up(story->world, node, WORLD_DATABASE))
         return wrong(story, "crash it first:", words[1]);
     world_forget(story->world, node, rows);
+    return true;
+}
+
+static bool
+do_reopen(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    if (count != 2 || !read_node(story, words[1], &node))
+        return wrong(story, "NODE expected after", words[0]);
+    world_reopen(story->world, node);
     return true;
 }
 
@@ -658,6 +669,7 @@ dispatch(struct story *story, char **words, size_t count)
         { "want", do_want },         { "clock", do_clock },
         { "arbiter", do_arbiter },   { "choose", do_choose },
         { "pause", do_pause },       { "alternate", do_alternate },
+        { "reopen", do_reopen },
     };
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
         if (strcmp(words[0], commands[i].name) == 0)

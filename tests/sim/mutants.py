@@ -153,6 +153,8 @@ MUTANTS = {
         (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;")],
     "an OPEN behind the fence of a start is left (I11)": [
         (NODE, "    if (node->state == NODE_CANDIDATE)\n        (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
+    "a database that takes itself for primary is not fenced again": [
+        (NODE, "        if (context->event->is_primary)\n            (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

@@ -293,3 +293,12 @@ def test_a_primary_with_unfinished_promises_renews_itself(three):
     three.settled(k=1)
     primary.cli("config", "delete", "promote.step_ms")
     assert primary.put("app/renewed", 1).status == 200
+
+
+def test_a_standby_whose_database_takes_itself_for_primary_comes_back(three):
+    """A fence that failed leaves that, or an OPEN that a broken connection left there: its daemon knows of neither."""
+    primary = three.primary()
+    standby = others(three, primary)[0]
+    standby.sql("set synchronous_commit = local; update local.node set is_primary = true")
+    assert primary.put("app/refused", 1).status == 200  # the other one acknowledges
+    until("it has been fenced, and has the row", lambda: standby.get("app/refused") == 1)

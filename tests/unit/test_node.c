@@ -285,6 +285,13 @@ not_ok(struct bench *bench)
 }
 
 static void
+is_primary(struct bench *bench)
+{
+    not_ok(bench);
+    bench->event.is_primary = true;
+}
+
+static void
 silent_for_long(struct bench *bench)
 {
     later_primary(bench);
@@ -503,6 +510,7 @@ static const struct node_case cases[] = {
     { NODE_REJOINING, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "ATTACH_END" },
     { NODE_REJOINING, NODE_EV_ATTACHED, NULL, NODE_STANDBY, "" },
     { NODE_REJOINING, NODE_EV_ATTACHED, not_ok, NODE_FENCED, "ALARM+100" },
+    { NODE_REJOINING, NODE_EV_ATTACHED, is_primary, NODE_FENCED, "FENCE_DATABASE ALARM+100" },
     { NODE_REJOINING, NODE_EV_STREAM, NULL, NODE_REJOINING, "" },
     { NODE_REJOINING, NODE_EV_LAPSED, NULL, NODE_REJOINING, "" },
 

@@ -389,6 +389,16 @@ op_open(struct world *world, unsigned node, struct op *op)
     return true;
 }
 
+void
+world_reopen(struct world *world, unsigned node)
+{
+    struct database *db = &world->nodes[node].db;
+    struct op op = { .kind = OP_RESUME, .message = { .epoch = db->epoch } };
+    if (db->up && db->epoch != 0 && op_open(world, node, &op))
+        say(world, WORLD_SAY_WORLD, "%5llu %s: its database is opened by what was left in it",
+            stamp(world), world->nodes[node].name);
+}
+
 static bool
 op_slot(struct world *world, unsigned node, struct op *op)
 {
@@ -426,8 +436,8 @@ static bool
 op_setaside(struct world *world, unsigned node, struct op *op)
 {
     struct database *db = &world->nodes[node].db;
-    if (db->is_primary || db->waiter.active) {
-        op->message.text = "primary";
+    if (db->is_primary) {
+        op->message.text = gate_name(GATE_PRIMARY);
         return false;
     }
     if (op->message.epoch < db->promised) {

@@ -109,6 +109,12 @@ arm_done(struct world *world, unsigned node, const struct op *op)
 
 /* ------------------------------------------------------------------ attach */
 
+static bool
+is_primary_fault(const char *fault)
+{
+    return strcmp(fault, gate_name(GATE_PRIMARY)) == 0;
+}
+
 static void
 attach_end(struct world *world, unsigned node, const char *fault)
 {
@@ -123,6 +129,7 @@ attach_end(struct world *world, unsigned node, const char *fault)
                      &(struct node_event){ .kind = NODE_EV_ATTACHED,
                                            .ok = fault == NULL,
                                            .position = point_position(world, &head),
+                                           .is_primary = fault != NULL && is_primary_fault(fault),
                                            .text = fault });
 }
 
