@@ -115,7 +115,8 @@ static void
 promote(struct budget_path *path, const struct input *input)
 {
     add(path, BUDGET_WRITES, input->call_ms, "promote.call_ms", "every member is asked");
-    add(path, BUDGET_WRITES, input->call_ms, "promote.call_ms", "the members promise");
+    add(path, BUDGET_WRITES, input->call_ms + input->step_ms, "promote.call_ms, promote.step_ms",
+        "the members promise, those that are needed later than asked");
     add(path, BUDGET_WRITES, input->step_ms, "promote.step_ms",
         "rows that only another member has are pulled");
     add(path, BUDGET_WRITES, input->step_ms, "promote.step_ms", "slots are made");

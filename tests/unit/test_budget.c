@@ -89,13 +89,13 @@ test_defaults(void **state)
     struct budget budget;
     compute(&store, true, 3, &budget);
     assert_true(budget.automatic);
-    expect(&budget, BUDGET_PROCESS, 1000 + 1000 + 500 + 500, 2 * 1000 + 4 * 10000, 5000 + 30000);
-    expect(&budget, BUDGET_HOST, 5000 + 2000 + 500, 2 * 1000 + 4 * 10000, 5000 + 30000);
+    expect(&budget, BUDGET_PROCESS, 1000 + 1000 + 500 + 500, 2 * 1000 + 5 * 10000, 5000 + 30000);
+    expect(&budget, BUDGET_HOST, 5000 + 2000 + 500, 2 * 1000 + 5 * 10000, 5000 + 30000);
     compute(&store, true, 2, &budget); /* nobody else to ask or to wait for */
-    expect(&budget, BUDGET_PROCESS, 1000 + 500, 2 * 1000 + 4 * 10000, 5000 + 30000);
-    expect(&budget, BUDGET_HOST, 5000 + 2000, 2 * 1000 + 4 * 10000, 5000 + 30000);
+    expect(&budget, BUDGET_PROCESS, 1000 + 500, 2 * 1000 + 5 * 10000, 5000 + 30000);
+    expect(&budget, BUDGET_HOST, 5000 + 2000, 2 * 1000 + 5 * 10000, 5000 + 30000);
     compute(&store, true, 5, &budget);
-    expect(&budget, BUDGET_PROCESS, 1000 + 1000 + 500 + 3 * 500, 42000, 35000);
+    expect(&budget, BUDGET_PROCESS, 1000 + 1000 + 500 + 3 * 500, 52000, 35000);
 }
 
 static void
@@ -114,8 +114,8 @@ test_tight_settings(void **state)
     put(&store, "lease.renew_ms", "700");
     compute(&store, true, 3, &budget);
     /* the lease outlasts the promotion, and one more is waited for */
-    expect(&budget, BUDGET_PROCESS, 100 + 100 + 0 + 100, 2 * 50 + 4 * 100, 2600 + 2000 + 100);
-    expect(&budget, BUDGET_HOST, 2000 + 1400 + 100, 500, 2000 + 100);
+    expect(&budget, BUDGET_PROCESS, 100 + 100 + 0 + 100, 2 * 50 + 5 * 100, 2500 + 2000 + 100);
+    expect(&budget, BUDGET_HOST, 2000 + 1400 + 100, 600, 2000 + 100);
     store_done(&store);
 }
 
@@ -128,7 +128,7 @@ test_slow_looks_outlast_the_lease(void **state)
     struct budget budget;
     put(&store, "takeover.delay_ms", "30000"); /* as in SAP's pair (S2) */
     compute(&store, true, 2, &budget);
-    expect(&budget, BUDGET_HOST, 1000 + 2000 + 30000, 42000, 35000);
+    expect(&budget, BUDGET_HOST, 1000 + 2000 + 30000, 52000, 35000);
     store_done(&store);
 }
 
@@ -145,7 +145,7 @@ test_unguarded(void **state)
     put(&store, "takeover.across_sites", "\"unguarded\"");
     compute(&store, false, 2, &budget);
     assert_true(budget.automatic);
-    expect(&budget, BUDGET_HOST, 1000 + 2000 + 5000, 42000, 30000);
+    expect(&budget, BUDGET_HOST, 1000 + 2000 + 5000, 52000, 30000);
     compute(&store, true, 2, &budget); /* within the site it is automatic */
     assert_true(budget.automatic);
     put(&store, "takeover.within_site", "\"manual\"");
@@ -166,13 +166,13 @@ test_rto(void **state)
     compute(&store, true, 3, &budget);
     budget_faults(&budget, &faults);
     assert_int_equal(faults.count, 0); /* not declared */
-    put(&store, "rto_ms", "82000");
+    put(&store, "rto_ms", "92000");
     compute(&store, true, 3, &budget);
     budget_faults(&budget, &faults);
     assert_int_equal(faults.count, 1);
     assert_string_equal(faults.list[0].pointer, "/rto_ms");
     assert_string_equal(faults.list[0].text,
-                        "the primary's host is silent: 84500 ms may pass, and rto_ms allows 82000; "
+                        "the primary's host is silent: 94500 ms may pass, and rto_ms allows 92000; "
                         "the largest part is 30000 ms of activation.timeout_ms");
     put(&store, "activation.timeout_ms", "5000");
     compute(&store, true, 3, &budget);
@@ -208,10 +208,10 @@ test_changes(void **state)
     struct store slow = { 0 };
     struct store slower = { 0 };
     struct fault_list faults;
-    put(&declared, "rto_ms", "84500");
-    put(&slow, "rto_ms", "84500");
+    put(&declared, "rto_ms", "94500");
+    put(&slow, "rto_ms", "94500");
     put(&slow, "promote.step_ms", "10001");
-    put(&slower, "rto_ms", "84500");
+    put(&slower, "rto_ms", "94500");
     put(&slower, "promote.step_ms", "10002");
 
     change(&none, &declared, true, &faults);
