@@ -31,7 +31,7 @@
  *     cut A B | A > B [https|replication]            heal
  *     hold|release PUBLISHER SUBSCRIBER              rows wait on the way
  *     write NODE [COUNT] [direct]                    want K NAME...     the sync set to come to
- *     reopen NODE              an OPEN that a broken connection left in its server comes late
+ *     reopen NODE              local.node of its database says primary, by hand
  *     forget NODE ROWS         its last rows, while it is crashed: an old copy is put back
  *     upgrade NODE             its schema, while it is crashed
  *     clock NODE MS            its wall clock is set forward

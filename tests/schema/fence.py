@@ -148,6 +148,7 @@ def control_steps(act, epoch, end):
 def reopen(node):
     """Primary of a new epoch, whatever happened before. Returns its number."""
     epoch = node.position()["promised"] + 1
+    node.run("fence")  # only who fenced last opens
     node.open(epoch)
     return epoch
 

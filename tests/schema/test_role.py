@@ -1,4 +1,6 @@
 """The steps of a promotion as single statements on one node."""
+import concurrent.futures
+import os
 import signal
 
 import pytest
@@ -101,6 +103,44 @@ def test_fence_then_resume(primary):
     assert error_of(primary.set, "app/x", 1)[0] == "25006"
     assert primary.run("resume", 1, "east-1")[0]["writable"]
     assert primary.set("app/x", 1) == 2
+
+
+def test_i11_only_the_session_that_fenced_last_opens(make):
+    """The one before may be that of a daemon which was killed: what it asked was left in the server."""
+    node = make("east-1")
+    before, later = node.control, node.connect("baton", "local")
+    run(before, "fence")
+    run(before, "capture", 1, "east-1")
+    run(later, "fence")
+    assert error_of(run, before, "open", 1, "east-1")[:2] == ("BT011", "fenced_since")
+    assert run(later, "open", 1, "east-1")[0]["writable"]
+    run(before, "fence")
+    assert error_of(run, later, "resume", 1, "east-1")[:2] == ("BT011", "fenced_since")
+    assert not node.position()["is_primary"]
+    assert run(before, "resume", 1, "east-1")[0]["writable"]
+
+
+@pytest.mark.parametrize("step", ["open", "resume"])
+def test_i11_an_opening_that_comes_after_the_fence_opens_nothing(make, step):
+    """The server has the statement, and comes to it when the next session has fenced."""
+    node = make("east-1")
+    before, later = node.control, node.connect("baton", "local")
+    run(before, "fence")
+    if step == "open":
+        run(before, "capture", 1, "east-1")
+    else:
+        node.open(1)
+        run(before, "fence")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        os.kill(before.info.backend_pid, signal.SIGSTOP)
+        try:
+            answer = pool.submit(error_of, run, before, step, 1, "east-1")
+            (row,) = run(later, "fence")
+            assert not row["is_primary"] and not answer.done()
+        finally:
+            os.kill(before.info.backend_pid, signal.SIGCONT)
+        assert answer.result(20)[:2] == ("BT011", "fenced_since")
+    assert not node.position()["is_primary"]
 
 
 def test_arming_holds_nothing_that_a_fence_ends(primary):

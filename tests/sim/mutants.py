@@ -155,6 +155,8 @@ MUTANTS = {
         (NODE, "    if (node->state == NODE_CANDIDATE)\n        (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
     "a database that takes itself for primary is not fenced again": [
         (NODE, "        if (context->event->is_primary)\n            (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
+    "who was fenced by another session opens (I11)": [
+        (DATABASE, "db->fenced_by != 0 && db->fenced_by", "false && db->fenced_by")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

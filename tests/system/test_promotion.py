@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from cluster import Cluster, until
+from cluster import Cluster, Failed, until
 from writer import Writers
 
 
@@ -120,6 +120,8 @@ def test_a_restarted_primary_is_fenced_until_its_peers_have_spoken(three):
     assert reply.status in (503, 504), reply.body
     assert primary.state() == "FENCED"
     assert primaries(three) == []
+    with pytest.raises(Failed, match="another session has fenced this database"):
+        primary.sql("select local.resume(epoch, name) from local.node", role="baton")
     for node in rest:
         node.start()
     three.settled(k=1)

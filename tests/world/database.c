@@ -7,6 +7,7 @@
 #include "tests/world/inner.h"
 
 #define TENURE_BACK_MS 500
+#define LEFT_BEHIND_MS 100
 
 const char *
 gate_name(enum gate gate)
@@ -317,12 +318,20 @@ db_take(struct world *world, unsigned node, const struct row *row, uint64_t catc
 
 /* ------------------------------------------------------------------ functions for the daemon */
 
+/* A daemon's connection, which ends with either of the two. */
+static uint64_t
+session_of(const struct database *db, const struct op *op)
+{
+    return (uint64_t)db->boot << 32 | op->life;
+}
+
 static bool
-op_fence(struct world *world, unsigned node)
+op_fence(struct world *world, unsigned node, const struct op *op)
 {
     struct database *db = &world->nodes[node].db;
     cancel_wait(world, node);
     db->is_primary = db->frozen = false;
+    db->fenced_by = session_of(db, op);
     return true;
 }
 
@@ -376,6 +385,10 @@ op_open(struct world *world, unsigned node, struct op *op)
         op->message.text = "another epoch is promised";
         return false;
     }
+    if (db->fenced_by != 0 && db->fenced_by != session_of(db, op)) {
+        op->message.text = "another session has fenced";
+        return false;
+    }
     if (resume ? db->epoch != epoch : db->epoch >= epoch || db_head(db).epoch >= epoch) {
         op->message.text =
             resume ? "the epoch was never opened here" : "the epoch was opened before";
@@ -393,10 +406,12 @@ void
 world_reopen(struct world *world, unsigned node)
 {
     struct database *db = &world->nodes[node].db;
-    struct op op = { .kind = OP_RESUME, .message = { .epoch = db->epoch } };
-    if (db->up && db->epoch != 0 && op_open(world, node, &op))
-        say(world, WORLD_SAY_WORLD, "%5llu %s: its database is opened by what was left in it",
-            stamp(world), world->nodes[node].name);
+    if (!db->up)
+        return;
+    db->is_primary = true;
+    db->opened_boot = db->boot;
+    say(world, WORLD_SAY_WORLD, "%5llu %s: its database is made primary by hand", stamp(world),
+        world->nodes[node].name);
 }
 
 static bool
@@ -511,9 +526,9 @@ op_run(struct world *world, unsigned node, struct op *op)
     switch (op->kind) {
     case OP_START:
         op->memory = db->memory;
-        return op_fence(world, node);
+        return op_fence(world, node, op);
     case OP_FENCE:
-        return op_fence(world, node);
+        return op_fence(world, node, op);
     case OP_FREEZE:
         return op_freeze(db, op);
     case OP_THAW:
@@ -587,6 +602,42 @@ on_answered(struct world *world, struct event *event)
     free(op.message.rows.list);
 }
 
+/* The server goes on with what a daemon that died has sent, whoever connects meanwhile. */
+static void
+on_left_behind(struct world *world, struct event *event)
+{
+    const struct database *db = &world->nodes[event->node].db;
+    struct op op = { .kind = (enum op_kind)event->id,
+                     .life = event->message.serial,
+                     .loss = event->message.flag,
+                     .message = { .epoch = event->message.epoch } };
+    if (!db->up || db->boot != event->life)
+        return;
+    (void)op_run(world, event->node, &op);
+    check_node(world, event->node);
+}
+
+static bool
+is_left_behind(const struct world *world, unsigned node, const struct op *op)
+{
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    return (op->kind == OP_OPEN || op->kind == OP_RESUME) &&
+           (!daemon->up || op->life != daemon->life);
+}
+
+static void
+leave_behind(struct world *world, unsigned node, const struct op *op)
+{
+    struct database *db = &world->nodes[node].db;
+    struct event *event =
+        queue_database(world, some_ms(world, LEFT_BEHIND_MS), on_left_behind, node);
+    event->life = db->boot;
+    event->id = (uint32_t)op->kind;
+    event->message.serial = op->life;
+    event->message.flag = op->loss;
+    event->message.epoch = op->message.epoch;
+}
+
 static void
 on_op(struct world *world, struct event *event)
 {
@@ -609,7 +660,10 @@ on_op(struct world *world, struct event *event)
     }
     if (op->kind != OP_GATE)
         op->message.flag = false;
-    bool fine = !waits && op_run(world, node, op);
+    bool left = !waits && is_left_behind(world, node, op);
+    if (left)
+        leave_behind(world, node, op);
+    bool fine = !waits && !left && op_run(world, node, op);
     if (waits)
         op->message.text = "55P03 a writer did not end in time";
     if (op->kind == OP_THAW) /* what counts is whether it writes: see on_thawed_position() */

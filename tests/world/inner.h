@@ -319,6 +319,7 @@ struct database {
     uint64_t epoch;
     uint64_t promised;
     uint32_t opened_boot;
+    uint64_t fenced_by; /* local.node.fences: the session of the last one; 0: there was none */
     /* local.tenure, by the wall clock of the host; 'tenure' false: no end */
     bool tenure;
     int64_t tenure_since_ms;

@@ -127,8 +127,7 @@ void world_step_wall(struct world *world, unsigned node, int64_t by_ms);
 void world_upgrade(struct world *world, unsigned node);
 /* An old copy of its data is put back while its database is down: the last 'rows' are gone. */
 void world_forget(struct world *world, unsigned node, uint64_t rows);
-/* An OPEN that a broken connection left in its server comes after the fence. Nothing happens when
- * the gate refuses it. */
+/* A person with psql, past all that the gate asks of local.open(). */
 void world_reopen(struct world *world, unsigned node);
 /* Nothing passes from 'from' to 'to' any more. */
 void world_cut(struct world *world, unsigned from, unsigned to, enum world_line lines);

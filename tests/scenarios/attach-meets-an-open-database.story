@@ -1,5 +1,5 @@
-# East-1 is cut off, its daemon is started anew, and is fenced. What the one before had left in a broken connection, an OPEN, comes
-# to PostgreSQL only now: it takes itself for primary, and the daemon does not know. East-2 is primary meanwhile. East-1's own
+# East-1 is cut off, its daemon is started anew, and is fenced. Then a person makes its database primary by hand, past the gate, and
+# the daemon does not know; what a fence leaves that failed is the same. East-2 is primary meanwhile. East-1's own
 # database refuses to be attached, so it is fenced once more, and comes back. Else it would refuse for ever.
 nodes east-1 east-2 west-1
 quiet write
@@ -49,7 +49,7 @@ rest
  1257 west-1 ATTACHED: REJOINING -> STANDBY
  3200 east-1 crashes: daemon
  3200 east-1 starts: daemon
- 3300 east-1: its database is opened by what was left in it
+ 3300 east-1: its database is made primary by hand
  4455 east-1 HEARD: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
  4468 east-1 ATTACHED not ok, BT009 primary: REJOINING -> FENCED
