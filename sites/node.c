@@ -199,12 +199,23 @@ own_epoch_is_confirmed(const struct node *node, uint64_t now_ms)
     return quorum_confirmed(&node->record, node->self, names, count);
 }
 
+static void
+fence_database(struct node *node, struct step_context *context)
+{
+    (void)emit(context, NODE_DO_FENCE_DATABASE);
+    node->fencing++;
+}
+
 static enum node_state
 judge_fenced(struct node *node, struct step_context *context)
 {
     uint64_t now_ms = context->event->now_ms;
-    if (!node->database || now_ms < node->deadline_ms)
+    if (!node->database || node->fencing > 0 || now_ms < node->deadline_ms)
         return NODE_FENCED;
+    if (node->unfenced) {
+        fence_database(node, context);
+        return NODE_FENCED;
+    }
     const struct node_peer *primary = node_find_primary(node, now_ms);
     if (primary != NULL)
         return start_attach(node, context, primary);
@@ -257,12 +268,13 @@ on_start(struct node *node, struct step_context *context)
 {
     if (may_hold_writes(node)) /* its loss was not noticed */
         (void)emit(context, NODE_DO_WRITES_CLOSE);
-    /* Our database was asked twice, and the promotion that the first answer began has sent an OPEN
-     * after the fence whose answer this is. */
-    if (node->state == NODE_CANDIDATE)
-        (void)emit(context, NODE_DO_FENCE_DATABASE);
     node->own = *context->event->facts;
     node->database = true;
+    node->unfenced = false; /* it was fenced before it was asked for its row */
+    /* Our database was asked twice, or a promotion did not hear of its loss: an OPEN may have been
+     * sent after the fence whose answer this is. */
+    if (node->state == NODE_CANDIDATE)
+        fence_database(node, context);
     node->following[0] = '\0';
     node->deadline_ms = 0;
     set_reason(node, "started; the current epoch is not yet known from the peers");
@@ -293,6 +305,32 @@ on_heard_fenced(struct node *node, struct step_context *context)
 static enum node_state
 on_tick_fenced(struct node *node, struct step_context *context)
 {
+    return judge_fenced(node, context);
+}
+
+/* In any state but FENCED: what was fenced was left behind, or is open anew. */
+static enum node_state
+on_fenced_late(struct node *node, struct step_context *context)
+{
+    if (node->fencing > 0)
+        node->fencing--;
+    node->unfenced = !context->event->ok;
+    return node->state;
+}
+
+static enum node_state
+on_fenced(struct node *node, struct step_context *context)
+{
+    bool again = node->unfenced;
+    (void)on_fenced_late(node, context);
+    if (again && !node->unfenced)
+        set_reason(node, "fenced again; the current epoch is not yet known from the peers");
+    if (node->unfenced && node->database) {
+        set_reason(node, "its database is not fenced: %s",
+                   context->event->text == NULL ? "no cause given" : context->event->text);
+        arm_alarm(node, context, node->limits.retry_ms);
+        return NODE_FENCED;
+    }
     return judge_fenced(node, context);
 }
 
@@ -348,7 +386,7 @@ on_attached(struct node *node, struct step_context *context)
         /* A fence that failed, or what a connection that broke had left in the server: it would
          * refuse the next attempt, too. */
         if (context->event->is_primary)
-            (void)emit(context, NODE_DO_FENCE_DATABASE);
+            fence_database(node, context);
         arm_alarm(node, context, node->limits.retry_ms);
         return NODE_FENCED;
     }
@@ -383,7 +421,7 @@ on_captured(struct node *node, struct step_context *context)
 static enum node_state
 step_down(struct node *node, struct step_context *context)
 {
-    (void)emit(context, NODE_DO_FENCE_DATABASE);
+    fence_database(node, context);
     (void)emit(context, NODE_DO_WRITES_HOLD);
     (void)emit(context, NODE_DO_DEACTIVATE);
     node->deadline_ms = 0;
@@ -405,7 +443,7 @@ on_lapsed_candidate(struct node *node, struct step_context *context)
 {
     if (node->before != NODE_PRIMARY)
         return NODE_CANDIDATE;
-    (void)emit(context, NODE_DO_FENCE_DATABASE);
+    fence_database(node, context);
     (void)emit(context, NODE_DO_DEACTIVATE);
     node->before = NODE_FENCED;
     return NODE_CANDIDATE;
@@ -587,6 +625,7 @@ on_opened(struct node *node, struct step_context *context)
     node->own.applied = context->event->position;
     node->following[0] = '\0';
     node->challenged_ms = 0;
+    node->unfenced = false; /* open on purpose */
     set_reason(node, "primary of epoch %s, first row not yet acknowledged",
                epoch_text(&node->own.epoch, text));
     return NODE_CLOSED;
@@ -606,7 +645,7 @@ fail_beyond(struct node *node, struct step_context *context)
 {
     set_reason(node, "a promotion here failed: %s",
                context->event->text == NULL ? "no cause given" : context->event->text);
-    (void)emit(context, NODE_DO_FENCE_DATABASE);
+    fence_database(node, context);
     if (node->before == NODE_PRIMARY)
         (void)emit(context, NODE_DO_DEACTIVATE);
     node->following[0] = '\0';
@@ -659,6 +698,7 @@ static const struct node_rule {
     { NODE_FENCED, NODE_EV_TICK, on_tick_fenced, DOWN },
     { NODE_FENCED, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_FENCED, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
+    { NODE_FENCED, NODE_EV_FENCED, on_fenced, DOWN },
     { NODE_FENCED, NODE_EV_STREAM, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_FROZEN, on_nothing, TO(FENCED) },
     { NODE_FENCED, NODE_EV_REOPENED, on_nothing, TO(FENCED) },
@@ -672,6 +712,7 @@ static const struct node_rule {
     { NODE_REJOINING, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_REJOINING, NODE_EV_ATTACHED, on_attached, TO(STANDBY) | TO(FENCED) },
     { NODE_REJOINING, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
+    { NODE_REJOINING, NODE_EV_FENCED, on_fenced_late, TO(REJOINING) },
     { NODE_REJOINING, NODE_EV_STREAM, on_nothing, TO(REJOINING) },
     { NODE_REJOINING, NODE_EV_LAPSED, on_nothing, TO(REJOINING) },
 
@@ -681,10 +722,11 @@ static const struct node_rule {
     { NODE_STANDBY, NODE_EV_TICK, on_tick_standby, TO(STANDBY) | DOWN },
     { NODE_STANDBY, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_STANDBY, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
+    { NODE_STANDBY, NODE_EV_FENCED, on_fenced_late, TO(STANDBY) },
     { NODE_STANDBY, NODE_EV_STREAM, on_stream, TO(STANDBY) | DOWN },
     { NODE_STANDBY, NODE_EV_LAPSED, on_nothing, TO(STANDBY) },
 
-    { NODE_CANDIDATE, NODE_EV_START, on_start, DOWN },
+    { NODE_CANDIDATE, NODE_EV_START, on_start, TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_LOST, on_lost, TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_HEARD, on_nothing, TO(CANDIDATE) },
     { NODE_CANDIDATE, NODE_EV_TICK, on_nothing, TO(CANDIDATE) },
@@ -692,42 +734,46 @@ static const struct node_rule {
     { NODE_CANDIDATE, NODE_EV_OPENED, on_opened, TO(CLOSED) },
     { NODE_CANDIDATE, NODE_EV_FAILED, on_failed, TO(PRIMARY) | TO(STANDBY) | TO(FENCED) },
     { NODE_CANDIDATE, NODE_EV_ATTACHED, on_nothing, TO(CANDIDATE) },
+    { NODE_CANDIDATE, NODE_EV_FENCED, on_fenced_late, TO(CANDIDATE) },
     { NODE_CANDIDATE, NODE_EV_STREAM, on_nothing, TO(CANDIDATE) },
     { NODE_CANDIDATE, NODE_EV_LAPSED, on_lapsed_candidate, TO(CANDIDATE) },
 
     { NODE_CLOSED, NODE_EV_START, on_start, DOWN },
     { NODE_CLOSED, NODE_EV_LOST, on_lost, TO(FENCED) },
-    { NODE_CLOSED, NODE_EV_HEARD, on_heard_primary, TO(CLOSED) | DOWN },
-    { NODE_CLOSED, NODE_EV_TICK, on_tick_closed, TO(CLOSED) | DOWN },
+    { NODE_CLOSED, NODE_EV_HEARD, on_heard_primary, TO(CLOSED) | TO(FENCED) },
+    { NODE_CLOSED, NODE_EV_TICK, on_tick_closed, TO(CLOSED) | TO(FENCED) },
     { NODE_CLOSED, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_CLOSED, NODE_EV_ACKED, on_acked, TO(PRIMARY) },
     { NODE_CLOSED, NODE_EV_FAILED, on_failed_closed, TO(FENCED) },
+    { NODE_CLOSED, NODE_EV_FENCED, on_fenced_late, TO(CLOSED) },
     { NODE_CLOSED, NODE_EV_STREAM, on_nothing, TO(CLOSED) },
-    { NODE_CLOSED, NODE_EV_LAPSED, on_lapsed, DOWN },
+    { NODE_CLOSED, NODE_EV_LAPSED, on_lapsed, TO(FENCED) },
 
     { NODE_PRIMARY, NODE_EV_START, on_start, DOWN },
     { NODE_PRIMARY, NODE_EV_LOST, on_lost, TO(FENCED) },
-    { NODE_PRIMARY, NODE_EV_HEARD, on_heard_primary, TO(PRIMARY) | DOWN },
+    { NODE_PRIMARY, NODE_EV_HEARD, on_heard_primary, TO(PRIMARY) | TO(FENCED) },
     { NODE_PRIMARY, NODE_EV_TICK, on_tick_primary, TO(PRIMARY) },
     { NODE_PRIMARY, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_PRIMARY, NODE_EV_FREEZE, on_freeze, TO(DRAINING) },
     { NODE_PRIMARY, NODE_EV_THAW, on_nothing, TO(PRIMARY) },
     { NODE_PRIMARY, NODE_EV_BEGIN, on_begin, TO(CANDIDATE) },
     { NODE_PRIMARY, NODE_EV_FAILED, on_nothing, TO(PRIMARY) },
+    { NODE_PRIMARY, NODE_EV_FENCED, on_fenced_late, TO(PRIMARY) },
     { NODE_PRIMARY, NODE_EV_STREAM, on_nothing, TO(PRIMARY) },
-    { NODE_PRIMARY, NODE_EV_LAPSED, on_lapsed, DOWN },
+    { NODE_PRIMARY, NODE_EV_LAPSED, on_lapsed, TO(FENCED) },
 
     { NODE_DRAINING, NODE_EV_START, on_start, DOWN },
     { NODE_DRAINING, NODE_EV_LOST, on_lost, TO(FENCED) },
-    { NODE_DRAINING, NODE_EV_HEARD, on_heard_primary, TO(DRAINING) | DOWN },
+    { NODE_DRAINING, NODE_EV_HEARD, on_heard_primary, TO(DRAINING) | TO(FENCED) },
     { NODE_DRAINING, NODE_EV_TICK, on_tick_draining, TO(DRAINING) },
     { NODE_DRAINING, NODE_EV_CAPTURED, on_captured, DOWN },
     { NODE_DRAINING, NODE_EV_FREEZE, on_freeze_again, TO(DRAINING) },
     { NODE_DRAINING, NODE_EV_THAW, on_thaw, TO(DRAINING) },
     { NODE_DRAINING, NODE_EV_FROZEN, on_frozen, TO(DRAINING) | TO(PRIMARY) },
     { NODE_DRAINING, NODE_EV_REOPENED, on_reopened, TO(DRAINING) | TO(PRIMARY) },
+    { NODE_DRAINING, NODE_EV_FENCED, on_fenced_late, TO(DRAINING) },
     { NODE_DRAINING, NODE_EV_STREAM, on_nothing, TO(DRAINING) },
-    { NODE_DRAINING, NODE_EV_LAPSED, on_lapsed, DOWN },
+    { NODE_DRAINING, NODE_EV_LAPSED, on_lapsed, TO(FENCED) },
 };
 
 static const struct node_rule *

@@ -16,6 +16,8 @@
  *       Where there is an arbiter, it has to grant that epoch, too, before the node goes on (WANT);
  *       one that was given back it grants no more, and the node takes a later one (renewal).
  *   I9  PRIMARY, CLOSED, DRAINING -the lease is lost-> FENCED: somebody else may act now.
+ *   I11 FENCED is what the database says, too: what could have opened it is followed by a fence,
+ *       again until one is confirmed. Nothing is attached, wanted or resumed before.
  *   I3  A node follows only a primary whose epoch is not earlier than its own promise.
  *   I12 A promotion ends what attaches here: that would drop the slots that the promotion makes.
  *   I8  Leaving FENCED towards STANDBY goes through REJOINING, which sets aside what only this node
@@ -74,6 +76,8 @@ struct node_facts {
     X(FREEZE)   /* the candidate of 'epoch' asks us to stop taking writes */                       \
     X(THAW)     /* it backs out, or is gone: nobody has to wait for it, for a capture meets us     \
                    frozen or not */                                                                \
+    X(FENCED)   /* our database took FENCE_DATABASE, or not ok: it may still write. One answer     \
+                   for each, in their order; not ok also when its row says that it is primary */   \
     X(FROZEN)   /* our database took FREEZE_DATABASE, or not ok: it still writes */                \
     X(REOPENED) /* our database took THAW_DATABASE, or not ok */                                   \
     X(BEGIN)    /* a promotion starts here */                                                      \
@@ -93,7 +97,8 @@ enum node_event_kind {
 const char *node_event_name(enum node_event_kind kind);
 
 #define NODE_EFFECT_TABLE(X)                                                                       \
-    X(FENCE_DATABASE)  /* is_primary = false, at once */                                           \
+    X(FENCE_DATABASE)  /* is_primary = false, after all that it was asked before, and at once;     \
+                          answer FENCED */                                                         \
     X(FREEZE_DATABASE) /* stop local writes; answer the candidate with the last position, and      \
                           FROZEN */                                                                \
     X(THAW_DATABASE)   /* open again under the same epoch; answer REOPENED */                      \
@@ -153,6 +158,8 @@ struct node {
     bool freezing;                 /* DRAINING: FROZEN is to come */
     bool thawing;                  /* DRAINING: REOPENED is to come */
     bool thaw_wanted;              /* DRAINING: as soon as FROZEN has come */
+    unsigned fencing;              /* so many FENCED are to come */
+    bool unfenced;                 /* the last fence failed */
     uint64_t deadline_ms;          /* REJOINING: next try; DRAINING: reopen; 0 for none */
     uint64_t challenged_ms;        /* CLOSED, PRIMARY: since when; 0 for not */
     uint64_t silent_ms;            /* STANDBY: since when nothing is received; 0 for not */
@@ -167,7 +174,7 @@ struct node_event {
     const struct quorum_record *record; /* any; NULL when it has not changed */
     struct epoch epoch;                 /* CAPTURED, FREEZE, THAW, OPENED */
     struct position position;           /* ATTACHED, OPENED: our own now */
-    const char *text; /* LOST, FAILED, LAPSED, ATTACHED not ok: the cause; may be NULL */
+    const char *text; /* LOST, FAILED, LAPSED, ATTACHED and FENCED not ok: the cause; may be NULL */
     bool ok;
     bool beyond;     /* FAILED */
     bool is_primary; /* ATTACHED not ok: our database takes itself for primary */

@@ -63,6 +63,7 @@ set_alarm(struct driver *driver, ev_timer *timer, uint64_t at_ms)
 
 static void start_attach(struct driver *driver);
 
+/* Of the lease, which needs no answer. */
 static void
 on_fenced(void *data, const PGresult *result, const struct err *err, bool warned)
 {
@@ -76,6 +77,16 @@ on_fenced(void *data, const PGresult *result, const struct err *err, bool warned
         log_warn("node.fence", "reason=\"%s\"", err->text);
     else if (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY)
         driver_lease_close(driver);
+}
+
+static void
+on_fenced_for_node(void *data, const PGresult *result, const struct err *err, bool warned)
+{
+    on_fenced(data, result, err, warned);
+    bool ok = err == NULL && PQntuples(result) == 1;
+    driver_post_node(data, &(struct node_event){ .kind = NODE_EV_FENCED,
+                                                 .ok = ok,
+                                                 .text = err == NULL ? NULL : err->text });
 }
 
 void
@@ -273,7 +284,8 @@ driver_do_node(struct driver *driver, const struct node_effect *effect)
     const char *pair[] = { number, effect->epoch.holder };
     switch (effect->kind) {
     case NODE_DO_FENCE_DATABASE:
-        driver_fence_database(driver);
+        driver->fences++;
+        (void)pq_query(core->ctl, sql_fence, 0, NULL, on_fenced_for_node, driver);
         break;
     case NODE_DO_FREEZE_DATABASE:
         (void)pq_query(core->ctl, sql_freeze, 0, NULL, on_frozen, driver);

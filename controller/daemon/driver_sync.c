@@ -237,6 +237,15 @@ compare_digests(struct driver *driver)
 
 /* ------------------------------------------------------------------ our own row */
 
+/* I11: opened past the daemon, though nobody but its own session should be able to. */
+static bool
+is_open_unasked(const struct driver *driver, const PGresult *result)
+{
+    const char *is_primary = pq_text(result, 0, "is_primary");
+    return driver->node.state == NODE_FENCED && driver->node.database && driver->fences == 0 &&
+           is_primary != NULL && is_primary[0] == 't';
+}
+
 /* A promise that was given past the daemon (a person with psql, a restored row) counts all the
  * same: the database refuses rows by it, so the others must hear of it. */
 static void
@@ -249,8 +258,12 @@ on_own_row(void *data, const PGresult *result, const struct err *err, bool warne
     if (err == NULL)
         driver->silent_seconds = 0;
     if (err != NULL || !driver->running || promo_is_running(&driver->promo) ||
-        !driver_read_position(result, &row) ||
-        epoch_compare(&row.promised, &node->own.promised) <= 0 ||
+        !driver_read_position(result, &row))
+        return;
+    if (is_open_unasked(driver, result))
+        driver_post_node(
+            driver, &(struct node_event){ .kind = NODE_EV_FENCED, .text = "its row says primary" });
+    if (epoch_compare(&row.promised, &node->own.promised) <= 0 ||
         ((node->state == NODE_STANDBY || node->state == NODE_REJOINING) &&
          epoch_equal(&row.promised, &node->following_epoch)))
         return;

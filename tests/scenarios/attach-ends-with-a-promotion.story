@@ -45,42 +45,43 @@ rest
  2212 west-1 HEARD: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
  2259 west-1 ATTACHED: REJOINING -> STANDBY
- 3940 east-1 HEARD: PRIMARY -> REJOINING
+ 3940 east-1 HEARD: PRIMARY -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
+ 3941 east-1 FENCED: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
- 3940 east-1 BEGIN: REJOINING -> CANDIDATE
+ 3941 east-1 BEGIN: REJOINING -> CANDIDATE
       ATTACH_END
- 3940 east-1 promo ORDER: DONE -> ASKING
+ 3941 east-1 promo ORDER: DONE -> ASKING
       ASK east-2
       ASK west-1
- 3944 east-1 promo ANSWER west-1: ASKING -> ARMING
+ 3945 east-1 promo ANSWER west-1: ASKING -> ARMING
       ARM remake
- 3953 east-1 promo ARMED: ARMING -> PREPARING
+ 3954 east-1 promo ARMED: ARMING -> PREPARING
       PREPARE east-2
       PREPARE west-1
- 3989 east-1 promo PREPARED west-1: PREPARING -> FREEZING
+ 3990 east-1 promo PREPARED west-1: PREPARING -> FREEZING
       FREEZE east-2 epoch 3/east-1
- 3991 east-2 FREEZE: PRIMARY -> DRAINING
+ 3992 east-2 FREEZE: PRIMARY -> DRAINING
       WRITES_HOLD
       FREEZE_DATABASE
- 3994 east-1 promo FROZEN: FREEZING -> DRAINING
- 4994 east-1 promo TIMEOUT: DRAINING -> THAWING
+ 3995 east-1 promo FROZEN: FREEZING -> DRAINING
+ 4995 east-1 promo TIMEOUT: DRAINING -> THAWING
       THAW east-2
- 4996 east-2 THAW: DRAINING -> DRAINING
+ 4997 east-2 THAW: DRAINING -> DRAINING
       THAW_DATABASE epoch 2/east-2
- 4997 east-2 REOPENED: DRAINING -> PRIMARY
+ 4998 east-2 REOPENED: DRAINING -> PRIMARY
       WRITES_OPEN
- 4998 east-1 promo THAWED: THAWING -> FAILED
+ 4999 east-1 promo THAWED: THAWING -> FAILED
       FINISHED
       because: revision 4 of east-2 did not arrive in time, 4 is here
- 4998 east-1 FAILED: CANDIDATE -> FENCED
+ 4999 east-1 FAILED: CANDIDATE -> FENCED
       FENCE_DATABASE
- 5498 east-1 TICK: FENCED -> REJOINING
+ 5499 east-1 TICK: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
- 5511 east-1 sets 1 rows aside, above revision 3
- 5554 east-1 ATTACHED: REJOINING -> STANDBY
+ 5512 east-1 sets 1 rows aside, above revision 3
+ 5555 east-1 ATTACHED: REJOINING -> STANDBY
  9200
       east-1 STANDBY epoch 1/east-1 promised 2/east-2 log 2/east-2:4 follows east-2 set aside 1
       east-2 PRIMARY epoch 2/east-2 promised 2/east-2 log 2/east-2:4 acts

@@ -26,8 +26,9 @@ rest
       west-1 STANDBY epoch - promised 1/east-1 log 1/east-1:4 follows east-1 lease IDLE
  9500 west-1 crashes: both
 13443 east-1 lease TICK: FAILSAFE -> LOST (the arbiter is not heard, and not all members have said that they follow us)
-13443 east-1 lease WANT: LOST -> WANTED (asking for the lease of epoch 1/east-1)
-13444 east-1 lease CLOSE: WANTED -> IDLE (nothing to hold here)
+13444 east-1 lease CLOSE: LOST -> IDLE (nothing to hold here)
+13444 east-1 lease WANT: IDLE -> WANTED (asking for the lease of epoch 1/east-1)
+13445 east-1 lease CLOSE: WANTED -> IDLE (nothing to hold here)
 13934 east-1 lease WANT: IDLE -> WANTED (asking for the lease of epoch 1/east-1)
 16500
       east-1 FENCED epoch 1/east-1 promised 1/east-1 log 1/east-1:4 lease WANTED

@@ -46,13 +46,14 @@ rest
       east-2 PRIMARY epoch 2/east-2 promised 2/east-2 log 2/east-2:5 acts
       west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:5 acts
       west-2 STANDBY epoch - promised 2/west-1 log 2/west-1:5 follows west-1
- 3944 east-2 HEARD: PRIMARY -> REJOINING
+ 3944 east-2 HEARD: PRIMARY -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
+ 3945 east-2 FENCED: FENCED -> REJOINING
       ATTACH west-1 epoch 2/west-1
- 3957 east-2 sets 2 rows aside, above revision 3
- 4000 east-2 ATTACHED: REJOINING -> STANDBY
+ 3958 east-2 sets 2 rows aside, above revision 3
+ 4001 east-2 ATTACHED: REJOINING -> STANDBY
  4195 east-1 HEARD: STANDBY -> REJOINING
       ATTACH west-1 epoch 2/west-1
  4208 east-1 sets 2 rows aside, above revision 3

@@ -31,12 +31,13 @@ rest
       WRITES_OPEN
  3003 write 1: acknowledged
  3003 write 2: acknowledged
- 3947 east-1 HEARD: PRIMARY -> REJOINING
+ 3947 east-1 HEARD: PRIMARY -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
+ 3948 east-1 FENCED: FENCED -> REJOINING
       ATTACH west-1 epoch 2/west-1
- 3960 east-1 sets 1 rows aside, above revision 3
+ 3961 east-1 sets 1 rows aside, above revision 3
  4100 east-1 crashes: both
  4100 east-1 starts: both
  5103 write 3: refused

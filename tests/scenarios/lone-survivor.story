@@ -72,17 +72,18 @@ rest
   761 east-2 ATTACHED: REJOINING -> STANDBY
   943 west-1 records the sync set: both, old and k=1 of 0x7, fewer than were promised
  1443 west-1 names k=1 of 0x7
- 1704 east-1 HEARD: CLOSED -> REJOINING
+ 1704 east-1 HEARD: CLOSED -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-      ATTACH west-1 epoch 2/west-1
  1704 east-1 promo LOST: ACKNOWLEDGING -> FAILED
       FINISHED
-      because: east-1 cannot go on: attaching to west-1, primary of epoch 2/west-1
- 1704 east-1 FAILED: refused in REJOINING
- 1717 east-1 sets 2 rows aside, above revision 3
- 1760 east-1 ATTACHED: REJOINING -> STANDBY
+      because: east-1 cannot go on: west-1 is primary of the later epoch 2/west-1
+ 1704 east-1 FAILED: refused in FENCED
+ 1705 east-1 FENCED: FENCED -> REJOINING
+      ATTACH west-1 epoch 2/west-1
+ 1718 east-1 sets 2 rows aside, above revision 3
+ 1761 east-1 ATTACHED: REJOINING -> STANDBY
  1943 west-1 records the sync set: both, acknowledged by k=1 of 0x7, fewer than were promised
  2443 west-1 records the sync set: only k=1 of 0x7
  3700

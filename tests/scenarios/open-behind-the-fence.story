@@ -26,33 +26,32 @@ rest
       OPEN epoch 1/east-1 resume
   953 east-1 START: CANDIDATE -> FENCED
       FENCE_DATABASE
-      RESUME
   953 east-1 promo LOST: OPENING -> FAILED
       FINISHED
       because: east-1 cannot go on: started; the current epoch is not yet known from the peers
   953 east-1 FAILED: refused in FENCED
- 1035 write 1: refused
- 1696 east-1 TICK: FENCED -> FENCED
+  955 east-1 FENCED: FENCED -> FENCED
       RESUME
- 1696 east-1 BEGIN: FENCED -> CANDIDATE
+  955 east-1 BEGIN: FENCED -> CANDIDATE
       ATTACH_END
- 1696 east-1 promo ORDER: FAILED -> ARMING
+  955 east-1 promo ORDER: FAILED -> ARMING
       ARM
- 1705 east-1 promo ARMED: ARMING -> OPENING
+  964 east-1 promo ARMED: ARMING -> OPENING
       OPEN epoch 1/east-1 resume
- 1706 east-1 OPENED: CANDIDATE -> CLOSED
- 1706 east-1 promo OPENED: OPENING -> ACKNOWLEDGING
+  965 east-1 OPENED: CANDIDATE -> CLOSED
+  965 east-1 promo OPENED: OPENING -> ACKNOWLEDGING
       FIRST_ROW epoch 1/east-1
       FOLLOW east-2 epoch 1/east-1
       FOLLOW west-1 epoch 1/east-1
- 1711 east-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
+  970 east-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
       WRITES_OPEN
       ACTIVATE
       FINISHED
- 1711 east-1 ACKED: CLOSED -> PRIMARY
+  970 east-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
+ 1039 write 1: acknowledged
  3032
-      east-1 PRIMARY epoch 1/east-1 promised 1/east-1 log 1/east-1:4 acts
-      east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:4 follows east-1
-      west-1 STANDBY epoch - promised 1/east-1 log 1/east-1:4 follows east-1
+      east-1 PRIMARY epoch 1/east-1 promised 1/east-1 log 1/east-1:5 acts
+      east-2 STANDBY epoch - promised 1/east-1 log 1/east-1:5 follows east-1
+      west-1 STANDBY epoch - promised 1/east-1 log 1/east-1:5 follows east-1
  3032 at rest

@@ -57,15 +57,14 @@ rest
       east-2 STANDBY epoch - promised 2/west-1 log 2/west-1:4 follows west-1
       west-1 PRIMARY epoch 2/west-1 promised 2/west-1 log 2/west-1:4
  3500 east-1 goes on: daemon
- 3500 east-1 HEARD: DRAINING -> REJOINING
+ 3500 east-1 HEARD: DRAINING -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-      ATTACH west-1 epoch 2/west-1
- 3501 east-1 CAPTURED: REJOINING -> REJOINING
-      ATTACH west-1 epoch 2/west-1
  3502 west-1 promo RELEASED: RELEASING -> DONE
       ACTIVATE
       FINISHED
- 3525 east-1 ATTACHED: REJOINING -> STANDBY
+ 3502 east-1 FENCED: FENCED -> REJOINING
+      ATTACH west-1 epoch 2/west-1
+ 3549 east-1 ATTACHED: REJOINING -> STANDBY
  6500 at rest

@@ -32,6 +32,7 @@
  *     hold|release PUBLISHER SUBSCRIBER              rows wait on the way
  *     write NODE [COUNT] [direct]                    want K NAME...     the sync set to come to
  *     reopen NODE              local.node of its database says primary, by hand
+ *     lock|unlock NODE         somebody has local.node, and does not let go for a fence
  *     forget NODE ROWS         its last rows, while it is crashed: an old copy is put back
  *     upgrade NODE             its schema, while it is crashed
  *     clock NODE MS            its wall clock is set forward
@@ -381,6 +382,16 @@ do_hold(struct story *story, char **words, size_t count)
 }
 
 static bool
+do_lock(struct story *story, char **words, size_t count)
+{
+    unsigned node;
+    if (count != 2 || !read_node(story, words[1], &node))
+        return wrong(story, "NODE expected after", words[0]);
+    world_lock(story->world, node, strcmp(words[0], "lock") == 0);
+    return true;
+}
+
+static bool
 do_write(struct story *story, char **words, size_t count)
 {
     uint64_t times = 1;
@@ -669,7 +680,8 @@ dispatch(struct story *story, char **words, size_t count)
         { "want", do_want },         { "clock", do_clock },
         { "arbiter", do_arbiter },   { "choose", do_choose },
         { "pause", do_pause },       { "alternate", do_alternate },
-        { "reopen", do_reopen },
+        { "reopen", do_reopen },     { "lock", do_lock },
+        { "unlock", do_lock },
     };
     for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
         if (strcmp(words[0], commands[i].name) == 0)

@@ -52,14 +52,14 @@ rest
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-16000 east-1 HEARD: FENCED -> REJOINING
+16001 east-1 lease CLOSE: LOST -> IDLE (nothing to hold here)
+16001 east-1 FENCED: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
-16000 east-1 lease CLOSE: LOST -> IDLE (nothing to hold here)
 16003 east-1 CAPTURED: REJOINING -> REJOINING
       ATTACH east-2 epoch 2/east-2
 16024 the outside refuses what east-1 does
 16026 east-1 gives its server up: refused
-16050 east-1 ATTACHED: REJOINING -> STANDBY
+16051 east-1 ATTACHED: REJOINING -> STANDBY
 19000
       east-1 STANDBY epoch 1/east-1 promised 2/east-2 log 2/east-2:6 follows east-2 lease IDLE
       east-2 PRIMARY epoch 2/east-2 promised 2/east-2 log 2/east-2:6 acts lease HELD

@@ -51,13 +51,13 @@ rest
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-13000 east-1 HEARD: FENCED -> REJOINING
+13001 east-1 lease CLOSE: LOST -> IDLE (nothing to hold here)
+13001 east-1 FENCED: FENCED -> REJOINING
       ATTACH east-2 epoch 2/east-2
-13000 east-1 lease CLOSE: LOST -> IDLE (nothing to hold here)
 13003 east-1 CAPTURED: REJOINING -> REJOINING
       ATTACH east-2 epoch 2/east-2
 13026 east-1 gives its server up: done
-13050 east-1 ATTACHED: REJOINING -> STANDBY
+13051 east-1 ATTACHED: REJOINING -> STANDBY
 13058 east-2 lease TICK: WAITING -> HELD (holds the lease of epoch 2/east-2)
 13084 east-2 uses its server: done
 17000

@@ -110,8 +110,6 @@ MUTANTS = {
     "rows of the primary's epoch are a fork": [
         (JOBS, "head->epoch == attach->epoch ? head->revision : answer->revision", "answer->revision"),
         (DATABASE, "op->message.revision < db->log.count && db_head(db).epoch >= op->message.epoch", "false")],
-    "what was not compared is set aside (I5)": [
-        (JOBS, "*head = &attach->compared;", "now = db_head(&world->nodes[node].db), *head = &now;")],
     "a plan outlives a promise to another": [
         (PROMO, "PREPARING, PROMO_EV_SUPERSEDED, on_superseded_early", "PREPARING, PROMO_EV_SUPERSEDED, on_superseded")],
     "a pull keeps the old subscription (I4)": [
@@ -152,11 +150,15 @@ MUTANTS = {
     "a promotion gives up on promises that come late": [
         (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;")],
     "an OPEN behind the fence of a start is left (I11)": [
-        (NODE, "    if (node->state == NODE_CANDIDATE)\n        (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
+        (NODE, "    if (node->state == NODE_CANDIDATE)\n        fence_database(node, context);\n", "")],
     "a database that takes itself for primary is not fenced again": [
-        (NODE, "        if (context->event->is_primary)\n            (void)emit(context, NODE_DO_FENCE_DATABASE);\n", "")],
+        (NODE, "        if (context->event->is_primary)\n            fence_database(node, context);\n", "")],
     "who was fenced by another session opens (I11)": [
         (DATABASE, "db->fenced_by != 0 && db->fenced_by", "false && db->fenced_by")],
+    "a fence that failed is not repeated (I11)": [
+        (NODE, "    node->unfenced = !context->event->ok;\n", "")],
+    "nobody waits for a fence (I11)": [
+        (NODE, "node->fencing > 0 || now_ms", "now_ms")],
     "a failed freeze stays frozen": [
         (NODE, "    if (!context->event->ok) /* a writer would not end */\n        return reopen(node, context);\n", "")],
     # ---- lease

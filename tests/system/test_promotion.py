@@ -122,6 +122,9 @@ def test_a_restarted_primary_is_fenced_until_its_peers_have_spoken(three):
     assert primaries(three) == []
     with pytest.raises(Failed, match="another session has fenced this database"):
         primary.sql("select local.resume(epoch, name) from local.node", role="baton")
+    primary.sql("update local.node set is_primary = true, opened_pg = pg_postmaster_start_time()")
+    until("what was opened past the daemon is fenced", lambda: primary.sql("select is_primary from local.node") == [["f"]])
+    until("it says so", primary.settled_fenced)
     for node in rest:
         node.start()
     three.settled(k=1)

@@ -459,6 +459,48 @@ thaw_wanted(struct bench *bench)
     bench->node.thaw_wanted = true;
 }
 
+static void
+fencing(struct bench *bench)
+{
+    bench->node.fencing = 1;
+}
+
+static void
+fencing_beside_a_primary(struct bench *bench)
+{
+    fencing(bench);
+    later_primary(bench);
+}
+
+static void
+fencing_twice_beside_a_primary(struct bench *bench)
+{
+    later_primary(bench);
+    bench->node.fencing = 2;
+}
+
+static void
+fencing_and_granted(struct bench *bench)
+{
+    confirmed_and_granted(bench);
+    fencing(bench);
+}
+
+static void
+unfenced_beside_a_primary(struct bench *bench)
+{
+    later_primary(bench);
+    bench->node.unfenced = true;
+}
+
+static void
+not_ok_for_it_is_gone(struct bench *bench)
+{
+    fencing(bench);
+    bench->node.database = false;
+    bench->event.ok = false;
+}
+
 /* ------------------------------------------------------------------ the cases */
 
 #define DOWN "FENCE_DATABASE WRITES_HOLD DEACTIVATE"
@@ -483,6 +525,17 @@ static const struct node_case cases[] = {
     { NODE_FENCED, NODE_EV_TICK, later_primary, NODE_REJOINING, "ATTACH:2/a-1" },
     { NODE_FENCED, NODE_EV_CAPTURED, captured, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING, "ATTACH:3/c-1" },
+    { NODE_FENCED, NODE_EV_FENCED, fencing, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_FENCED, fencing_beside_a_primary, NODE_REJOINING, "ATTACH:2/a-1" },
+    { NODE_FENCED, NODE_EV_FENCED, fencing_twice_beside_a_primary, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_FENCED, fencing_and_granted, NODE_FENCED, "RESUME" },
+    { NODE_FENCED, NODE_EV_FENCED, not_ok, NODE_FENCED, "ALARM+100" },
+    { NODE_FENCED, NODE_EV_FENCED, not_ok_for_it_is_gone, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_TICK, fencing_beside_a_primary, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_HEARD, fencing_beside_a_primary, NODE_FENCED, "" },
+    { NODE_FENCED, NODE_EV_TICK, unfenced_beside_a_primary, NODE_FENCED, "FENCE_DATABASE" },
+    { NODE_FENCED, NODE_EV_HEARD, unfenced_beside_a_primary, NODE_FENCED, "FENCE_DATABASE" },
+    { NODE_FENCED, NODE_EV_START, unfenced_beside_a_primary, NODE_REJOINING, "ATTACH:2/a-1" },
     { NODE_FENCED, NODE_EV_FROZEN, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_REOPENED, NULL, NODE_FENCED, "" },
     { NODE_FENCED, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "ATTACH_END" },
@@ -511,6 +564,7 @@ static const struct node_case cases[] = {
     { NODE_REJOINING, NODE_EV_ATTACHED, NULL, NODE_STANDBY, "" },
     { NODE_REJOINING, NODE_EV_ATTACHED, not_ok, NODE_FENCED, "ALARM+100" },
     { NODE_REJOINING, NODE_EV_ATTACHED, is_primary, NODE_FENCED, "FENCE_DATABASE ALARM+100" },
+    { NODE_REJOINING, NODE_EV_FENCED, NULL, NODE_REJOINING, "" },
     { NODE_REJOINING, NODE_EV_STREAM, NULL, NODE_REJOINING, "" },
     { NODE_REJOINING, NODE_EV_LAPSED, NULL, NODE_REJOINING, "" },
 
@@ -527,15 +581,17 @@ static const struct node_case cases[] = {
     { NODE_STANDBY, NODE_EV_CAPTURED, captured, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING, "ATTACH:3/c-1" },
     { NODE_STANDBY, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "" },
+    { NODE_STANDBY, NODE_EV_FENCED, NULL, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, NULL, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, not_ok, NODE_STANDBY, "" },
     { NODE_STANDBY, NODE_EV_STREAM, silent_for_long, NODE_REJOINING, "ATTACH:2/a-1" },
     { NODE_STANDBY, NODE_EV_STREAM, newer_schema, NODE_FENCED, "" },
     { NODE_STANDBY, NODE_EV_LAPSED, NULL, NODE_STANDBY, "" },
 
+    /* what it was asked meanwhile may come behind the fence of the start */
     { NODE_CANDIDATE, NODE_EV_START, NULL, NODE_FENCED, "FENCE_DATABASE" },
     { NODE_CANDIDATE, NODE_EV_START, was_primary, NODE_FENCED, "WRITES_CLOSE FENCE_DATABASE" },
-    { NODE_CANDIDATE, NODE_EV_START, later_primary, NODE_REJOINING, "FENCE_DATABASE ATTACH:2/a-1" },
+    { NODE_CANDIDATE, NODE_EV_START, later_primary, NODE_FENCED, "FENCE_DATABASE" },
     { NODE_CANDIDATE, NODE_EV_LOST, NULL, NODE_FENCED, "" },
     { NODE_CANDIDATE, NODE_EV_LOST, was_primary, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_CANDIDATE, NODE_EV_HEARD, later_primary, NODE_CANDIDATE, "" },
@@ -552,6 +608,7 @@ static const struct node_case cases[] = {
     { NODE_CANDIDATE, NODE_EV_FAILED, beyond_was_primary, NODE_FENCED,
       "FENCE_DATABASE DEACTIVATE ALARM+100" },
     { NODE_CANDIDATE, NODE_EV_ATTACHED, NULL, NODE_CANDIDATE, "" },
+    { NODE_CANDIDATE, NODE_EV_FENCED, NULL, NODE_CANDIDATE, "" },
     { NODE_CANDIDATE, NODE_EV_STREAM, NULL, NODE_CANDIDATE, "" },
     { NODE_CANDIDATE, NODE_EV_LAPSED, NULL, NODE_CANDIDATE, "" },
     { NODE_CANDIDATE, NODE_EV_LAPSED, was_primary, NODE_CANDIDATE, "FENCE_DATABASE DEACTIVATE" },
@@ -562,20 +619,20 @@ static const struct node_case cases[] = {
     { NODE_CLOSED, NODE_EV_HEARD, NULL, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_HEARD, later_promise, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_HEARD, rows_of_a_later_epoch, NODE_FENCED, DOWN },
-    { NODE_CLOSED, NODE_EV_HEARD, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_CLOSED, NODE_EV_HEARD, later_primary, NODE_FENCED, DOWN },
     { NODE_CLOSED, NODE_EV_TICK, NULL, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_TICK, challenged_a_moment_ago, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_TICK, challenged_for_long, NODE_FENCED, DOWN },
-    { NODE_CLOSED, NODE_EV_TICK, challenged_for_long_and_overtaken, NODE_REJOINING,
-      DOWN " ATTACH:2/a-1" },
+    { NODE_CLOSED, NODE_EV_TICK, challenged_for_long_and_overtaken, NODE_FENCED, DOWN },
     { NODE_CLOSED, NODE_EV_CAPTURED, captured, NODE_FENCED, "WRITES_HOLD DEACTIVATE" },
     { NODE_CLOSED, NODE_EV_CAPTURED, captured_by_a_primary, NODE_REJOINING,
       "WRITES_HOLD DEACTIVATE ATTACH:3/c-1" },
     { NODE_CLOSED, NODE_EV_ACKED, NULL, NODE_PRIMARY, "WRITES_OPEN" },
     { NODE_CLOSED, NODE_EV_FAILED, NULL, NODE_FENCED, "FENCE_DATABASE DEACTIVATE ALARM+100" },
+    { NODE_CLOSED, NODE_EV_FENCED, NULL, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_STREAM, NULL, NODE_CLOSED, "" },
     { NODE_CLOSED, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
-    { NODE_CLOSED, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_CLOSED, NODE_EV_LAPSED, later_primary, NODE_FENCED, DOWN },
 
     { NODE_PRIMARY, NODE_EV_START, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_PRIMARY, NODE_EV_START, later_primary, NODE_REJOINING, "WRITES_CLOSE ATTACH:2/a-1" },
@@ -583,7 +640,7 @@ static const struct node_case cases[] = {
     { NODE_PRIMARY, NODE_EV_HEARD, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_HEARD, later_promise, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_HEARD, rows_of_a_later_epoch, NODE_FENCED, DOWN },
-    { NODE_PRIMARY, NODE_EV_HEARD, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_PRIMARY, NODE_EV_HEARD, later_primary, NODE_FENCED, DOWN },
     { NODE_PRIMARY, NODE_EV_TICK, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_TICK, challenged_a_moment_ago, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_TICK, challenged_for_long, NODE_PRIMARY, "RENEW" },
@@ -602,17 +659,18 @@ static const struct node_case cases[] = {
     { NODE_PRIMARY, NODE_EV_THAW, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_BEGIN, NULL, NODE_CANDIDATE, "WRITES_HOLD" },
     { NODE_PRIMARY, NODE_EV_FAILED, NULL, NODE_PRIMARY, "" },
+    { NODE_PRIMARY, NODE_EV_FENCED, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_STREAM, NULL, NODE_PRIMARY, "" },
     { NODE_PRIMARY, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
-    { NODE_PRIMARY, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
-    { NODE_PRIMARY, NODE_EV_LAPSED, confirmed_not_granted, NODE_FENCED, DOWN " WANT:1/b-1" },
+    { NODE_PRIMARY, NODE_EV_LAPSED, later_primary, NODE_FENCED, DOWN },
+    { NODE_PRIMARY, NODE_EV_LAPSED, confirmed_not_granted, NODE_FENCED, DOWN },
 
     { NODE_DRAINING, NODE_EV_START, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_DRAINING, NODE_EV_START, later_primary, NODE_REJOINING, "WRITES_CLOSE ATTACH:2/a-1" },
     { NODE_DRAINING, NODE_EV_LOST, NULL, NODE_FENCED, "WRITES_CLOSE" },
     { NODE_DRAINING, NODE_EV_HEARD, NULL, NODE_DRAINING, "" },
     { NODE_DRAINING, NODE_EV_HEARD, rows_of_a_later_epoch, NODE_FENCED, DOWN },
-    { NODE_DRAINING, NODE_EV_HEARD, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_DRAINING, NODE_EV_HEARD, later_primary, NODE_FENCED, DOWN },
     { NODE_DRAINING, NODE_EV_TICK, NULL, NODE_DRAINING, "" },
     { NODE_DRAINING, NODE_EV_TICK, frozen_long_enough, NODE_DRAINING, "THAW_DATABASE:1/b-1" },
     { NODE_DRAINING, NODE_EV_CAPTURED, captured, NODE_FENCED, "WRITES_HOLD DEACTIVATE" },
@@ -630,9 +688,10 @@ static const struct node_case cases[] = {
     { NODE_DRAINING, NODE_EV_FROZEN, not_ok, NODE_PRIMARY, "WRITES_OPEN" },
     { NODE_DRAINING, NODE_EV_REOPENED, NULL, NODE_PRIMARY, "WRITES_OPEN" },
     { NODE_DRAINING, NODE_EV_REOPENED, not_ok, NODE_DRAINING, "ALARM+100" },
+    { NODE_DRAINING, NODE_EV_FENCED, NULL, NODE_DRAINING, "" },
     { NODE_DRAINING, NODE_EV_STREAM, NULL, NODE_DRAINING, "" },
     { NODE_DRAINING, NODE_EV_LAPSED, NULL, NODE_FENCED, DOWN },
-    { NODE_DRAINING, NODE_EV_LAPSED, later_primary, NODE_REJOINING, DOWN " ATTACH:2/a-1" },
+    { NODE_DRAINING, NODE_EV_LAPSED, later_primary, NODE_FENCED, DOWN },
 };
 
 static void

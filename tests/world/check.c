@@ -394,10 +394,28 @@ check_first_row(struct world *world, unsigned node)
     }
 }
 
+/* What a node says of itself, once the answers to its fences are there. */
+static void
+check_fenced(struct world *world, unsigned node)
+{
+    const struct database *db = &world->nodes[node].db;
+    const struct daemon *daemon = &world->nodes[node].daemon;
+    const struct node *it = &daemon->node;
+    bool down =
+        it->state == NODE_FENCED || it->state == NODE_REJOINING || it->state == NODE_STANDBY;
+    bool connected = daemon->up && it->database && !daemon->database_asked && db->up &&
+                     daemon->boot_seen == db->boot;
+    if (connected && down && it->fencing == 0 && !it->unfenced && db->is_primary &&
+        db->opened_boot == db->boot)
+        check_fail(world, "I11: %s is %s, and its database is open", it->self,
+                   node_state_name(it->state));
+}
+
 void
 check_node(struct world *world, unsigned node)
 {
     struct world_node *it = &world->nodes[node];
+    check_fenced(world, node);
     if (it->db.promised < it->promise_seen)
         check_fail(world, "I3: the promise of %s fell", it->name);
     it->promise_seen = it->db.promised;
@@ -416,6 +434,7 @@ void
 check_became(struct world *world, unsigned node, enum node_state before)
 {
     const struct world_node *it = &world->nodes[node];
+    check_fenced(world, node);
     if (it->daemon.node.state != NODE_PRIMARY)
         return;
     if (before != NODE_CLOSED && before != NODE_DRAINING && before != NODE_CANDIDATE)

@@ -409,7 +409,7 @@ world_reopen(struct world *world, unsigned node)
     if (!db->up)
         return;
     db->is_primary = true;
-    db->opened_boot = db->boot;
+    db->opened_boot = 0; /* which by hand nobody thinks of: it takes no writes */
     say(world, WORLD_SAY_WORLD, "%5llu %s: its database is made primary by hand", stamp(world),
         world->nodes[node].name);
 }
@@ -602,6 +602,16 @@ on_answered(struct world *world, struct event *event)
     free(op.message.rows.list);
 }
 
+/* A fence and a capture end a COMMIT that waits, but nobody whose lock of the table is another. */
+static bool
+waits_for_lock(const struct database *db, enum op_kind kind)
+{
+    bool ends = kind == OP_FENCE || kind == OP_START || kind == OP_CAPTURE;
+    bool takes = kind == OP_FREEZE || kind == OP_THAW || kind == OP_OPEN || kind == OP_RESUME ||
+                 kind == OP_SETASIDE || kind == OP_CATCHUP;
+    return (db->waiter.active && takes) || (db->locked && (takes || ends));
+}
+
 /* The server goes on with what a daemon that died has sent, whoever connects meanwhile. */
 static void
 on_left_behind(struct world *world, struct event *event)
@@ -647,9 +657,7 @@ on_op(struct world *world, struct event *event)
         return;
     struct op_queue *queue = queue_of(world, event);
     struct op *op = &queue->ops[queue->first];
-    bool waits = db->waiter.active &&
-                 (op->kind == OP_FREEZE || op->kind == OP_THAW || op->kind == OP_OPEN ||
-                  op->kind == OP_RESUME || op->kind == OP_SETASIDE || op->kind == OP_CATCHUP);
+    bool waits = waits_for_lock(db, op->kind);
     if (waits && op->wait_until_ms == 0)
         op->wait_until_ms = world->now_ms + world->config.lock_ms;
     if (waits && world->now_ms < op->wait_until_ms) {

@@ -57,7 +57,7 @@ effect_node(struct world *world, unsigned node, const struct node_effect *effect
     uint64_t epoch = code_from(world, &effect->epoch);
     switch (effect->kind) {
     case NODE_DO_FENCE_DATABASE:
-        db_submit(world, node, true, &(struct op){ .kind = OP_FENCE });
+        db_submit(world, node, true, &(struct op){ .kind = OP_FENCE, .job = JOB_NODE });
         break;
     case NODE_DO_FREEZE_DATABASE:
         db_submit(world, node, true, &(struct op){ .kind = OP_FREEZE });
@@ -366,9 +366,13 @@ static void
 fenced(struct world *world, unsigned node, const struct op *op)
 {
     enum node_state state = world->nodes[node].daemon.node.state;
-    if (op->message.reply == REPLY_OK &&
-        (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY))
+    bool ok = op->message.reply == REPLY_OK;
+    if (ok && (state == NODE_FENCED || state == NODE_REJOINING || state == NODE_STANDBY))
         lease_close(world, node);
+    if (op->job == JOB_NODE) /* else the lease's own, which needs no answer */
+        daemon_post_node(
+            world, node,
+            &(struct node_event){ .kind = NODE_EV_FENCED, .ok = ok, .text = op->message.text });
 }
 
 void
@@ -395,6 +399,7 @@ effect_op_done(struct world *world, unsigned node, struct op *op)
         return;
     case JOB_LEASE:
         return; /* nothing waits for it */
+    case JOB_NODE:
     case JOB_NONE:
         break;
     }

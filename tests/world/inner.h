@@ -58,8 +58,7 @@ struct note {
     enum { NOTE_ARBITER, NOTE_PAUSE, NOTE_TAKEOVER, NOTE_EPOCH } kind;
     unsigned arbiter; /* NOTE_ARBITER; WORLD_NONE: none, a person decides */
     int64_t wall_ms;  /* NOTE_TAKEOVER, NOTE_EPOCH: when it began; NOTE_PAUSE: until when */
-    uint64_t epoch;   /* NOTE_TAKEOVER, NOTE_EPOCH: that Baton took by itself; NOTE_EPOCH is on the
-                         epoch's own row */
+    uint64_t epoch;   /* NOTE_TAKEOVER, NOTE_EPOCH (on its own row): that Baton took by itself */
 };
 
 struct row_list {
@@ -248,6 +247,7 @@ enum op_kind {
 /* Whose step an operation is. */
 enum job {
     JOB_NONE,
+    JOB_NODE, /* OP_FENCE: the role machine waits for its answer */
     JOB_ARM,
     JOB_ATTACH,
     JOB_PREPARE,
@@ -316,6 +316,7 @@ struct database {
     uint32_t boot; /* counts its starts */
     bool is_primary;
     bool frozen;
+    bool locked; /* somebody has the table local.node whom a fence does not end */
     uint64_t epoch;
     uint64_t promised;
     uint32_t opened_boot;

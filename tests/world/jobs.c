@@ -133,8 +133,8 @@ attach_end(struct world *world, unsigned node, const char *fault)
                                            .text = fault });
 }
 
-/* batond waits until no fence of its own is under way, which may have failed then: here an attach
- * does not wait at all, so that nothing rests on that order. */
+/* The machine has waited for the fence of its own. batond waits for one of the lease as well, which
+ * nothing rests on. */
 void
 job_attach(struct world *world, unsigned node, unsigned primary, uint64_t epoch)
 {
@@ -408,6 +408,7 @@ job_op_done(struct world *world, unsigned node, struct op *op)
         pull_op_done(world, node, op);
         break;
     case JOB_NONE:
+    case JOB_NODE:
     case JOB_SLOT:
     case JOB_SYNC:
     case JOB_PROMO:

@@ -513,6 +513,12 @@ world_hold_stream(struct world *world, unsigned publisher, unsigned subscriber, 
 }
 
 void
+world_lock(struct world *world, unsigned node, bool locked)
+{
+    world->nodes[node].db.locked = locked;
+}
+
+void
 world_want(struct world *world, unsigned k, unsigned voters)
 {
     world->wanted = (struct quorum_set){ .k = k };

@@ -138,6 +138,8 @@ void world_set_loss(struct world *world, unsigned percent);
 void world_set_double(struct world *world, unsigned percent);
 /* Rows from 'publisher' to 'subscriber' wait while 'held'. */
 void world_hold_stream(struct world *world, unsigned publisher, unsigned subscriber, bool held);
+/* LOCK TABLE local.node by a person: what takes its row waits, and fails after a while. */
+void world_lock(struct world *world, unsigned node, bool locked);
 /* A client's write to the daemon of 'node', or past it, into its database. Returns its number. */
 uint64_t world_write(struct world *world, unsigned node, bool direct);
 /* The sync set that the primary is to come to. */

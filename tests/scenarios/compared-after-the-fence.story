@@ -1,8 +1,8 @@
 # Three voters, k=1. A freeze at a-1 waits for write 1, which only c-1 has, and whose acknowledgement is
 # on its way. c-1 is promoted meanwhile without a-1: the write is in its log (revision 4). a-1 hears of
-# that, and asks where the two logs part while its own queries do not see the write yet: up to 3 they are
-# the same. Then the acknowledgement comes, before the answer does. What was not compared is not set
-# aside: nobody else would have the write, until c-1's first row is acknowledged, and c-1 may die first.
+# that and is fenced, which has to wait for the freeze. It does not ask where the two logs part before: its
+# own queries would not see the write yet, and would by the time of the answer. So the write is compared, and
+# stays: nobody else would have it, until c-1's first row is acknowledged, and c-1 may die first.
 nodes a-1 b-1 c-1
 k 1
 run 94
@@ -16,8 +16,8 @@ on c-1 ARMING heal
 on c-1 ARMING cut c-1 > a-1 replication
 on c-1 OPENING cut b-1 c-1
 promote c-1
-on a-1 REJOINING heal
-on a-1 REJOINING cut b-1 c-1
+on a-1 FENCED heal
+on a-1 FENCED cut b-1 c-1
 run 1300
 show
 heal
@@ -63,20 +63,20 @@ show
       FIRST_ROW epoch 2/c-1
       FOLLOW a-1 epoch 2/c-1
       FOLLOW b-1 epoch 2/c-1
- 1217 a-1 HEARD: DRAINING -> REJOINING
+ 1217 a-1 HEARD: DRAINING -> FENCED
       FENCE_DATABASE
       WRITES_HOLD
       DEACTIVATE
-      ATTACH c-1 epoch 2/c-1
  1223 write 1: acknowledged
- 1226 a-1 FROZEN: refused in REJOINING
- 1237 c-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
+ 1227 a-1 FENCED: FENCED -> REJOINING
+      ATTACH c-1 epoch 2/c-1
+ 1247 c-1 promo ACKNOWLEDGED: ACKNOWLEDGING -> DONE
       WRITES_OPEN
       ACTIVATE
       FINISHED
- 1237 c-1 ACKED: CLOSED -> PRIMARY
+ 1247 c-1 ACKED: CLOSED -> PRIMARY
       WRITES_OPEN
- 1257 a-1 ATTACHED: REJOINING -> STANDBY
+ 1267 a-1 ATTACHED: REJOINING -> STANDBY
  1500
       a-1 STANDBY epoch 1/a-1 promised 2/c-1 log 2/c-1:5 follows c-1
       b-1 FENCED epoch - promised 2/c-1 log 1/a-1:3
