@@ -129,6 +129,7 @@ grant(struct world *world, unsigned at, const struct wire *wire)
             it->number = wire->ask_number;
             it->told = wire->ask_told;
         }
+        it->carried = true;
     }
     ASSERT(it->epoch <= wire->epoch || wire->op == WIRE_CREATE); /* A1 */
     if (it->epoch < wire->epoch || !it->there)
@@ -152,10 +153,12 @@ carry_out(struct world *world, unsigned at, const struct wire *wire)
         it->changes++;
     } else if (wire->op == WIRE_PROMISE) {
         it->promised = wire->epoch;
+        it->carried = false;
         if (it->promised_once < wire->epoch)
             it->promised_once = wire->epoch;
         it->changes++;
     } else if (wire->op == WIRE_NOTE) {
+        it->carried = false;
         it->number = wire->ask_number;
         it->told = wire->ask_told;
         it->changes++;

@@ -316,6 +316,16 @@ check_goes_on(struct world *world, unsigned node)
                    epoch_text(&daemon->node.own.epoch, text[1]));
 }
 
+/* Nobody but a person says so, who knows that no other node can begin to act. */
+static bool
+is_carried(const struct world *world, unsigned node)
+{
+    uint64_t row;
+    unsigned at = arbiter_of_log(world, node, &row);
+    return at != WORLD_NONE && world->arbiters[at].carried &&
+           world->nodes[node].daemon.promo.arbiter.promised;
+}
+
 bool
 check_opening(struct world *world, unsigned node)
 {
@@ -327,6 +337,9 @@ check_opening(struct world *world, unsigned node)
     struct quorum_note note;
     unsigned word = promo->order.overrides & (1u << PROMO_CHECK_ARBITER);
     struct point head = db_head(&world->nodes[node].db);
+    if (world->nodes[node].db.promised > code_from(world, &promo->epoch))
+        return false; /* its daemon stood still since: the gate refuses, and the log is of another
+                       */
     for (size_t i = 0; i < promo->member_count; i++) {
         const struct promo_member *member = &promo->members[i];
         if (!member->captured)
@@ -342,13 +355,10 @@ check_opening(struct world *world, unsigned node)
                        (unsigned long long)at.revision);
     }
     bool knows = has_promised(world, node, log);
-    if (!would_promise(world, node, log, &note) && knows && log->arbiter != 0)
-        note = promo->arbiter.note; /* it has lost its record since */
-    if (quorum_is_all(log, names, count)) {
-        knows |= promo->mode != PROMO_SWITCHOVER || began_while_it_changed(world, node);
-        if (!promo->arbiter.promised)
-            note = (struct quorum_note){ .number = 0 }; /* their logs say what counts */
-    }
+    bool there = would_promise(world, node, log, &note);
+    if ((!there || is_carried(world, node)) && knows && log->arbiter != 0)
+        note = promo->arbiter.note; /* it has lost its record since, or a person has made it anew */
+    knows |= began_while_it_changed(world, node) && quorum_is_all(log, names, count);
     if (knows && note.given_up && epoch_compare(&note.epoch, &promo->old_epoch) > 0)
         old = NULL;
     struct quorum_record record = *log;

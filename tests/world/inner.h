@@ -612,6 +612,7 @@ struct arbiter {
     bool alive;             /* in a backup: as it was then */
     uint64_t over_ms;       /* check.c: world time at which it was last seen to be over */
     uint64_t promised_once; /* check.c: the latest ever */
+    bool carried;           /* its note came with a person's word, after whatever it had promised */
 };
 
 /* What all nodes act on. It refuses what is older than what it has heard (I10). */
