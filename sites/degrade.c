@@ -242,6 +242,16 @@ degrade_wanted(const char *self, const struct degrade_member *members, size_t co
     return wanted;
 }
 
+bool
+degrade_is_telling(const struct quorum_record *record, const struct quorum_note *known,
+                   const struct epoch *opened)
+{
+    bool ever =
+        record->noted > 0 || record->since[0] != '\0' || (known != NULL && known->number > 0);
+    return (record->joint && record->arbiter != 0 && ever) ||
+           (known != NULL && quorum_note_holds(known, record, opened));
+}
+
 struct quorum_note
 degrade_note_to_carry(const struct quorum_record *record, const struct quorum_note *known,
                       const struct epoch *epoch, uint64_t revision)

@@ -97,6 +97,15 @@ struct quorum_set degrade_wanted(const char *self, const struct degrade_member *
                                  const struct setting_durability *durability);
 
 /*
+ * No arbiter can be chosen now: what it would have to know is just being changed. 'known': as
+ * below; 'opened': the epoch of the primary. A change of the set holds nobody up before anything
+ * was ever given up: there is nothing to carry, and when the arbiter has forgotten while nobody
+ * acknowledges the change would not end before it is chosen anew.
+ */
+bool degrade_is_telling(const struct quorum_record *record, const struct quorum_note *known,
+                        const struct epoch *opened);
+
+/*
  * What an arbiter that is chosen now has to know, by the holder of 'at': not every member may have
  * heard what counts since a note was made, so that it stands in this one until that is taken back.
  * 'known': of the arbiter before; NULL: none, or it was never heard. Number 0: nothing was ever

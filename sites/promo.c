@@ -77,7 +77,6 @@ promo_go_on_caught_up(struct promo *promo, struct promo_step_context *context)
         promo_blame_arbiter(promo);
     if (promo->failure.code != ERR_NONE)
         return promo_finish_failed(promo, context);
-    promo_leave_old_note(promo);
     promo_lower_if_told(promo);
     if (promo->armed && quorum_equal(&promo->armed_for, quorum_acknowledging(&promo->record)))
         return enter_opening(promo, context);

@@ -146,7 +146,6 @@ promo_on_capture_timeout(struct promo *promo, struct promo_step_context *context
     bool again = !promo->patient && somebody_is_late(promo);
     if (promo->arbiter.asked)
         promo_note_arbiter(promo, &(struct promo_event){ .arbiter = promo->arbiter.row });
-    promo_find_record(promo); /* the arbiter is not waited for any longer */
     if (!again || is_enough(promo))
         return judge_captured(promo, context);
     promo->patient = true;

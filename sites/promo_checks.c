@@ -174,11 +174,6 @@ check_arbiter(struct promo *promo)
         set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
                     "it was just being changed; but every voter answers, and whoever went on alone "
                     "is one of them");
-    else if (!arbiter->told && promo->mode != PROMO_SWITCHOVER && every_voter_answers(promo))
-        set_finding(promo, PROMO_CHECK_ARBITER, PROMO_OK,
-                    "whether somebody went on alone is not known from it: %s; but every voter "
-                    "answers, and whoever did is one of them",
-                    arbiter->text);
     else if (arbiter->told && arbiter->row != promo->log.arbiter)
         set_finding(promo, PROMO_CHECK_ARBITER,
                     promo->order.accept_data_loss ? PROMO_OVERRIDDEN : PROMO_STOP,

@@ -44,17 +44,13 @@ bool promo_has_quorum(const struct promo *promo);
  * members showed when they were asked. */
 bool promo_old_is_last(const struct promo *promo);
 
-/* What the arbiter was told counts. Not while it changes or when it does not promise, once every
- * voter is there (has answered, from CAPTURING on has promised): the record that is opened with
- * would name fewer, and who asks the arbiter that ours names may not hear of it. */
+/* What the arbiter was told counts. Not while it changes, once every voter is there (has answered,
+ * from CAPTURING on has promised): the record that is opened with would name fewer, and who asks
+ * the arbiter that ours names would not hear of it. */
 bool promo_goes_by_the_note(const struct promo *promo);
 /* Takes the later of log and note for the record; what a person has accepted to lose does not
  * count. */
 void promo_find_record(struct promo *promo);
-/* After the captures: opens with the set of the log all the same when somebody has promised an
- * epoch after that of the note. For who was promoted by every voter's promise has not gone by the
- * note, and who has his first row goes by it no more: he has to meet us by that log. */
-void promo_leave_old_note(struct promo *promo);
 /* The arbiter has to be asked, or this promotion cannot know what counts. */
 bool promo_needs_arbiter(const struct promo *promo);
 /* Our log has chosen another than its record names: nobody else may have heard of that choice. Once
@@ -62,9 +58,8 @@ bool promo_needs_arbiter(const struct promo *promo);
  * have another of the same number. */
 bool promo_arbiter_changes(const struct promo *promo);
 /* It has said all that has to be known of the old primary, or it need not, or a person wants to go
- * on all the same. Who could have gone on alone is a voter, and when every voter is captured, so is
- * he: that is enough while it changes, for nobody knows then which one was told, and, but for a
- * switchover, when it has not promised. */
+ * on all the same. While it changes nobody knows which one was told; but who could have gone on
+ * alone is a voter, and when every voter is captured, so is he. */
 bool promo_is_sure(const struct promo *promo);
 /* TOLD, PROMISED, or that nothing came. */
 void promo_note_arbiter(struct promo *promo, const struct promo_event *event);

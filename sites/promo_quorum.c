@@ -115,14 +115,6 @@ is_promised(const struct promo *promo)
     return promo->arbiter.promised && promo->arbiter.row == promo->log.arbiter;
 }
 
-/* The promises of all voters count for the arbiter's. */
-static bool
-goes_without_arbiter(const struct promo *promo)
-{
-    return promo_arbiter_changes(promo) ||
-           (promo->mode != PROMO_SWITCHOVER && !promo->arbiter.asked && !is_promised(promo));
-}
-
 bool
 promo_goes_by_the_note(const struct promo *promo)
 {
@@ -134,8 +126,8 @@ promo_goes_by_the_note(const struct promo *promo)
         if (asks ? member->answered : member->captured)
             names[count++] = member->name;
     }
-    bool without = asks ? promo_arbiter_changes(promo) : goes_without_arbiter(promo);
-    return promo->arbiter.told && !(without && quorum_is_all(&promo->log, names, count));
+    return promo->arbiter.told &&
+           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));
 }
 
 void
@@ -149,21 +141,6 @@ promo_find_record(struct promo *promo)
     if (note != NULL && later.noted < note->number)
         later.noted = note->number; /* whatever it said, this is later */
     promo->record = later;
-}
-
-void
-promo_leave_old_note(struct promo *promo)
-{
-    bool overtaken = false;
-    for (size_t i = 0; i < promo->member_count; i++) {
-        const struct promo_member *member = &promo->members[i];
-        overtaken |= member->captured &&
-                     epoch_compare(&member->promised_before, &promo->arbiter.note.epoch) > 0;
-    }
-    if (!promo->degraded || !overtaken)
-        return;
-    promo->record = promo->log;
-    promo->degraded = false;
 }
 
 bool
@@ -183,7 +160,7 @@ promo_is_sure(const struct promo *promo)
 {
     const char *names[PROMO_MEMBERS_MAX];
     size_t count = promo_captured_names(promo, names);
-    if (goes_without_arbiter(promo) && quorum_is_all(&promo->log, names, count))
+    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))
         return true;
     return !promo_needs_arbiter(promo) || promo->order.accept_data_loss ||
            (promo->order.overrides & (1u << PROMO_CHECK_ARBITER)) != 0 || is_promised(promo);

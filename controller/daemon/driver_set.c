@@ -326,9 +326,9 @@ driver_set_is_telling(const struct driver *driver)
 {
     struct quorum_record record;
     driver_record(driver, &record);
-    return driver->note_call != NULL || (record.joint && record.arbiter != 0) ||
-           (driver->note_known &&
-            quorum_note_holds(&driver->note, &record, &driver->node.own.epoch));
+    return driver->note_call != NULL ||
+           degrade_is_telling(&record, driver->note_known ? &driver->note : NULL,
+                              &driver->node.own.epoch);
 }
 
 struct quorum_note

@@ -132,21 +132,18 @@ MUTANTS = {
     "a promise that the arbiter was left with is not outdone": [
         (NODE, "((node->leased && node->released) || cannot_tell)", "node->leased && node->released")],
     "who changes the arbiter is stuck until a person comes": [
-        (CAPTURED, "    return promo_arbiter_changes(promo) ||\n           (", "    return ("),
+        (CAPTURED, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))\n        return true;\n", ""),
         (CHECKS, "promo_arbiter_changes(promo) && every_voter_answers(promo)", "false")],
-    "who has an arbiter that has forgotten is stuck until a person comes": [
-        (CAPTURED, "(promo->mode != PROMO_SWITCHOVER &&", "(promo->mode == PROMO_SWITCHOVER &&"),
-        (CHECKS, "!arbiter->told && promo->mode != PROMO_SWITCHOVER && every_voter_answers(promo)", "false")],
     "who changes the arbiter goes by what the new one was told (I5)": [
-        (CAPTURED, "!(without && quorum_is_all(&promo->log, names, count));", "(count < 99 || without);")],
+        (CAPTURED, "           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "           count < 99;")],
     "who is started goes by what another arbiter was told (I11)": [
         (QUORUM, "return record->arbiter == row ? note : NULL;", "return note;")],
     "what was carried to an arbiter was told (I5)": [
         (DEGRADE, "is_told(view) && is_agreed(view) &&", "is_told(view) &&")],
     "an answer to an earlier promotion counts (I1)": [
         (WORDS, " && number == promo->number &&", " &&")],
-    "a note is opened with though another was promoted without it (I5)": [
-        (CAPTURED, "    if (!promo->degraded || !overtaken)\n        return;\n", "    if (overtaken || !overtaken)\n        return;\n")],
+    "an arbiter that has forgotten cannot be chosen anew while the set changes": [
+        (DEGRADE, "record->arbiter != 0 && ever) ||", "record->arbiter != 0) ||")],
     "a promotion gives up on promises that come late": [
         (CAPTURE, "bool again = !promo->patient && somebody_is_late(promo);", "bool again = false;")],
     "an OPEN behind the fence of a start is left (I11)": [

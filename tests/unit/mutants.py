@@ -156,6 +156,9 @@ SETTING_MUTANTS = {
     "one renewal is enough": (BOUNDS, "(ttl_ms - lease_guard_ms(ttl_ms)) / 2", "(ttl_ms - lease_guard_ms(ttl_ms))"),
 }
 DEGRADE_MUTANTS = {
+    "a change of the set holds up who has nothing to carry": (DEGRADE, "record->arbiter != 0 && ever) ||", "record->arbiter != 0) ||"),
+    "an arbiter is chosen while what it has to know changes": (DEGRADE, "(record->joint && record->arbiter != 0 && ever) ||", ""),
+    "an arbiter is chosen before the note is recorded": (DEGRADE, "(known != NULL && quorum_note_holds(known, record, opened));", "false;"),
     "names before the arbiter was told (D1)": (
         DEGRADE, "    else\n        give_up(view, &rest, ret);\n}",
         "    else\n        ret->step = DEGRADE_STEP_NAMES, ret->set = rest;\n}"),
@@ -220,15 +223,7 @@ ASKING_MUTANTS = {
     "an arbiter that was chosen since will do": (WHO, "promo->arbiter.row == promo->log.arbiter", "promo->arbiter.row >= promo->log.arbiter"),
     "the same, for the check 'arbiter'": (CHECKS, "arbiter->told && arbiter->row != promo->log.arbiter", "false"),
     "while it changes a quorum is enough": (
-        WHO, "    if (goes_without_arbiter(promo) && quorum_is_all(&promo->log, names, count))", "    if (goes_without_arbiter(promo))"),
-    "without an arbiter a switchover goes on": (WHO, "(promo->mode != PROMO_SWITCHOVER &&", "(promo->mode != PROMO_RESUMPTION &&"),
-    "the same, for the check 'arbiter' of a switchover": (CHECKS, "!arbiter->told && promo->mode != PROMO_SWITCHOVER &&", "!arbiter->told &&"),
-    "an arbiter that is asked is not waited for": (WHO, "!promo->arbiter.asked && !is_promised", "!is_promised"),
-    "what it told counts though it has not promised": (WHO, "asks ? promo_arbiter_changes(promo) : goes_without_arbiter(promo)", "promo_arbiter_changes(promo)"),
-    "a note of before a promise to another is opened with (I5)": (
-        WHO, "    if (!promo->degraded || !overtaken)\n        return;\n", "    if (overtaken || !overtaken)\n        return;\n"),
-    "no note is opened with": (WHO, "    if (!promo->degraded || !overtaken)\n", "    if (!promo->degraded)\n"),
-    "what it told and promised does not count": (WHO, "!promo->arbiter.asked && !is_promised(promo))", "!promo->arbiter.asked)"),
+        WHO, "    if (promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count))", "    if (promo_arbiter_changes(promo))"),
     "what changed when it captured is asked of what was pulled": (WHO, "promo->concluded ? promo->arbiter.changes : ", ""),
     "the number of a row that was set aside will do": (
         CAPTURE, "    promo->arbiter.promised &= !promo->arbiter.changes; /* it is of a row that may be set aside */\n", ""),
@@ -236,10 +231,10 @@ ASKING_MUTANTS = {
     "the old set is not asked while it changes": (
         QUORUM, "    if (record->joint && count_voters(&record->old, captured, captured_count) < record->old.count)\n        return false;\n", ""),
     "what one was told that our record does not name counts": (
-        WHO, "    return promo->arbiter.told && !(without && quorum_is_all(&promo->log, names, count));",
-        "    return promo->arbiter.told && (count < 99 || without);"),
+        WHO, "    return promo->arbiter.told &&\n           !(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));",
+        "    return promo->arbiter.told && count < 99;"),
     "it counts no more though not every voter promises": (
-        WHO, "!(without && quorum_is_all(&promo->log, names, count));", "!(without && count > 0);"),
+        WHO, "!(promo_arbiter_changes(promo) && quorum_is_all(&promo->log, names, count));", "!(promo_arbiter_changes(promo) && count > 0);"),
     "the same, for the check 'sync' while it changes": (
         CHECKS, "bool told = promo_goes_by_the_note(promo);", "bool told = promo->arbiter.told;"),
     "a switchover asks nobody": (WHO, "promo->mode != PROMO_RESUMPTION && promo", "promo->mode == PROMO_FAILOVER && promo"),
@@ -247,8 +242,6 @@ ASKING_MUTANTS = {
         WHO, "promo->mode != PROMO_RESUMPTION && promo->log", "promo->mode != PROMO_RESUMPTION && promo->mode != PROMO_RENEWAL && promo->log"),
     "the note of the promise is not heeded": (
         CAPTURE, "    promo_find_record(promo); /* by what the arbiter and the members have promised by now */\n", ""),
-    "an arbiter that is waited for no longer is gone by": (
-        CAPTURE, "    promo_find_record(promo); /* the arbiter is not waited for any longer */\n", ""),
     "an epoch that nobody heard of ends a note": (
         WHO, "note, &promo->own.applied.epoch)", "note, &promo->old_epoch)"),
     "the same, for the check 'sync'": (CHECKS, "note : NULL, &promo->own.applied.epoch)", "note : NULL, &promo->old_epoch)"),

@@ -797,10 +797,38 @@ test_what_the_next_arbiter_has_to_know(void **state)
     assert_string_equal(note.since, SINCE);
 }
 
+/* A change of the set holds the choice of an arbiter up when there is something to carry. */
+static void
+test_when_no_arbiter_can_be_chosen(void **state)
+{
+    (void)state;
+    struct epoch epoch = epoch_make(3, "a");
+    struct quorum_record record = { .now = set_of(1, "abc"), .old = set_of(1, "ab"), .arbiter = 7 };
+    struct quorum_note known = { .number = 0 };
+    record.joint = true;
+    assert_false(degrade_is_telling(&record, NULL, &epoch));
+    assert_false(degrade_is_telling(&record, &known, &epoch));
+    known.number = 1;
+    assert_true(degrade_is_telling(&record, &known, &epoch));
+    record.noted = 1;
+    assert_true(degrade_is_telling(&record, NULL, &epoch));
+    record.noted = 0;
+    (void)snprintf(record.since, sizeof record.since, "%s", SINCE);
+    assert_true(degrade_is_telling(&record, NULL, &epoch));
+    record.arbiter = 0; /* nobody asks one */
+    assert_false(degrade_is_telling(&record, &known, &epoch));
+
+    record = (struct quorum_record){ .now = set_of(1, "abc"), .arbiter = 7, .noted = 1 };
+    assert_false(degrade_is_telling(&record, &known, &epoch));
+    known = (struct quorum_note){ .number = 2, .given_up = true, .epoch = epoch };
+    assert_true(degrade_is_telling(&record, &known, &epoch)); /* its record is to be written */
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_when_no_arbiter_can_be_chosen),
         cmocka_unit_test(test_every_case),
         cmocka_unit_test(test_who_is_wanted),
         cmocka_unit_test(test_what_the_next_arbiter_has_to_know),

@@ -1,10 +1,8 @@
 /*
- * What goes for the arbiter's answer when there is none that counts: while another is chosen, and
- * when it has forgotten or is gone. "b" of {a, b, c} is to be primary after a.
+ * What goes for the arbiter's answer while another is chosen: that of every voter. "b" of {a, b, c}
+ * is to be primary after a.
  */
 #include "tests/unit/promo_asking.h"
-
-/* ------------------------------------------------------------------ another is chosen */
 
 /* Our log has chosen another, and nobody else may know: only who is captured is known not to have
  * gone on alone. */
@@ -171,30 +169,22 @@ test_who_was_not_changing_needs_the_promise_after_the_pull(void **state)
     (void)state;
     struct bench bench;
     struct promo_order order = order_of(0, false);
+    struct quorum_record record = available();
     struct quorum_note none = { .number = 4 };
-    for (unsigned i = 0; i < 2; i++) {
-        struct quorum_record record = available();
-        begin_capture(&bench, &order, NULL);
-        captured(&bench, "b", &record);
-        captured(&bench, "a", NULL);
-        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
-                                           .node = "c",
-                                           .ok = true,
-                                           .position = at(118),
-                                           .promised = epoch_make(3, "a") });
-        arbiter_says(&bench, PROMO_EV_PROMISED, &none);
-        assert_int_equal(bench.promo.state, PROMO_STATE_CATCHING_UP);
-        record.arbiter = ROW - 1;
-        if (i == 0) /* "d" may have gone on alone */
-            record.now = set_of(1, "abcd");
-        step(&bench,
-             (struct promo_event){
-                 .kind = PROMO_EV_PULLED, .ok = true, .position = at(118), .record = &record });
-        if (i == 0)
-            failed_with(&bench, "arbiter_silent");
-        else
-            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-    }
+    begin_capture(&bench, &order, NULL);
+    captured(&bench, "b", &record);
+    captured(&bench, "a", NULL);
+    step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
+                                       .node = "c",
+                                       .ok = true,
+                                       .position = at(118),
+                                       .promised = epoch_make(3, "a") });
+    arbiter_says(&bench, PROMO_EV_PROMISED, &none);
+    assert_int_equal(bench.promo.state, PROMO_STATE_CATCHING_UP);
+    record.arbiter = ROW - 1;
+    step(&bench, (struct promo_event){
+                     .kind = PROMO_EV_PULLED, .ok = true, .position = at(118), .record = &record });
+    failed_with(&bench, "arbiter_silent");
 }
 
 /* It was strict as far as we knew, and is not: nobody was asked. */
@@ -219,137 +209,6 @@ test_what_is_pulled_may_ask_for_an_arbiter(void **state)
     failed_with(&bench, "arbiter_silent");
 }
 
-/* ------------------------------------------------------------------ it says nothing */
-
-/* Up to CAPTURING, where every voter has answered, a too; 'note' NULL: not the arbiter. */
-static void
-begin_with_all(struct bench *bench, enum promo_mode mode, const struct quorum_note *note)
-{
-    struct quorum_record record = available();
-    struct promo_order order = order_of(0, false);
-    struct node_facts old = facts_of("a", mode == PROMO_SWITCHOVER ? NODE_PRIMARY : NODE_FENCED);
-    struct node_facts other = facts_of("c", NODE_STANDBY);
-    order.mode = mode == PROMO_RENEWAL ? PROMO_RENEWAL : PROMO_SWITCHOVER;
-    begin(bench, &record, &order);
-    answers(bench, &old);
-    answers(bench, &other);
-    if (note != NULL)
-        arbiter_says(bench, PROMO_EV_TOLD, note);
-    else
-        step(bench, (struct promo_event){
-                        .kind = PROMO_EV_TOLD, .arbiter = ROW, .text = "it has no record" });
-}
-
-/* It has forgotten, or is gone; but who could have gone on alone is a voter, and has promised. */
-static void
-test_every_voters_promise_will_do(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct quorum_record record = available();
-    for (unsigned i = 0; i < 4; i++) {
-        begin_with_all(&bench, i < 3 ? PROMO_RENEWAL : PROMO_FAILOVER, NULL);
-        assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_OK);
-        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
-        captured(&bench, "b", &record);
-        captured(&bench, "a", NULL);
-        assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
-        if (i == 1) { /* not every one */
-            step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED, .node = "c" });
-            assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
-        } else {
-            captured(&bench, "c", NULL); /* it may still be about to take a later note */
-            assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
-        }
-        if (i == 2) { /* nor is it waited for without end */
-            bench.now_ms += 1000;
-            step(&bench, (struct promo_event){ .kind = PROMO_EV_TIMEOUT });
-        } else {
-            step(&bench, (struct promo_event){ .kind = PROMO_EV_PROMISED, .arbiter = ROW });
-        }
-        if (i == 1)
-            failed_with(&bench, "arbiter_silent");
-        else
-            assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-    }
-}
-
-/* What it told before it was silent may be over, and may name fewer than a candidate has to meet
- * that does not hear of it. */
-static void
-test_without_its_promise_the_log_says_who_counts(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct quorum_record record = available();
-    struct quorum_note note = note_of(1, "ab");
-    for (unsigned i = 0; i < 2; i++) {
-        begin_with_all(&bench, PROMO_FAILOVER, &note);
-        captured(&bench, "b", &record);
-        captured(&bench, "a", NULL);
-        captured(&bench, "c", NULL);
-        if (i == 0)
-            arbiter_says(&bench, PROMO_EV_PROMISED, &note);
-        else
-            step(&bench, (struct promo_event){ .kind = PROMO_EV_PROMISED, .arbiter = ROW });
-        assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-        assert_true(quorum_equal(&bench.promo.record.now, i == 0 ? &note.set : &record.now));
-        assert_int_equal(bench.promo.record.noted, i == 0 ? note.number : record.noted);
-    }
-}
-
-/* Whoever was promoted so since it made the note goes by it no more, nor does who has his rows:
- * they have to meet those who acknowledge to us by the log. */
-static void
-test_a_note_of_before_a_promise_to_another_is_not_opened_with(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct quorum_record record = available();
-    struct quorum_note note = note_of(1, "ab");
-    for (unsigned i = 0; i < 3; i++) {
-        begin_with_all(&bench, PROMO_FAILOVER, &note);
-        captured(&bench, "b", &record);
-        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
-                                           .node = "a",
-                                           .ok = i != 2,
-                                           .position = at(117),
-                                           .promised = epoch_make(3, i == 1 ? "c" : "a") });
-        arbiter_says(&bench, PROMO_EV_PROMISED, &note);
-        step(&bench, (struct promo_event){ .kind = PROMO_EV_CAPTURED,
-                                           .node = "c",
-                                           .ok = i == 2,
-                                           .position = at(117),
-                                           .promised = epoch_make(3, "a") });
-        assert_int_equal(bench.promo.state, PROMO_STATE_ARMING);
-        bool by_log = i == 1;
-        assert_true(quorum_equal(&bench.promo.record.now, by_log ? &record.now : &note.set));
-        assert_int_equal(bench.promo.degraded, !by_log);
-    }
-}
-
-/* Nothing is down that it could not wait for. */
-static void
-test_a_switchover_waits_for_the_arbiter(void **state)
-{
-    (void)state;
-    struct bench bench;
-    struct quorum_record record = available();
-    struct quorum_note none = { .number = 4 };
-    begin_with_all(&bench, PROMO_SWITCHOVER, NULL);
-    assert_int_equal(verdict(&bench, PROMO_CHECK_ARBITER), PROMO_STOP);
-    failed_with(&bench, "check_failed");
-
-    begin_with_all(&bench, PROMO_SWITCHOVER, &none);
-    freezes(&bench);
-    captured(&bench, "a", NULL);
-    captured(&bench, "b", &record);
-    captured(&bench, "c", NULL);
-    assert_int_equal(bench.promo.state, PROMO_STATE_CAPTURING);
-    step(&bench, (struct promo_event){ .kind = PROMO_EV_PROMISED, .arbiter = ROW });
-    failed_with(&bench, "arbiter_silent");
-}
-
 int
 main(void)
 {
@@ -360,10 +219,6 @@ main(void)
         cmocka_unit_test(test_a_switchover_while_it_changes_goes_on_after_the_pull),
         cmocka_unit_test(test_who_was_not_changing_needs_the_promise_after_the_pull),
         cmocka_unit_test(test_what_is_pulled_may_ask_for_an_arbiter),
-        cmocka_unit_test(test_every_voters_promise_will_do),
-        cmocka_unit_test(test_without_its_promise_the_log_says_who_counts),
-        cmocka_unit_test(test_a_note_of_before_a_promise_to_another_is_not_opened_with),
-        cmocka_unit_test(test_a_switchover_waits_for_the_arbiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,9 +189,8 @@ note_is_telling(const struct world *world, unsigned node)
 {
     const struct daemon *daemon = &world->nodes[node].daemon;
     const struct quorum_record *record = daemon_record(world, node);
-    return daemon->telling || (record->joint && record->arbiter != 0) ||
-           (daemon->note_known &&
-            quorum_note_holds(&daemon->note, record, &daemon->node.own.epoch));
+    return daemon->telling || degrade_is_telling(record, daemon->note_known ? &daemon->note : NULL,
+                                                 &daemon->node.own.epoch);
 }
 
 /* ------------------------------------------------------------------ what is done next */
