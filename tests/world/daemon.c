@@ -227,6 +227,7 @@ daemon_started(struct world *world, unsigned node, const struct op *op)
                          .applied = op->message.point,
                          .following = WORLD_NONE };
     struct node_facts facts = facts_of(world, node, &own);
+    daemon->boot_seen = world->nodes[node].db.boot;
     daemon->streaming = false;
     lease_load(world, node, &op->memory);
     daemon_post_node(world, node, &(struct node_event){ .kind = NODE_EV_START, .facts = &facts });
@@ -240,7 +241,6 @@ ask_database(struct world *world, unsigned node)
     if (daemon->database_asked)
         return;
     daemon->database_asked = true;
-    daemon->boot_seen = world->nodes[node].db.boot;
     db_submit(world, node, true, &(struct op){ .kind = OP_START });
 }
 

@@ -597,8 +597,7 @@ struct arbiter {
     uint64_t epoch;
     uint64_t lease_ms;
     int64_t ends_ms; /* by its own clock */
-    bool released;
-    bool clean;
+    bool released, clean;
     uint64_t grant;
     uint64_t promised;
     uint64_t number;
