@@ -5,6 +5,7 @@ touch with every node all the time, as a client beside it would.
 """
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -102,9 +103,18 @@ class Network:
                 ip("-n", self._space(here), "neigh", "replace", self.address(there), "lladdr", DEAD_END, "dev", "eth0",
                    "nud", "permanent")
 
+    def _ports_to(self, one, other):
+        """Those from which 'one' has connections to the other, or had: TCP sends what it has for long after the close."""
+        far = "%08X" % int.from_bytes(socket.inet_aton(self.address(other)), sys.byteorder)
+        table = subprocess.run(["nsenter", "--net=/run/netns/" + self._space(one), "--", "cat", "/proc/self/net/tcp"],
+                               capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in table.splitlines()[1:]]
+        return {int(row[1].split(":")[1], 16) for row in rows if row[2].split(":")[0] == far}
+
     def let_ask(self, one, other):
-        """Of two that were cut, 'one' may ask 'other' again; what the other asks of it is not answered."""
-        for port in (PORT, PG_PORT):
+        """Of two that were cut, 'one' may ask 'other' anew; what was under way before is lost, and what the other asks of it is
+        not answered."""
+        for port in sorted(self._ports_to(one, other) | {PORT, PG_PORT}):
             ip("-n", self._space(one), "rule", "add", "to", self.address(other), "ipproto", "tcp", "sport", port, "blackhole",
                "pref", RULES)
         for here, there in ((one, other), (other, one)):
