@@ -64,11 +64,10 @@ static void
 the_reason_is_told(void **state)
 {
     static const char *const words[] = {
-        "HTTP/1.1 503 Unavailable\r\n\r\n{\"error\":\"no leader\",\"code\":14}",
-        "HTTP/1.1 503 Unavailable\r\n\r\n{\"code\":14,\"message\":\"no leader\"}",
-        "HTTP/1.1 503 Unavailable\r\n\r\n{\"error\":{\"grpc_code\":14,\"message\":\"no "
-        "leader\"}}\n",
-        "HTTP/1.1 200 OK\r\n\r\n{\"error\":{\"grpc_code\":14,\"message\":\"no leader\"}}\n",
+        "HTTP/1.1 503 No\r\n\r\n{\"error\":\"no leader\",\"code\":14}",
+        "HTTP/1.1 503 No\r\n\r\n{\"code\":14,\"message\":\"no leader\"}",
+        "HTTP/1.1 503 No\r\n\r\n{\"error\":{\"message\":\"no leader\"}}\n",
+        "HTTP/1.1 200 OK\r\n\r\n{\"error\":{\"message\":\"no leader\"}}\n",
     };
     (void)state;
     struct world world = { .name = "etcd", .loop = ev_default_loop(0) };
