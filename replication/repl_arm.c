@@ -17,6 +17,7 @@
 #define ARM_READ_BACK_MAX 140
 #define ARM_TIME_SIZE     64
 #define ARM_REPEAT_MAX    5 /* of one slot, for an error inside of PostgreSQL */
+#define ARM_RELOADS       2 /* after the names were read back, before the checkpoint */
 
 struct repl_arm {
     const struct repl_port *port; /* borrowed */
@@ -32,6 +33,7 @@ struct repl_arm {
     size_t at;
     unsigned tries;
     unsigned repeats;
+    unsigned reloads;  /* seen since the names were read back */
     repl_arm_fn *done; /* NULL once cancelled */
     void *data;
 };
@@ -127,6 +129,7 @@ on_settled(void *context, const PGresult *result, const struct err *err)
 }
 
 static void look_at_load(void *context);
+static void reload_again(struct repl_arm *arm);
 
 static void
 on_load(void *context, const PGresult *result, const struct err *err)
@@ -137,7 +140,10 @@ on_load(void *context, const PGresult *result, const struct err *err)
         return;
     }
     if (strcmp(PQgetvalue(result, 0, 0), arm->loaded) != 0) {
-        arm->port->query(arm->port->data, sql_names_settle, 0, NULL, on_settled, arm);
+        if (++arm->reloads < ARM_RELOADS)
+            reload_again(arm);
+        else
+            arm->port->query(arm->port->data, sql_names_settle, 0, NULL, on_settled, arm);
         return;
     }
     if (look_again(arm, look_at_load))
@@ -170,16 +176,24 @@ on_load_before(void *context, const PGresult *result, const struct err *err)
 }
 
 /*
- * We have read the names back, so the postmaster has signalled us; it signals the checkpointer
- * after the sessions. Once it has begun another reload it is through with that one, and the
- * checkpointer, which looks at its signals before a checkpoint, has sent every COMMIT to the names
- * when the checkpoint is done.
+ * The postmaster signals the checkpointer after the sessions. Once it has begun another reload it
+ * is through with the one before, and the checkpointer, which looks at its signals before a
+ * checkpoint, has sent every COMMIT to the names when the checkpoint is done. But what made us read
+ * the names may have been somebody's reload of before they were written, which the checkpointer was
+ * quicker with, and the next one that we see is our first. So it takes one more.
  */
 static void
-settle(struct repl_arm *arm)
+reload_again(struct repl_arm *arm)
 {
     arm->port->query(arm->port->data, "select pg_conf_load_time()::text, pg_reload_conf()", 0, NULL,
                      on_load_before, arm);
+}
+
+static void
+settle(struct repl_arm *arm)
+{
+    arm->reloads = 0;
+    reload_again(arm);
 }
 
 static bool
