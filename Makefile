@@ -43,6 +43,7 @@ demo: $(DEPS) all
 
 # The fault matrix of docs/faults.md; TORTURE_ROUNDS=N bounds the rounds of each row.
 torture: $(DEPS) all
+	@cmake --build $(BATON_BUILD)
 	@/usr/bin/python3 -B tests/system/torture.py
 
 bench: $(DEPS) all

@@ -144,8 +144,10 @@ class Torture:
                     self._test(self.sums[-1], tests)
 
     def _test(self, sum_of, tests):
+        """With all of its module: the tests of one go on from one another."""
         sum_of.rounds += 1
-        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", *tests],
+        modules = sorted({test.split("::")[0] for test in tests})
+        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", *modules],
                               cwd=ROOT, capture_output=True, text=True, env={**os.environ, "BATON_FAULTS": "all"})
         if done.returncode != 0:
             sum_of.failed += 1
