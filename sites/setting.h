@@ -57,7 +57,8 @@
     X(PROMOTE_STEP_MS, "promote.step_ms", INTEGER, "ms", 100, 600000, "10000", CLUSTER, LIVE,      \
       "deadline of every other step of a promotion")                                               \
     X(PROMOTE_CALL_MS, "promote.call_ms", INTEGER, "ms", 50, 60000, "1000", CLUSTER, LIVE,         \
-      "how long a promotion waits for one answer of a member before it counts as unreachable")     \
+      "how long a promotion waits for one answer of a member; for a promise that it needs, "       \
+      "promote.step_ms more")                                                                      \
     X(LEASE_TTL_MS, "lease.ttl_ms", INTEGER, "ms", 2000, 300000, "5000", CLUSTER, LIVE,            \
       "how long the arbiter grants the right to act; a silent primary is replaced no sooner")      \
     X(LEASE_RENEW_MS, "lease.renew_ms", INTEGER, "ms", 100, 60000, "1000", CLUSTER, LIVE,          \
